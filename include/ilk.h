@@ -1,0 +1,686 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ilk: texts (later pictures, sound and video) into vectors of one space, and a durable store that finds them again.
+ *
+ * Reading order: simple calls, then runtime and jobs, models, stores, folders; the last section is unstable.
+ *
+ *   ilk_error err;                       ilk_error_init(&err);
+ *   ilk_runtime *rt = NULL;              ilk_runtime_open(&rt, NULL, &err);
+ *   ilk_model *m = NULL;                 ilk_model_open(&m, rt, "sentence-transformers/all-MiniLM-L6-v2", NULL, &err);
+ *   float v[384];                        ilk_embed_text(m, "A red bicycle.", ILK_ROLE_NONE, v, 384, &err);
+ *   ilk_model_close(m);                  ilk_runtime_close(rt);
+ *
+ * Rules that hold everywhere unless a function says otherwise:
+ *   - A function that can fail returns ilk_status and fills the caller's ilk_error, which may be NULL. On failure `*out`
+ *     is set to NULL and nothing else changes.
+ *   - Strings are UTF-8 and NUL-terminated; paths are bytes as the system has them. Inputs are borrowed for the call.
+ *   - close and free accept NULL. A handle outlives everything opened from it: close stores and models before the
+ *     runtime.
+ *   - Public structs begin with `size`: call the matching init macro, then set members. A later library reads only what
+ *     an older caller knew; arrays of structs step by the `size` of their first element.
+ *   - Handles may be used by several threads at once. An ilk_vectors, ilk_hits or ilk_tokens is immutable and may be
+ *     read by all; an ilk_error and every option struct belong to one thread.
+ *   - Log and progress callbacks run on the thread that made the call, never on a thread of the pool.
+ *   - After fork the child gets ILK_FORKED from every call but the close and free functions.
+ *   - No call installs a signal handler, writes to the standard streams, or ends the process.
+ */
+#ifndef ILK_H
+#define ILK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ILK_VERSION_MAJOR 0
+#define ILK_VERSION_MINOR 1
+#define ILK_VERSION_PATCH 0
+#define ILK_VERSION       "0.1.0"
+
+#if defined(__GNUC__)
+#define ILK_API __attribute__((visibility("default")))
+#else
+#define ILK_API
+#endif
+
+/* ------------------------------------------------------------------ status */
+
+/* name, what ilk_status_string says. Values are append-only. */
+#define ILK_STATUS_LIST(X)                                                                                             \
+    X(OK, "ok")                                                                                                        \
+    X(BAD_ARGUMENT, "bad argument")          /* the caller's mistake: NULL, a size out of range, a contradiction */    \
+    X(NO_MEMORY, "out of memory")            /* the system, or the runtime's memory ceiling */                         \
+    X(IO, "input or output failed")          /* the system refused; the message carries its reason */                  \
+    X(BAD_FORMAT, "malformed input")         /* a file or text that breaks its own format */                           \
+    X(CORRUPT, "corrupt data")               /* ilk's own data fails its checks */                                     \
+    X(UNSUPPORTED, "not supported")          /* well-formed, but not built, or not by this backend */                  \
+    X(NOT_FOUND, "not found")                                                                                          \
+    X(LIMIT, "limit exceeded")               /* a stated bound on size, depth or count */                              \
+    X(MISMATCH, "does not fit")              /* two things that do not belong together: dimension, model, space */     \
+    X(BUSY, "busy")                          /* locked by another process, or a queue that is full */                  \
+    X(CANCELLED, "cancelled")                                                                                          \
+    X(DEADLINE, "deadline passed")                                                                                     \
+    X(NOT_FINITE, "not a finite number")     /* a NaN or infinity where none may be */                                 \
+    X(FORKED, "used after fork")
+
+typedef enum ilk_status {
+#define ILK_STATUS_ENUM(name, text) ILK_##name,
+    ILK_STATUS_LIST(ILK_STATUS_ENUM)
+#undef ILK_STATUS_ENUM
+        ILK_STATUS_COUNT
+} ilk_status;
+
+/* A constant string for a status; never NULL, also for a value out of range. */
+ILK_API const char *ilk_status_string(ilk_status status);
+
+/* What went wrong, written once by the function that saw it: object, what was expected, what was found. */
+typedef struct ilk_error {
+    size_t size;
+    ilk_status status;
+    char message[1012]; /* NUL-terminated UTF-8, cut at a character */
+} ilk_error;
+
+ILK_API void ilk_error_init_sized(void *err, size_t size);
+#define ilk_error_init(err) ilk_error_init_sized((err), sizeof *(err))
+
+/* The version of the library that runs, as "major.minor.patch". */
+ILK_API const char *ilk_version(void);
+
+/* ------------------------------------------------------------------ runtime */
+
+typedef struct ilk_runtime ilk_runtime;
+typedef struct ilk_job ilk_job;
+typedef struct ilk_model ilk_model;
+typedef struct ilk_store ilk_store;
+typedef struct ilk_vectors ilk_vectors;
+typedef struct ilk_tokens ilk_tokens;
+typedef struct ilk_hits ilk_hits;
+
+typedef enum ilk_log_level { ILK_LOG_ERROR = 1, ILK_LOG_WARN, ILK_LOG_INFO, ILK_LOG_DEBUG } ilk_log_level;
+typedef void (*ilk_log_fn)(void *user, ilk_log_level level, const char *message);
+
+typedef struct ilk_runtime_options {
+    size_t size;
+    unsigned n_threads;            /* threads that compute, the calling one included; 0: the CPUs this process may use */
+    uint64_t memory_ceiling_bytes; /* for workspaces and caches together; 0: three quarters of what the system allows */
+    ilk_log_fn log;                /* NULL: silence */
+    void *log_user;
+    ilk_log_level log_level;       /* 0: ILK_LOG_WARN */
+    const char *cpu;               /* kernel tables allowed: "ref", "avx2", "avx512", "neon", a comma list, or NULL for
+                                      the environment's ILK_CPU and, without it, all the machine has */
+    const char *media_helper;      /* path of ilk-media; NULL: beside the program, then in libexec (unused as yet) */
+} ilk_runtime_options;
+
+ILK_API void ilk_runtime_options_init_sized(void *opt, size_t size);
+#define ilk_runtime_options_init(opt) ilk_runtime_options_init_sized((opt), sizeof *(opt))
+
+/* Opens a runtime: thread pool, memory ceiling, kernel table. `opt` may be NULL. One per process is usual.
+ * Errors: BAD_ARGUMENT (an unknown word in `cpu`, or a table this CPU lacks; more than 1024 threads), NO_MEMORY, IO
+ * (no thread could be started). */
+ILK_API ilk_status ilk_runtime_open(ilk_runtime **out, const ilk_runtime_options *opt, ilk_error *err);
+
+/* Waits for queued work to end, stops the threads and frees the runtime. In a forked child it only frees. */
+ILK_API void ilk_runtime_close(ilk_runtime *rt);
+
+typedef struct ilk_runtime_info {
+    size_t size;
+    unsigned n_threads;
+    unsigned n_cpus;               /* CPUs this process may use */
+    uint64_t memory_ceiling_bytes;
+    uint64_t memory_used_bytes;    /* reserved for workspaces at this moment */
+    const char *kernels;           /* the tables in use, as "avx512,avx2,ref"; lives as long as the runtime */
+    const char *cpu_features;      /* what the CPU has of what ilk could use, space-separated; likewise */
+} ilk_runtime_info;
+
+ILK_API void ilk_runtime_info_init_sized(void *info, size_t size);
+#define ilk_runtime_info_init(info) ilk_runtime_info_init_sized((info), sizeof *(info))
+ILK_API ilk_status ilk_runtime_get_info(const ilk_runtime *rt, ilk_runtime_info *info, ilk_error *err);
+
+/* ------------------------------------------------------------------ jobs */
+
+typedef enum ilk_priority { ILK_PRIORITY_NORMAL = 0, ILK_PRIORITY_LOW = -1, ILK_PRIORITY_HIGH = 1 } ilk_priority;
+
+/* Where a long call stands. `unit` names what is counted ("texts", "files", "bytes"). */
+typedef struct ilk_progress {
+    size_t size;
+    const char *stage;
+    const char *unit;
+    uint64_t done;
+    uint64_t total; /* 0: not known yet */
+    uint64_t skipped;
+} ilk_progress;
+typedef void (*ilk_progress_fn)(void *user, const ilk_progress *progress);
+
+/* Called once when queued work has ended, on a thread of the pool; it may call nothing of ilk but ilk_job_cancel. */
+typedef void (*ilk_done_fn)(void *user, ilk_job *job);
+
+typedef struct ilk_job_options {
+    size_t size;
+    ilk_priority priority;
+    double deadline_seconds; /* from ilk_job_new; 0: none */
+    ilk_progress_fn progress;
+    void *progress_user;
+    ilk_done_fn done; /* for ilk_submit only */
+    void *done_user;
+} ilk_job_options;
+
+ILK_API void ilk_job_options_init_sized(void *opt, size_t size);
+#define ilk_job_options_init(opt) ilk_job_options_init_sized((opt), sizeof *(opt))
+
+/* A job makes a long call cancellable and gives it priority, a deadline and progress. Every `ilk_job *` parameter may be
+ * NULL. One job serves one call at a time. Returns NULL when memory is short. */
+ILK_API ilk_job *ilk_job_new(const ilk_job_options *opt);
+ILK_API void ilk_job_free(ilk_job *job);
+
+/* Asks the call that runs under the job to return ILK_CANCELLED, within 50 ms. From any thread, also from a signal
+ * handler; it stays cancelled. */
+ILK_API void ilk_job_cancel(ilk_job *job);
+
+/* ------------------------------------------------------------------ models */
+
+typedef enum ilk_precision {
+    ILK_PRECISION_AUTO = 0, /* the fastest that keeps the vectors; in this version always f32 */
+    ILK_PRECISION_F32
+} ilk_precision;
+
+typedef enum ilk_modality {
+    ILK_TEXT = 1,
+    ILK_IMAGE,
+    ILK_AUDIO,
+    ILK_VIDEO,
+    ILK_DEPTH,
+    ILK_THERMAL,
+    ILK_IMU
+} ilk_modality;
+
+typedef enum ilk_role { ILK_ROLE_NONE = 0, ILK_ROLE_QUERY, ILK_ROLE_DOCUMENT } ilk_role;
+
+typedef struct ilk_model_options {
+    size_t size;
+    ilk_precision precision;
+    int no_mmap;          /* read the weights instead of mapping them: safe against other programs that truncate files */
+    uint32_t max_tokens;  /* 0: what the checkpoint's files say; a larger value than the positions allow is refused */
+    uint32_t batch_tokens; /* token budget of one pass; 0: 1024. It decides speed and memory, never a bit of a vector */
+} ilk_model_options;
+
+ILK_API void ilk_model_options_init_sized(void *opt, size_t size);
+#define ilk_model_options_init(opt) ilk_model_options_init_sized((opt), sizeof *(opt))
+
+/* Opens a checkpoint as published. `where`: a directory, or an id "org/name" or "org/name@revision", looked for in the
+ * Hugging Face cache (HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, ~/.cache). An existing directory wins over an id of the
+ * same spelling. `opt` may be NULL. Nothing is fetched, and no code of a checkpoint is run.
+ * Errors: NOT_FOUND, BAD_FORMAT (with file, tensor, expected and found), UNSUPPORTED, LIMIT, NO_MEMORY, IO. */
+ILK_API ilk_status ilk_model_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
+                                  ilk_error *err);
+ILK_API void ilk_model_close(ilk_model *m);
+
+#define ILK_HEAD_DENSE 1u
+#define ILK_HEAD_SPARSE 2u
+#define ILK_HEAD_MULTI 4u
+#define ILK_HEAD_SCORE 8u
+
+typedef struct ilk_model_info {
+    size_t size;
+    const char *id;            /* as it was asked for; strings live as long as the model */
+    const char *path;          /* the directory it was read from */
+    const char *family;        /* "bert" */
+    const char *fingerprint;   /* 64 hex digits over every file that decides a vector, or NULL until asked for with
+                                  ilk_model_get_fingerprint, because it costs a read of the weights */
+    uint32_t dim;              /* of a dense vector */
+    uint32_t heads;            /* ILK_HEAD_… or-ed */
+    uint32_t modalities;       /* bit 1 << ilk_modality */
+    uint32_t max_tokens;
+    uint32_t vocab_size;
+    uint32_t n_layers;
+    uint64_t n_parameters;
+    uint64_t weights_bytes;    /* on disk */
+    ilk_precision precision;
+    const char *pooling;       /* "mean", "cls", …, "+"-joined where several are concatenated */
+    int normalized;            /* vectors leave with unit length */
+    const char *similarity;    /* "cosine", "dot", "euclidean", "manhattan" */
+    const char *prompt_query;  /* what is put before a text of that role; NULL: nothing */
+    const char *prompt_document;
+    const char *notes;         /* rows of the quirks table that apply, with their sources, newline-separated; or NULL */
+} ilk_model_info;
+
+ILK_API void ilk_model_info_init_sized(void *info, size_t size);
+#define ilk_model_info_init(info) ilk_model_info_init_sized((info), sizeof *(info))
+ILK_API ilk_status ilk_model_get_info(const ilk_model *m, ilk_model_info *info, ilk_error *err);
+
+/* The prompts a checkpoint names: the i-th name and its text, borrowed from the model; NOT_FOUND past the last. */
+ILK_API ilk_status ilk_model_get_prompt(const ilk_model *m, size_t i, const char **name, const char **text, ilk_error *err);
+
+/* The SHA-256 over the sorted (role, content SHA-256) of every file that decides a vector, as 64 hex digits. The first
+ * call reads the files, unless their hashes are cached by device, inode, size and time. */
+ILK_API ilk_status ilk_model_get_fingerprint(ilk_model *m, ilk_job *job, const char **hex, ilk_error *err);
+
+typedef enum ilk_part_kind {
+    ILK_PART_TEXT = 1, /* data: UTF-8, n_bytes; invalid sequences count as U+FFFD */
+    ILK_PART_IDS,      /* data: int32_t, shape[0] ids of this model's vocabulary, special tokens included */
+    ILK_PART_PATH,     /* data: a path */
+    ILK_PART_ENCODED,  /* data: the bytes of a file */
+    ILK_PART_PIXELS,   /* data: uint8_t, shape = height, width, channels */
+    ILK_PART_FRAMES,   /* data: uint8_t, shape = frames, height, width, channels; times */
+    ILK_PART_SAMPLES,  /* data: float, shape = samples, channels; sample_rate */
+    ILK_PART_ROWS      /* data: float, shape = rows, dim: input rows of a tower */
+} ilk_part_kind;
+
+/* One piece of an input. In this version models read ILK_PART_TEXT and ILK_PART_IDS; others are UNSUPPORTED. */
+typedef struct ilk_part {
+    size_t size;
+    ilk_part_kind kind;
+    ilk_modality modality; /* explicit, since a PNG may be depth */
+    const void *data;
+    size_t n_bytes;
+    uint32_t shape[4];
+    const double *times;   /* seconds, one per frame */
+    uint32_t sample_rate;
+} ilk_part;
+
+ILK_API void ilk_part_init_sized(void *part, size_t size);
+#define ilk_part_init(part) ilk_part_init_sized((part), sizeof *(part))
+
+/* An input is parts in order, with a role or a prompt. `prompt` wins over `prompt_name`, which wins over the role's. */
+typedef struct ilk_input {
+    size_t size;
+    const ilk_part *parts;
+    size_t n_parts;
+    ilk_role role;
+    const char *prompt;      /* put before the text as it is */
+    const char *prompt_name; /* one of the checkpoint's */
+    const char *instruction; /* for models that take one; otherwise UNSUPPORTED */
+} ilk_input;
+
+ILK_API void ilk_input_init_sized(void *in, size_t size);
+#define ilk_input_init(in) ilk_input_init_sized((in), sizeof *(in))
+
+typedef struct ilk_embed_options {
+    size_t size;
+    uint32_t dim;      /* keep the first dim entries; 0: all */
+    int normalize;     /* 0: as the checkpoint says, and again after a cut by `dim`; 1: unit length; -1: as the last
+                          module leaves it */
+    uint32_t heads;    /* 0: ILK_HEAD_DENSE */
+    int strict;        /* an input longer than the limit is an error instead of cut and flagged */
+} ilk_embed_options;
+
+ILK_API void ilk_embed_options_init_sized(void *opt, size_t size);
+#define ilk_embed_options_init(opt) ilk_embed_options_init_sized((opt), sizeof *(opt))
+
+/* Embeds n_in inputs. A vector depends on its own input alone: the same bits whatever the batch, its order and the
+ * number of threads. An input that cannot be embedded gets a status of its own in the result, the call succeeds and
+ * the rest is valid.
+ * Errors: BAD_ARGUMENT, NO_MEMORY, CANCELLED, DEADLINE, FORKED; UNSUPPORTED for a head the model lacks. */
+ILK_API ilk_status ilk_embed(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt, ilk_job *job,
+                             ilk_vectors **out, ilk_error *err);
+
+/* One text to one vector of the model's dimension: `dim` floats are written to `out`. MISMATCH where dim differs. */
+ILK_API ilk_status ilk_embed_text(ilk_model *m, const char *text, ilk_role role, float *out, size_t dim, ilk_error *err);
+
+ILK_API void ilk_vectors_free(ilk_vectors *v);
+ILK_API size_t ilk_vectors_get_count(const ilk_vectors *v);
+
+/* Vector i: `*n` floats, owned by v; NULL where input i failed or i is out of range. */
+ILK_API const float *ilk_vectors_get_dense(const ilk_vectors *v, size_t i, size_t *n);
+
+/* OK, or why input i has no vector; `*message` (if not NULL) is set to a string owned by v, or NULL. */
+ILK_API ilk_status ilk_vectors_get_status(const ilk_vectors *v, size_t i, const char **message);
+
+/* Tokens of input i after truncation, specials included, and through `*n_dropped` (may be NULL) how many the limit cut. */
+ILK_API size_t ilk_vectors_get_tokens(const ilk_vectors *v, size_t i, size_t *n_dropped);
+
+/* The whole batch: row i is data + i * stride, `dim` floats; rows of failed inputs are zeros. Owned by v. */
+typedef struct ilk_matrix {
+    size_t size;
+    const float *data;
+    size_t rows, dim, stride; /* stride in floats */
+} ilk_matrix;
+ILK_API void ilk_matrix_init_sized(void *m, size_t size);
+#define ilk_matrix_init(m) ilk_matrix_init_sized((m), sizeof *(m))
+ILK_API ilk_status ilk_vectors_view_matrix(const ilk_vectors *v, ilk_matrix *m, ilk_error *err);
+
+/* The same work queued and batched with everybody else's. The inputs are borrowed until completion. `job` is required;
+ * its `done` callback tells of the end, and ilk_wait takes the result once. BUSY when the job is in use. */
+ILK_API ilk_status ilk_submit(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt, ilk_job *job,
+                              ilk_error *err);
+ILK_API ilk_status ilk_wait(ilk_job *job, ilk_vectors **out, ilk_error *err);
+
+/* Token ids of a text as the model reads it: specials included, cut at the limit. No prompt is put before it. */
+ILK_API ilk_status ilk_tokenize(ilk_model *m, const char *text, size_t n_bytes, ilk_tokens **out, ilk_error *err);
+ILK_API void ilk_tokens_free(ilk_tokens *t);
+ILK_API const int32_t *ilk_tokens_get_ids(const ilk_tokens *t, size_t *n);
+
+/* Similarity of two vectors by the model's own function; larger is nearer. */
+ILK_API ilk_status ilk_model_get_similarity(const ilk_model *m, const float *a, const float *b, size_t dim, float *score,
+                                            ilk_error *err);
+
+/* ------------------------------------------------------------------ stores */
+
+/* A store is one directory. It keeps items; an item has named vectors, typed fields and text. It needs no model.
+ *
+ * What an acknowledgement means: when ilk_store_upsert or ilk_store_delete returns OK, the batch survives kill -9, and
+ * with ILK_SYNC_FULL (the default) the loss of power. A batch is visible as a whole or not at all. */
+typedef enum ilk_sync { ILK_SYNC_FULL = 0, ILK_SYNC_NORMAL } ilk_sync;
+
+typedef enum ilk_vector_kind { ILK_DENSE = 1, ILK_SPARSE, ILK_MULTI } ilk_vector_kind;
+typedef enum ilk_metric { ILK_COSINE = 1, ILK_DOT, ILK_NEG_L2 } ilk_metric;
+
+/* A space says what a vector is, so that only like is compared with like. `name` is the key within the store. What is
+ * not known stays NULL or 0. All of it is compared when a space of the same name is ensured again. */
+typedef struct ilk_space {
+    size_t size;
+    const char *name;
+    ilk_vector_kind kind;
+    uint32_t dim;
+    ilk_metric metric;
+    int normalized;
+    const char *fingerprint; /* of the model, 64 hex digits */
+    const char *model;       /* how the model was named */
+    const char *pooling;
+    int32_t layer;           /* -1: the last */
+    const char *precision;
+    const char *tokenizer;   /* mode: "default", "literal" */
+    const char *prompt[2];     /* per side: query, document */
+    const char *adapter[2];    /* fingerprint */
+    const char *projection[2]; /* fingerprint */
+} ilk_space;
+ILK_API void ilk_space_init_sized(void *space, size_t size);
+#define ilk_space_init(space) ilk_space_init_sized((space), sizeof *(space))
+
+typedef enum ilk_value_type {
+    ILK_VALUE_NULL = 0,
+    ILK_VALUE_BOOL,
+    ILK_VALUE_INT,
+    ILK_VALUE_REAL,
+    ILK_VALUE_TEXT,
+    ILK_VALUE_BYTES,
+    ILK_VALUE_TIME /* microseconds since 1970-01-01 UTC, in `i` */
+} ilk_value_type;
+
+typedef struct ilk_value {
+    size_t size;
+    ilk_value_type type;
+    int64_t i;        /* BOOL, INT, TIME */
+    double d;         /* REAL: finite */
+    const char *text; /* TEXT, BYTES: n_bytes, not necessarily NUL-terminated */
+    size_t n_bytes;
+} ilk_value;
+ILK_API void ilk_value_init_sized(void *value, size_t size);
+#define ilk_value_init(value) ilk_value_init_sized((value), sizeof *(value))
+
+typedef struct ilk_field {
+    size_t size;
+    const char *name; /* [A-Za-z_][A-Za-z0-9_.]*, at most 64 bytes */
+    ilk_value value;
+} ilk_field;
+
+typedef struct ilk_vector {
+    size_t size;
+    const char *space;
+    const float *data;       /* rows * dim floats; DENSE: rows is 1; SPARSE: dim weights */
+    const uint32_t *indices; /* SPARSE: dim ascending indices; else NULL */
+    uint32_t rows, dim;
+} ilk_vector;
+
+/* Where in its source an item lies. Absent members are ILK_ABSENT (integers) or NaN (times, box). */
+#define ILK_ABSENT UINT32_MAX
+typedef struct ilk_segment {
+    size_t size;
+    double t0, t1;                 /* seconds */
+    uint32_t page, chunk;          /* from 1; from 0 */
+    uint32_t line_first, line_last; /* from 1, inclusive */
+    float bbox[4];                 /* left, top, right, bottom, as shares of the page or picture */
+} ilk_segment;
+ILK_API void ilk_segment_init_sized(void *segment, size_t size);
+#define ilk_segment_init(segment) ilk_segment_init_sized((segment), sizeof *(segment))
+
+/* Reserved field names, kept with an item and given back in hits: "text" (the passage), "uri", "modality", "title". */
+typedef struct ilk_item {
+    size_t size;
+    const char *id;     /* UTF-8, 1 to 512 bytes */
+    const char *parent; /* id of the item it is a part of, or NULL */
+    ilk_segment segment;
+    const ilk_field *fields;
+    size_t n_fields;
+    const ilk_vector *vectors;
+    size_t n_vectors;
+    uint8_t content_hash[32]; /* of what the vectors were made from; zeros: none */
+} ilk_item;
+ILK_API void ilk_item_init_sized(void *item, size_t size);
+#define ilk_item_init(item) ilk_item_init_sized((item), sizeof *(item))
+
+typedef struct ilk_store_options {
+    size_t size;
+    ilk_sync sync;
+    int read_only;
+    int no_create; /* NOT_FOUND where there is no store */
+    int no_mmap;
+} ilk_store_options;
+ILK_API void ilk_store_options_init_sized(void *opt, size_t size);
+#define ilk_store_options_init(opt) ilk_store_options_init_sized((opt), sizeof *(opt))
+
+/* Opens or creates the store in directory `path`. One process writes at a time (BUSY otherwise), any number read; a
+ * reader sees each batch whole. A store that belongs to another user opens read-only with a warning in the log.
+ * Errors: NOT_FOUND, BUSY, IO, CORRUPT, UNSUPPORTED (a feature this version does not know), NO_MEMORY. */
+ILK_API ilk_status ilk_store_open(ilk_store **out, ilk_runtime *rt, const char *path, const ilk_store_options *opt,
+                                  ilk_error *err);
+ILK_API void ilk_store_close(ilk_store *s);
+
+/* Declares a space, or checks that the one of that name is the same: MISMATCH names the member that differs. */
+ILK_API ilk_status ilk_store_ensure_space(ilk_store *s, const ilk_space *space, ilk_error *err);
+
+/* The i-th space, strings borrowed from the store; NOT_FOUND past the last. */
+ILK_API ilk_status ilk_store_get_space(ilk_store *s, size_t i, ilk_space *space, ilk_error *err);
+
+/* Inserts or replaces n items as one batch: acknowledged and visible as a whole, or not at all. An id that occurs twice
+ * in a batch keeps its last version.
+ * Errors: BAD_ARGUMENT (names the item), MISMATCH (a space that is unknown or of another dimension), NOT_FINITE, LIMIT
+ * (more than 1 GiB), IO; after an IO error of the log every later write fails until the store is opened again. */
+ILK_API ilk_status ilk_store_upsert(ilk_store *s, const ilk_item *items, size_t n, ilk_job *job, ilk_error *err);
+
+/* Deletes n items as one batch, their parts (items whose parent they are) included. Unknown ids are no error. */
+ILK_API ilk_status ilk_store_delete(ilk_store *s, const char *const *ids, size_t n, ilk_error *err);
+
+/* A filter is a tree; nothing is parsed from a string on the way to an engine. */
+typedef enum ilk_filter_op {
+    ILK_FILTER_AND = 1, /* children */
+    ILK_FILTER_OR,      /* children */
+    ILK_FILTER_NOT,     /* one child */
+    ILK_FILTER_EQ,      /* field, values[0]; so the next five */
+    ILK_FILTER_NE,      /* also true where the field is absent */
+    ILK_FILTER_LT,
+    ILK_FILTER_LE,
+    ILK_FILTER_GT,
+    ILK_FILTER_GE,
+    ILK_FILTER_IN,      /* field, values */
+    ILK_FILTER_PREFIX,  /* field, values[0]: text */
+    ILK_FILTER_EXISTS   /* field */
+} ilk_filter_op;
+
+/* Text compares by bytes, INT with REAL by value; other mixed types never match. The fields "id" and "parent" are the
+ * item's own. At most 1000 nodes and 32 levels. */
+typedef struct ilk_filter {
+    size_t size;
+    ilk_filter_op op;
+    const char *field;
+    const ilk_value *values;
+    size_t n_values;
+    const struct ilk_filter *children;
+    size_t n_children;
+} ilk_filter;
+ILK_API void ilk_filter_init_sized(void *filter, size_t size);
+#define ilk_filter_init(filter) ilk_filter_init_sized((filter), sizeof *(filter))
+
+typedef struct ilk_query {
+    size_t size;
+    ilk_vector vector; /* DENSE; NULL data: no vector, all items that pass the filter, in order of id */
+    uint32_t k;        /* 0: 10 */
+    const ilk_filter *filter;
+    float min_score;   /* hits below it are dropped; NaN, the default: none */
+    uint32_t candidates; /* how many the int8 pass hands to the exact one; 0: 4 k, at least 64 */
+} ilk_query;
+ILK_API void ilk_query_init_sized(void *q, size_t size);
+#define ilk_query_init(q) ilk_query_init_sized((q), sizeof *(q))
+
+/* The k nearest items for each of n_q queries; ties are broken by id. */
+ILK_API ilk_status ilk_store_search(ilk_store *s, const ilk_query *q, size_t n_q, ilk_job *job, ilk_hits **out,
+                                    ilk_error *err);
+
+/* Items by id: query i of the result holds item ids[i], or nothing where there is none. `score` is NaN. */
+ILK_API ilk_status ilk_store_get(ilk_store *s, const char *const *ids, size_t n, ilk_hits **out, ilk_error *err);
+
+/* A page of at most `limit` items that pass the filter, in order of id, after the id `after` (NULL: from the start). */
+ILK_API ilk_status ilk_store_scan(ilk_store *s, const ilk_filter *filter, const char *after, size_t limit, ilk_hits **out,
+                                  ilk_error *err);
+ILK_API ilk_status ilk_store_count(ilk_store *s, const ilk_filter *filter, uint64_t *n, ilk_error *err);
+
+typedef enum ilk_score_kind {
+    ILK_SCORE_NONE = 0,
+    ILK_SCORE_COSINE,
+    ILK_SCORE_DOT,
+    ILK_SCORE_NEG_L2,
+    ILK_SCORE_PROB,
+    ILK_SCORE_LOGIT,
+    ILK_SCORE_RRF,
+    ILK_SCORE_BM25,
+    ILK_SCORE_SPARSE,
+    ILK_SCORE_MAXSIM,
+    ILK_SCORE_WEIGHTED,
+    ILK_SCORE_CENTRED
+} ilk_score_kind;
+ILK_API const char *ilk_score_kind_string(ilk_score_kind kind);
+
+/* One result record. Strings are owned by the ilk_hits; absent ones are NULL. A larger score is always better. */
+typedef struct ilk_hit {
+    size_t size;
+    uint32_t rank; /* from 1 */
+    const char *id;
+    const char *parent;
+    const char *path; /* of the source file, relative to the folder's root: bytes; NULL for items that have none */
+    const char *uri;
+    const char *modality;
+    float score;
+    ilk_score_kind score_kind;
+    ilk_segment segment;
+    const char *text;
+    const ilk_field *fields; /* the rest of the metadata */
+    size_t n_fields;
+    const char *model;
+    const char *collection;
+} ilk_hit;
+ILK_API void ilk_hit_init_sized(void *hit, size_t size);
+#define ilk_hit_init(hit) ilk_hit_init_sized((hit), sizeof *(hit))
+
+ILK_API void ilk_hits_free(ilk_hits *h);
+ILK_API size_t ilk_hits_get_count(const ilk_hits *h, size_t query);
+ILK_API ilk_status ilk_hits_get(const ilk_hits *h, size_t query, size_t i, ilk_hit *hit, ilk_error *err);
+
+/* The vector of hit i in `space`, as stored: rows * dim floats owned by h. UNSUPPORTED unless the hits come from
+ * ilk_store_get. */
+ILK_API ilk_status ilk_hits_get_vector(const ilk_hits *h, size_t query, size_t i, const char *space, ilk_vector *out,
+                                       ilk_error *err);
+
+typedef struct ilk_store_info {
+    size_t size;
+    const char *path;
+    uint64_t n_items, n_sources, n_vectors, n_spaces;
+    uint64_t n_deleted;       /* item versions in the log that are no longer current */
+    uint64_t log_bytes, derived_bytes;
+    uint64_t last_lsn;
+    int read_only;
+} ilk_store_info;
+ILK_API void ilk_store_info_init_sized(void *info, size_t size);
+#define ilk_store_info_init(info) ilk_store_info_init_sized((info), sizeof *(info))
+ILK_API ilk_status ilk_store_get_info(ilk_store *s, ilk_store_info *info, ilk_error *err);
+
+/* Reads everything and compares it: log checksums, metadata against the log, codes against the vectors. Each finding is
+ * told once through `found`, on the calling thread. With `repair`, derived data that is wrong is rebuilt from the log.
+ * OK: sound, or made so; CORRUPT: something in the log itself is damaged. */
+typedef void (*ilk_finding_fn)(void *user, const char *object, const char *finding, int repaired);
+ILK_API ilk_status ilk_store_check(ilk_store *s, int repair, ilk_finding_fn found, void *user, ilk_job *job, ilk_error *err);
+
+/* ------------------------------------------------------------------ folders */
+
+/* What happened to one path while a folder was read. */
+typedef enum ilk_event_kind {
+    ILK_EVENT_INDEXED = 1,
+    ILK_EVENT_UNCHANGED,
+    ILK_EVENT_MOVED,   /* same content under another path: the vectors were kept */
+    ILK_EVENT_REMOVED, /* gone from the folder: its items were deleted */
+    ILK_EVENT_SKIPPED, /* passed over, `reason` says why */
+    ILK_EVENT_FAILED   /* could not be read, `reason` says why */
+} ilk_event_kind;
+
+typedef struct ilk_event {
+    size_t size;
+    ilk_event_kind kind;
+    const char *path; /* relative to its root: bytes */
+    const char *reason;
+    uint64_t n_chunks, n_tokens;
+} ilk_event;
+typedef void (*ilk_event_fn)(void *user, const ilk_event *event);
+
+typedef struct ilk_ingest_options {
+    size_t size;
+    uint32_t chunk_tokens;   /* 0: 200, or what the model's limit leaves */
+    uint32_t overlap_tokens; /* ILK_ABSENT, the default: an eighth of chunk_tokens */
+    uint64_t max_file_bytes; /* larger files are passed over and named; 0: 32 MiB of text */
+    int hidden;              /* also hidden files and folders */
+    int no_ignore;           /* do not honour .gitignore and .ignore */
+    int keep_missing;        /* leave items of files that are gone; ilk_prune removes them */
+    int strict;              /* the first file that fails ends the call */
+    const char *const *exclude; /* globs in .gitignore syntax, on top of the folder's own */
+    size_t n_exclude;
+    ilk_event_fn event;
+    void *event_user;
+} ilk_ingest_options;
+ILK_API void ilk_ingest_options_init_sized(void *opt, size_t size);
+#define ilk_ingest_options_init(opt) ilk_ingest_options_init_sized((opt), sizeof *(opt))
+
+typedef struct ilk_ingest_result {
+    size_t size;
+    uint64_t n_files, n_indexed, n_unchanged, n_moved, n_removed, n_skipped, n_failed;
+    uint64_t n_chunks, n_tokens, n_bytes;
+    double seconds;
+} ilk_ingest_result;
+ILK_API void ilk_ingest_result_init_sized(void *result, size_t size);
+#define ilk_ingest_result_init(result) ilk_ingest_result_init_sized((result), sizeof *(result))
+
+/* Reads folders and files into the store: only what changed since the last time, judged by content. Work is committed
+ * in batches, so a cancelled or killed call loses at most the last one and the next call goes on from there.
+ * `result` may be NULL. Errors of single files are events; the call fails for errors of the store or the model. */
+ILK_API ilk_status ilk_ingest(ilk_store *s, ilk_model *const *models, size_t n_models, const char *const *paths,
+                              size_t n_paths, const ilk_ingest_options *opt, ilk_job *job, ilk_ingest_result *result,
+                              ilk_error *err);
+
+/* Removes the items of files that are no longer there. With `dry_run` only the events are told. */
+ILK_API ilk_status ilk_prune(ilk_store *s, int dry_run, ilk_event_fn event, void *user, ilk_job *job,
+                             ilk_ingest_result *result, ilk_error *err);
+
+/* Embeds `in` with the model whose space the store has, and searches. MISMATCH where no space was made by this model. */
+ILK_API ilk_status ilk_search(ilk_store *s, ilk_model *m, const ilk_input *in, const ilk_query *q, ilk_job *job,
+                              ilk_hits **out, ilk_error *err);
+
+/* The nearest items to one that is stored: a file (relative to its root) or an item id; its own parts are left out. */
+ILK_API ilk_status ilk_similar(ilk_store *s, const char *path_or_id, const ilk_query *q, ilk_job *job, ilk_hits **out,
+                               ilk_error *err);
+
+/* ------------------------------------------------------------------ unstable: may change in any version */
+
+/* Floating-point multiply-adds and memory reads this machine reaches with n_threads, measured for about a second.
+ * gflops_f32 counts a multiply and an add as two. */
+typedef struct ilk_peak {
+    size_t size;
+    double gflops_f32;
+    double read_gbytes; /* GB/s from memory far larger than the caches */
+    unsigned n_threads;
+} ilk_peak;
+ILK_API void ilk_peak_init_sized(void *peak, size_t size);
+#define ilk_peak_init(peak) ilk_peak_init_sized((peak), sizeof *(peak))
+ILK_API ilk_status ilk_runtime_measure_peak(ilk_runtime *rt, ilk_job *job, ilk_peak *peak, ilk_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

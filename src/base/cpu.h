@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the machine has: CPU features, CPUs this process may use, memory it may use. Read once, by ilk_runtime_open. */
+#ifndef ILKI_BASE_CPU_H
+#define ILKI_BASE_CPU_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* name as printed, bit. The operating system's support for the wide registers (XCR0) is part of the answer. */
+#define ILKI_CPU_LIST(X)                                                                                               \
+    X(AVX2, "avx2", 0)             /* with FMA, BMI2 and F16C */                                                       \
+    X(AVX512, "avx512", 1)         /* F, BW, CD, DQ, VL */                                                             \
+    X(AVX512_VNNI, "avx512vnni", 2)                                                                                    \
+    X(AVX512_BF16, "avx512bf16", 3)                                                                                    \
+    X(AVX512_FP16, "avx512fp16", 4)                                                                                    \
+    X(AVX_VNNI, "avxvnni", 5)                                                                                          \
+    X(SSE42, "sse4.2", 6)                                                                                              \
+    X(SHA, "sha", 7)                                                                                                   \
+    X(NEON, "neon", 8)                                                                                                 \
+    X(DOTPROD, "dotprod", 9)                                                                                           \
+    X(I8MM, "i8mm", 10)                                                                                                \
+    X(ARM_BF16, "bf16", 11)                                                                                            \
+    X(ARM_CRC, "crc32", 12)                                                                                            \
+    X(ARM_SHA2, "sha2", 13)
+
+enum {
+#define ILKI_CPU_ENUM(name, text, bit) ILKI_CPU_##name = 1 << (bit),
+    ILKI_CPU_LIST(ILKI_CPU_ENUM)
+#undef ILKI_CPU_ENUM
+};
+
+uint32_t ilki_base_cpu_features(void);
+
+/* CPUs of the affinity mask, bounded by the cgroup's quota (rounded up); at least 1. */
+unsigned ilki_base_cpu_count(void);
+
+/* Physical memory, bounded by the cgroup's limit. */
+uint64_t ilki_base_memory_bytes(void);
+
+/* Nanoseconds of the monotonic clock. */
+uint64_t ilki_base_now_ns(void);
+
+/* One pause of a spin loop. */
+void ilki_base_cpu_relax(void);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Hash map from byte strings to a 32-bit value: vocabularies, tensor names, item ids. Open addressing, a keyed hash
+ * against crafted keys. Keys are borrowed: the caller keeps them alive. Not thread-safe for writers. */
+#ifndef ILKI_BASE_MAP_H
+#define ILKI_BASE_MAP_H
+
+#include "base/mem.h"
+
+typedef struct ilki_map {
+    struct ilki_map_slot *slots; /* NULL while empty */
+    size_t n, cap;
+    uint64_t seed;
+} ilki_map;
+
+#define ILKI_MAP_NONE UINT32_MAX
+
+/* A zeroed map is valid and empty. */
+void ilki_base_map_deinit(ilki_map *m);
+bool ilki_base_map_reserve(ilki_map *m, size_t n);
+
+/* Sets key to value; `*old` (may be NULL) gets what was there, or ILKI_MAP_NONE. False when memory is short. */
+bool ilki_base_map_put(ilki_map *m, const char *key, size_t len, uint32_t value, uint32_t *old);
+uint32_t ilki_base_map_get(const ilki_map *m, const char *key, size_t len); /* ILKI_MAP_NONE where absent */
+bool ilki_base_map_remove(ilki_map *m, const char *key, size_t len);
+
+/* A fast keyed 64-bit hash of bytes; not cryptographic. */
+uint64_t ilki_base_hash64(const void *data, size_t n, uint64_t seed);
+
+#endif
