@@ -10,6 +10,7 @@ typedef struct ilki_buf {
     char *data; /* NULL while empty */
     size_t len, cap, max;
     bool failed;
+    ilk_status why; /* of the first failure */
 } ilki_buf;
 
 void ilki_base_buf_init(ilki_buf *b, size_t max_bytes);
@@ -25,10 +26,14 @@ char *ilki_base_buf_take(ilki_buf *b, size_t *len); /* ownership to the caller (
 /* The string so far; "" while empty. Borrowed until the next change. */
 const char *ilki_base_buf_view(const ilki_buf *b);
 
-/* NO_MEMORY or LIMIT with a message that names `what`, for a buffer that has failed; OK otherwise. */
+/* Empties the buffer and makes it fail from here on, for writers that stand on it; the first status stays. */
+void ilki_base_buf_fail(ilki_buf *b, ilk_status why);
+
+/* NO_MEMORY, LIMIT or what a writer has set, with a message that names `what`, for a buffer that has failed; OK
+ * otherwise. */
 ilk_status ilki_base_buf_check(const ilki_buf *b, const char *what, ilk_error *err);
 
-/* little-endian fixed-width numbers and LEB128, for formats on disk */
+/* little-endian fixed-width numbers, for formats on disk */
 bool ilki_base_buf_put_u8(ilki_buf *b, uint8_t v);
 bool ilki_base_buf_put_u16(ilki_buf *b, uint16_t v);
 bool ilki_base_buf_put_u32(ilki_buf *b, uint32_t v);

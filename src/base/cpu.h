@@ -8,8 +8,8 @@
 
 /* name as printed, bit. The operating system's support for the wide registers (XCR0) is part of the answer. */
 #define ILKI_CPU_LIST(X)                                                                                               \
-    X(AVX2, "avx2", 0)             /* with FMA, BMI2 and F16C */                                                       \
-    X(AVX512, "avx512", 1)         /* F, BW, CD, DQ, VL */                                                             \
+    X(AVX2, "avx2", 0)     /* with FMA, BMI2 and F16C */                                                               \
+    X(AVX512, "avx512", 1) /* F, BW, CD, DQ, VL */                                                                     \
     X(AVX512_VNNI, "avx512vnni", 2)                                                                                    \
     X(AVX512_BF16, "avx512bf16", 3)                                                                                    \
     X(AVX512_FP16, "avx512fp16", 4)                                                                                    \

@@ -18,8 +18,8 @@ typedef enum ilki_json_type {
 } ilki_json_type;
 
 typedef struct ilki_json_limits {
-    size_t max_bytes; /* of the text; 0: 256 MiB */
-    size_t max_nodes; /* 0: 16 million */
+    size_t max_bytes;   /* of the text; 0: 256 MiB */
+    size_t max_nodes;   /* 0: 16 million */
     unsigned max_depth; /* 0: 64 */
     bool unique_keys;   /* a repeated key is an error; otherwise the last one wins, as in Python */
 } ilki_json_limits;
@@ -37,7 +37,7 @@ void ilki_base_json_free(ilki_json *j);
 
 ilki_json_node ilki_base_json_root(const ilki_json *j);
 ilki_json_type ilki_base_json_type(const ilki_json *j, ilki_json_node node);
-size_t ilki_base_json_count(const ilki_json *j, ilki_json_node node); /* members or elements; 0 for others */
+size_t ilki_base_json_count(const ilki_json *j, ilki_json_node node);         /* members or elements; 0 for others */
 ilki_json_node ilki_base_json_first(const ilki_json *j, ilki_json_node node); /* first child, 0 if none */
 ilki_json_node ilki_base_json_next(const ilki_json *j, ilki_json_node node);  /* next sibling, 0 at the end */
 /* the key of a member; NULL for what is not one */
