@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The context of a pass. Layers are functions over flat token rows [n_tokens][dim] without padding; sequences are told by
+ * offsets. Each layer function works on the pool when ctx->pool is set, cutting its rows into tasks of at most 5 ms, and
+ * on the calling thread when it is NULL; ilki_nn_rows runs a chain of row-wise layers as one task per row block, with a
+ * sub-context whose pool is NULL, so that a block's activations stay in the cache. The bits are the same either way.
+ *
+ * Nothing is allocated in a pass: memory comes from ctx->ws, planned before with a measuring workspace. With a tape,
+ * every layer saves what its backward needs in the tape's memory. Models do no float arithmetic outside these calls, so
+ * that another device is another table beside this one. The first failure (cancelled, workspace overrun) is kept in
+ * ctx->status and later calls return at once: a model checks once, at the end. */
+#ifndef ILKI_NN_NN_H
+#define ILKI_NN_NN_H
+
+#include "base/mem.h"
+#include "base/runtime.h"
+#include "kern/ops.h"
+
+typedef struct ilki_tape ilki_tape;
+
+typedef struct ilki_nn {
+    const ilki_kern_ops *ops;
+    ilki_pool *pool; /* NULL: this thread */
+    ilk_job *job;
+    ilki_ws *ws;     /* base NULL: measuring, layers take and count memory but compute nothing */
+    ilki_tape *tape; /* NULL: inference */
+    unsigned slot;   /* of this thread in the running task */
+    ilk_status status;
+    ilk_error *err;
+} ilki_nn;
+
+/* ---- what attention is told, one per layer */
+
+typedef enum ilki_mask {
+    ILKI_MASK_FULL = 0,
+    ILKI_MASK_CAUSAL,
+    ILKI_MASK_PREFIX, /* causal, but the first prefix_len positions of a sequence see each other */
+    ILKI_MASK_GROUP   /* a token sees the tokens of its own group id */
+} ilki_mask;
+
+typedef struct ilki_attn {
+    float scale, softcap;        /* softcap 0: none */
+    uint32_t n_heads, n_kv_heads; /* n_heads a multiple of n_kv_heads */
+    uint32_t d_qk, d_v;
+    ilki_mask mask;
+    uint32_t window_left, window_right; /* keys i - left … i + right; UINT32_MAX: no bound. Applies on top of mask */
+    const float *bias;           /* additive, per head by relative position: [n_heads][2 * bias_span + 1], entry
+                                    (key - query) + bias_span, clamped; or NULL */
+    uint32_t bias_span;
+    const float *extra_k, *extra_v; /* learned rows seen by every query: [n_extra][n_kv_heads * d], or NULL */
+    uint32_t n_extra;
+} ilki_attn;
+
+/* ---- rotary positions: one to three axes */
+
+typedef enum ilki_rope_pairing { ILKI_ROPE_HALF = 0, ILKI_ROPE_INTERLEAVED } ilki_rope_pairing;
+typedef enum ilki_rope_sections { ILKI_ROPE_CONTIGUOUS = 0, ILKI_ROPE_STRIDED } ilki_rope_sections;
+
+typedef struct ilki_rope {
+    float theta;
+    uint32_t dim;         /* rotated entries of a head, even; the rest passes through (rotated share) */
+    uint32_t freq_dim;    /* denominator of the exponent; 0: dim */
+    ilki_rope_pairing pairing;
+    unsigned n_axes;      /* 1 to 3 */
+    uint32_t section[3];  /* frequencies per axis, together dim / 2; unused with one axis */
+    ilki_rope_sections sections; /* CONTIGUOUS: axis 0's frequencies first; STRIDED: frequency f belongs to axis f % n_axes
+                                    while that axis has some left, else to axis 0 (Qwen3-VL) */
+} ilki_rope;
+
+/* ---- cached keys and values of a sequence's beginning, read-only while in use */
+
+typedef struct ilki_kv {
+    uint32_t n_layers, n_tokens, n_kv_heads, d_qk, d_v;
+    float **k, **v; /* per layer: [n_tokens][n_kv_heads * d_qk], [n_tokens][n_kv_heads * d_v]; keys already rotated */
+} ilki_kv;
+
+#endif
