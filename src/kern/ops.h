@@ -21,7 +21,7 @@
 
 typedef enum ilki_act {
     ILKI_ACT_NONE = 0,
-    ILKI_ACT_GELU,       /* x/2 (1 + erf(x/sqrt 2)), absolute error under 1e-6 of the exact value for |x| <= 8 */
+    ILKI_ACT_GELU, /* x/2 (1 + erf(x/sqrt 2)), absolute error under 1e-6 of the exact value for |x| <= 8 */
     ILKI_ACT_GELU_TANH,
     ILKI_ACT_GELU_QUICK, /* x sigmoid(1.702 x) */
     ILKI_ACT_SILU,
@@ -38,7 +38,7 @@ typedef struct ilki_gemm_f32 {
     const float *residual; /* [m][n], may be c itself, or NULL */
     float *c;              /* [m][n] */
     size_t m, n, k, lda, ldc, ldr;
-    size_t j0, j1;         /* j0 a multiple of gemm_f32_nr; j1 likewise or n */
+    size_t j0, j1; /* j0 a multiple of gemm_f32_nr; j1 likewise or n */
     ilki_act act;
 } ilki_gemm_f32;
 
@@ -50,12 +50,12 @@ typedef struct ilki_gemm_f32 {
 #define ILKI_ATTN_KEYS 64
 #define ILKI_ATTN_ROWS 64 /* at most so many query rows in a call */
 typedef struct ilki_attn_f32 {
-    const float *q;  /* [n_q][d] */
-    const float *kt; /* [d][ILKI_ATTN_KEYS], from pack_keys_f32; columns past n_k are zeros */
-    const float *v;  /* [n_k][dv] */
+    const float *q;   /* [n_q][d] */
+    const float *kt;  /* [d][ILKI_ATTN_KEYS], from pack_keys_f32; columns past n_k are zeros */
+    const float *v;   /* [n_k][dv] */
     const float *add; /* [n_q][n_k] or NULL */
-    float *m, *l;    /* [n_q]; -inf and 0 before the first block */
-    float *acc;      /* [n_q][dv], zeros before the first block; divided by l by the caller's attn_end_f32 */
+    float *m, *l;     /* [n_q]; -inf and 0 before the first block */
+    float *acc;       /* [n_q][dv], zeros before the first block; divided by l by the caller's attn_end_f32 */
     size_t n_q, n_k, d, dv, ldq, ldv, ldadd, ldacc;
     float scale, softcap;
 } ilki_attn_f32;
@@ -75,40 +75,51 @@ typedef struct ilki_kern_ops {
     void (*pack_keys_f32)(float *kt, const float *k, size_t ldk, size_t n_k, size_t d);
     void (*attn_f32)(const ilki_attn_f32 *a);
     /* out[i][0..dv) = acc[i] / l[i]; zeros where l is 0 */
-    void (*attn_end_f32)(float *out, size_t ldout, const float *acc, size_t ldacc, const float *l, size_t n_q, size_t dv);
+    void (*attn_end_f32)(float *out, size_t ldout, const float *acc, size_t ldacc, const float *l, size_t n_q,
+                         size_t dv);
 
     /* rows */
     /* y = (x - mean) / sqrt(var + eps) * w + b, biased variance; b may be NULL; y may be x */
     void (*layernorm_f32)(float *y, const float *x, const float *w, const float *b, size_t rows, size_t n, size_t ldy,
                           size_t ldx, float eps);
     /* y = x / sqrt(mean(x^2) + eps) * (w + w_add) */
-    void (*rmsnorm_f32)(float *y, const float *x, const float *w, size_t rows, size_t n, size_t ldy, size_t ldx, float eps,
-                        float w_add);
+    void (*rmsnorm_f32)(float *y, const float *x, const float *w, size_t rows, size_t n, size_t ldy, size_t ldx,
+                        float eps, float w_add);
     /* in place over each row: e^(x - max) / sum */
     void (*softmax_f32)(float *x, size_t rows, size_t n, size_t ldx);
 
     /* vec */
     void (*act_f32)(float *x, size_t n, ilki_act act);
-    void (*add_f32)(float *y, const float *x, size_t n);             /* y += x */
-    void (*mul_f32)(float *y, const float *x, size_t n);             /* y *= x */
-    void (*axpy_f32)(float *y, const float *x, float a, size_t n);   /* y += a x */
-    void (*scale_f32)(float *y, float a, size_t n);                  /* y *= a */
+    void (*add_f32)(float *y, const float *x, size_t n);           /* y += x */
+    void (*mul_f32)(float *y, const float *x, size_t n);           /* y *= x */
+    void (*axpy_f32)(float *y, const float *x, float a, size_t n); /* y += a x */
+    void (*scale_f32)(float *y, float a, size_t n);                /* y *= a */
     /* rotate pairs by cos/sin [half]: (x[i], x[i + half]) -> (x c - y s, y c + x s); `step` 1 and offset half is the
      * half-split pairing, interleaved pairs (2i, 2i+1) with `interleaved` */
     void (*rope_f32)(float *x, const float *cos_, const float *sin_, size_t half, bool interleaved);
 
     /* dot */
     float (*dot_f32)(const float *a, const float *b, size_t n);
+    /* out[r] = dot_f32(q, rows + r * stride, n), the same bits */
+    void (*dot_f32_rows)(float *out, const float *q, const float *rows, size_t stride, size_t n_rows, size_t n);
     /* out[r] = sum_i q[i] rows[r * stride + i], exactly, |values| <= 127, n <= 65536 */
     void (*dot_i8_rows)(int32_t *out, const int8_t *q, const int8_t *rows, size_t stride, size_t n_rows, size_t n);
     /* symmetric codes: scale = max|x| / 127 (0 where all are 0), code = round-half-even(x / scale), |code| <= 127 */
     float (*quant_i8)(int8_t *codes, const float *x, size_t n);
+
+    /* peak: what the machine can do, measured by the caller's clock around them */
+    /* n_iterations of independent multiply-add chains in registers; gives the floating-point operations done */
+    uint64_t (*peak_f32)(uint64_t n_iterations);
+    /* reads n_bytes from p; the xor of its 64-bit words (a tail of under 64 bytes is left out), so that it is not
+     * optimised away */
+    uint64_t (*peak_read)(const void *p, size_t n_bytes);
 } ilki_kern_ops;
 
 /* The reference: complete, scalar. */
 extern const ilki_kern_ops ilki_kern_ref;
 
-/* One row per table: bits of base/cpu.h it needs. NULL-terminated by name; for dispatch, the comparator and doctor. */
+/* One row per table: bits of base/cpu.h it needs. An ISA has several tables, one per file, all under its name; a later
+ * row goes over an earlier one. For dispatch, the comparator and doctor; the first row is "ref". */
 typedef struct ilki_kern_table {
     const char *name;
     uint32_t needs;
@@ -116,7 +127,7 @@ typedef struct ilki_kern_table {
 } ilki_kern_table;
 const ilki_kern_table *ilki_kern_tables(size_t *n);
 
-/* Overlays the tables that `features` and `mask` allow. mask: NULL for all, or "ref", or comma-separated table names
+/* Overlays the tables that `features` and `mask` allow. mask: NULL or "" for all, or "ref", or comma-separated table names
  * ("avx2" allows avx2 and ref). Writes into *out; names gets "avx512,avx2,ref". BAD_ARGUMENT for an unknown name or one
  * this CPU lacks. */
 ilk_status ilki_kern_select(ilki_kern_ops *out, const char *mask, uint32_t features, char *names, size_t names_bytes,

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Chooses kernels once, when a runtime opens: the tables that the CPU and the caller's mask allow are laid over the
+ * reference, in the order of the rows. No state is kept here. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "kern/ops.h"
+#include "kern/tables.h"
+
+static const ilki_kern_table tables[] = {{"ref", 0, &ilki_kern_ref},
+#define ROW(symbol, name, needs) {name, needs, &symbol},
+                                         ILKI_KERN_ISA_LIST(ROW)
+#undef ROW
+};
+enum { N_TABLES = sizeof tables / sizeof *tables };
+
+const ilki_kern_table *ilki_kern_tables(size_t *n)
+{
+    *n = N_TABLES;
+    return tables;
+}
+
+static bool word_is(const char *word, size_t len, const char *name)
+{
+    return strlen(name) == len && memcmp(word, name, len) == 0;
+}
+
+/* The next word of a comma list; false at its end. */
+static bool next_word(const char **list, const char **word, size_t *len)
+{
+    const char *p = *list + strspn(*list, ", ");
+    *word = p;
+    *len = strcspn(p, ", ");
+    *list = p + *len;
+    return *len > 0;
+}
+
+static bool mask_allows(const char *mask, const char *name)
+{
+    const char *word;
+    size_t len;
+    while (next_word(&mask, &word, &len))
+        if (word_is(word, len, name))
+            return true;
+    return false;
+}
+
+/* Every word must name a table that this CPU has. */
+static ilk_status check_mask(const char *mask, uint32_t features, ilk_error *err)
+{
+    const char *word;
+    size_t len;
+    while (next_word(&mask, &word, &len)) {
+        bool known = false, has = false;
+        for (size_t i = 0; i < N_TABLES; i++)
+            if (word_is(word, len, tables[i].name)) {
+                known = true;
+                has |= (tables[i].needs & ~features) == 0;
+            }
+        int shown = len > 40 ? 40 : (int)len;
+        if (!known)
+            return ilki_base_fail(err, ILK_BAD_ARGUMENT, "kernel mask: expected names of kernel tables, found '%.*s'",
+                                  shown, word);
+        if (!has)
+            return ilki_base_fail(err, ILK_BAD_ARGUMENT, "kernel mask: this CPU lacks '%.*s'", shown, word);
+    }
+    return ILK_OK;
+}
+
+#define TAKE(field)                                                                                                    \
+    if (from->field)                                                                                                   \
+    to->field = from->field
+
+static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
+{
+    to->name = from->name;
+    if (from->gemm_f32) { /* one group: the panel layout belongs to the kernel */
+        to->gemm_f32_nr = from->gemm_f32_nr;
+        to->gemm_f32_mr = from->gemm_f32_mr;
+        to->pack_f32 = from->pack_f32;
+        to->gemm_f32 = from->gemm_f32;
+    }
+    TAKE(pack_keys_f32);
+    TAKE(attn_f32);
+    TAKE(attn_end_f32);
+    TAKE(layernorm_f32);
+    TAKE(rmsnorm_f32);
+    TAKE(softmax_f32);
+    TAKE(act_f32);
+    TAKE(add_f32);
+    TAKE(mul_f32);
+    TAKE(axpy_f32);
+    TAKE(scale_f32);
+    TAKE(rope_f32);
+    if (from->dot_f32) { /* one group: both give the same bits */
+        to->dot_f32 = from->dot_f32;
+        to->dot_f32_rows = from->dot_f32_rows;
+    }
+    TAKE(dot_i8_rows);
+    TAKE(quant_i8);
+    TAKE(peak_f32);
+    TAKE(peak_read);
+}
+
+/* Writes the distinct names of the rows in use, the last laid first; cut where it does not fit. */
+static void write_names(const bool *used, char *names, size_t names_bytes)
+{
+    size_t at = 0;
+    const char *last = NULL;
+    for (size_t i = N_TABLES; i-- > 0;) {
+        if (!used[i] || (last && strcmp(last, tables[i].name) == 0))
+            continue;
+        int n = snprintf(names + at, names_bytes - at, "%s%s", at ? "," : "", tables[i].name);
+        last = tables[i].name;
+        if (n < 0 || (size_t)n >= names_bytes - at)
+            return;
+        at += (size_t)n;
+    }
+}
+
+ilk_status ilki_kern_select(ilki_kern_ops *out, const char *mask, uint32_t features, char *names, size_t names_bytes,
+                            ilk_error *err)
+{
+    bool used[N_TABLES] = {true};
+    if (mask && !*mask)
+        mask = NULL;
+    if (mask) {
+        ilk_status status = check_mask(mask, features, err);
+        if (status != ILK_OK)
+            return status;
+    }
+    *out = ilki_kern_ref;
+    for (size_t i = 1; i < N_TABLES; i++) {
+        used[i] = (tables[i].needs & ~features) == 0 && (!mask || mask_allows(mask, tables[i].name));
+        if (used[i])
+            overlay(out, tables[i].ops);
+    }
+    if (names && names_bytes)
+        write_names(used, names, names_bytes);
+    return ILK_OK;
+}

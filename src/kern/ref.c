@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The reference kernels: complete, scalar, one accumulator per element, compiled without vectorisation and without
+ * contraction. They are the oracle of the comparator and what runs where no other table fits; clarity comes first.
+ * Products and sums are rounded apart here (no fused multiply-add), which the bound of docs/NUMERICS.md covers too. */
+#include "kern/ops.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { NR = 8, MR = 8 };
+
+static float act_one(float x, ilki_act act)
+{
+    switch (act) {
+    case ILKI_ACT_GELU:
+        return 0.5f * x * erfcf(-0.70710678f * x);
+    case ILKI_ACT_GELU_TANH:
+        return 0.5f * x * (1.0f + tanhf(0.79788456f * (x + 0.044715f * x * x * x)));
+    case ILKI_ACT_GELU_QUICK:
+        return x / (1.0f + expf(-1.702f * x));
+    case ILKI_ACT_SILU:
+        return x / (1.0f + expf(-x));
+    case ILKI_ACT_RELU:
+        return x > 0.0f ? x : 0.0f;
+    case ILKI_ACT_TANH:
+        return tanhf(x);
+    case ILKI_ACT_SIGMOID:
+        return 1.0f / (1.0f + expf(-x));
+    case ILKI_ACT_NONE:
+        break;
+    }
+    return x;
+}
+
+/* ---- gemm */
+
+static void pack_f32(float *packed, const float *w, size_t ldw, size_t n, size_t k)
+{
+    for (size_t j0 = 0; j0 < n; j0 += NR)
+        for (size_t p = 0; p < k; p++)
+            for (size_t j = j0; j < j0 + NR; j++)
+                *packed++ = j < n ? w[j * ldw + p] : 0.0f;
+}
+
+static void gemm_f32(const ilki_gemm_f32 *g)
+{
+    for (size_t i = 0; i < g->m; i++) {
+        const float *a = g->a + i * g->lda;
+        for (size_t j = g->j0; j < g->j1; j++) {
+            const float *w = g->packed + j / NR * NR * g->k + j % NR;
+            float s = 0.0f;
+            for (size_t p = 0; p < g->k; p++)
+                s += a[p] * w[p * NR];
+            if (g->bias)
+                s += g->bias[j];
+            s = act_one(s, g->act);
+            if (g->residual)
+                s += g->residual[i * g->ldr + j];
+            g->c[i * g->ldc + j] = s;
+        }
+    }
+}
+
+/* ---- attention */
+
+static void pack_keys_f32(float *kt, const float *k, size_t ldk, size_t n_k, size_t d)
+{
+    for (size_t p = 0; p < d; p++)
+        for (size_t j = 0; j < ILKI_ATTN_KEYS; j++)
+            kt[p * ILKI_ATTN_KEYS + j] = j < n_k ? k[j * ldk + p] : 0.0f;
+}
+
+/* The scores of query row i; gives their maximum. */
+static float attn_scores(const ilki_attn_f32 *a, size_t i, float s[ILKI_ATTN_KEYS])
+{
+    float max = -INFINITY;
+    for (size_t j = 0; j < a->n_k; j++) {
+        float t = 0.0f;
+        for (size_t p = 0; p < a->d; p++)
+            t += a->q[i * a->ldq + p] * a->kt[p * ILKI_ATTN_KEYS + j];
+        t *= a->scale;
+        if (a->softcap > 0.0f)
+            t = a->softcap * tanhf(t / a->softcap);
+        if (a->add)
+            t += a->add[i * a->ldadd + j];
+        s[j] = t;
+        if (t > max)
+            max = t;
+    }
+    return max;
+}
+
+static void attn_f32(const ilki_attn_f32 *a)
+{
+    float s[ILKI_ATTN_KEYS];
+    for (size_t i = 0; i < a->n_q; i++) {
+        float max = attn_scores(a, i, s);
+        if (max < a->m[i])
+            max = a->m[i];
+        if (max == -INFINITY) /* every key so far is masked: e^(-inf - -inf) must not be taken */
+            continue;
+        float shrink = expf(a->m[i] - max), l = a->l[i] * shrink;
+        float *acc = a->acc + i * a->ldacc;
+        for (size_t x = 0; x < a->dv; x++)
+            acc[x] *= shrink;
+        for (size_t j = 0; j < a->n_k; j++) {
+            float e = expf(s[j] - max);
+            l += e;
+            for (size_t x = 0; x < a->dv; x++)
+                acc[x] += e * a->v[j * a->ldv + x];
+        }
+        a->m[i] = max;
+        a->l[i] = l;
+    }
+}
+
+static void attn_end_f32(float *out, size_t ldout, const float *acc, size_t ldacc, const float *l, size_t n_q,
+                         size_t dv)
+{
+    for (size_t i = 0; i < n_q; i++)
+        for (size_t x = 0; x < dv; x++)
+            out[i * ldout + x] = l[i] != 0.0f ? acc[i * ldacc + x] / l[i] : 0.0f;
+}
+
+/* ---- rows; sums of rows in double, so that the oracle has no error worth naming */
+
+static void layernorm_f32(float *y, const float *x, const float *w, const float *b, size_t rows, size_t n, size_t ldy,
+                          size_t ldx, float eps)
+{
+    for (size_t i = 0; i < rows; i++, y += ldy, x += ldx) {
+        double sum = 0.0, square = 0.0;
+        for (size_t j = 0; j < n; j++)
+            sum += (double)x[j];
+        double mean = sum / (double)n;
+        for (size_t j = 0; j < n; j++)
+            square += ((double)x[j] - mean) * ((double)x[j] - mean);
+        double r = 1.0 / sqrt(square / (double)n + (double)eps);
+        for (size_t j = 0; j < n; j++) {
+            float t = (float)(((double)x[j] - mean) * r) * w[j];
+            y[j] = b ? t + b[j] : t;
+        }
+    }
+}
+
+static void rmsnorm_f32(float *y, const float *x, const float *w, size_t rows, size_t n, size_t ldy, size_t ldx,
+                        float eps, float w_add)
+{
+    for (size_t i = 0; i < rows; i++, y += ldy, x += ldx) {
+        double square = 0.0;
+        for (size_t j = 0; j < n; j++)
+            square += (double)x[j] * (double)x[j];
+        double r = 1.0 / sqrt(square / (double)n + (double)eps);
+        for (size_t j = 0; j < n; j++)
+            y[j] = (float)((double)x[j] * r) * (w[j] + w_add);
+    }
+}
+
+static void softmax_f32(float *x, size_t rows, size_t n, size_t ldx)
+{
+    for (size_t i = 0; i < rows; i++, x += ldx) {
+        float max = -INFINITY;
+        for (size_t j = 0; j < n; j++)
+            if (x[j] > max)
+                max = x[j];
+        double sum = 0.0;
+        for (size_t j = 0; j < n; j++) {
+            x[j] = expf(x[j] - max);
+            sum += (double)x[j];
+        }
+        for (size_t j = 0; j < n; j++)
+            x[j] = (float)((double)x[j] / sum);
+    }
+}
+
+/* ---- vec */
+
+static void act_f32(float *x, size_t n, ilki_act act)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = act_one(x[i], act);
+}
+
+static void add_f32(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += x[i];
+}
+
+static void mul_f32(float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] *= x[i];
+}
+
+static void axpy_f32(float *y, const float *x, float a, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] += a * x[i];
+}
+
+static void scale_f32(float *y, float a, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        y[i] *= a;
+}
+
+static void rope_f32(float *x, const float *cos_, const float *sin_, size_t half, bool interleaved)
+{
+    size_t step = interleaved ? 2 : 1, offset = interleaved ? 1 : half;
+    for (size_t i = 0; i < half; i++) {
+        float *p = x + i * step, *q = p + offset;
+        float a = *p, b = *q;
+        *p = a * cos_[i] - b * sin_[i];
+        *q = b * cos_[i] + a * sin_[i];
+    }
+}
+
+/* ---- dot */
+
+static float dot_f32(const float *a, const float *b, size_t n)
+{
+    float s = 0.0f;
+    for (size_t i = 0; i < n; i++)
+        s += a[i] * b[i];
+    return s;
+}
+
+static void dot_f32_rows(float *out, const float *q, const float *rows, size_t stride, size_t n_rows, size_t n)
+{
+    for (size_t r = 0; r < n_rows; r++)
+        out[r] = dot_f32(q, rows + r * stride, n);
+}
+
+static void dot_i8_rows(int32_t *out, const int8_t *q, const int8_t *rows, size_t stride, size_t n_rows, size_t n)
+{
+    for (size_t r = 0; r < n_rows; r++) {
+        int32_t s = 0;
+        for (size_t i = 0; i < n; i++)
+            s += q[i] * rows[r * stride + i];
+        out[r] = s;
+    }
+}
+
+/* The division is correctly rounded everywhere, so every table gives the same codes. */
+static float quant_i8(int8_t *codes, const float *x, size_t n)
+{
+    float max = 0.0f;
+    for (size_t i = 0; i < n; i++)
+        if (fabsf(x[i]) > max)
+            max = fabsf(x[i]);
+    float scale = max / 127.0f; /* 0 also where max is a subnormal too small to divide */
+    if (scale == 0.0f) {
+        memset(codes, 0, n);
+        return 0.0f;
+    }
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i] / scale;        /* past 127 only where scale is a subnormal rounded down */
+        v = v > -127.0f ? v : -127.0f; /* a NaN ends here */
+        v = v < 127.0f ? v : 127.0f;
+        codes[i] = (int8_t)nearbyintf(v);
+    }
+    return scale;
+}
+
+/* ---- peak */
+
+static uint64_t peak_f32(uint64_t n_iterations)
+{
+    float s[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    volatile float once = 0.999f; /* unknown to the compiler */
+    float f = once;
+    for (uint64_t i = 0; i < n_iterations; i++)
+        for (int j = 0; j < 8; j++)
+            s[j] = s[j] * f + f;
+    float sum = 0.0f;
+    for (int j = 0; j < 8; j++)
+        sum += s[j];
+    once = sum;
+    return n_iterations * 16;
+}
+
+static uint64_t peak_read(const void *p, size_t n_bytes)
+{
+    const unsigned char *bytes = p;
+    uint64_t x = 0;
+    for (size_t i = 0; i < n_bytes / 64 * 8; i++) {
+        uint64_t word;
+        memcpy(&word, bytes + i * 8, 8);
+        x ^= word;
+    }
+    return x;
+}
+
+const ilki_kern_ops ilki_kern_ref = {
+    .name = "ref",
+    .gemm_f32_nr = NR,
+    .gemm_f32_mr = MR,
+    .pack_f32 = pack_f32,
+    .gemm_f32 = gemm_f32,
+    .pack_keys_f32 = pack_keys_f32,
+    .attn_f32 = attn_f32,
+    .attn_end_f32 = attn_end_f32,
+    .layernorm_f32 = layernorm_f32,
+    .rmsnorm_f32 = rmsnorm_f32,
+    .softmax_f32 = softmax_f32,
+    .act_f32 = act_f32,
+    .add_f32 = add_f32,
+    .mul_f32 = mul_f32,
+    .axpy_f32 = axpy_f32,
+    .scale_f32 = scale_f32,
+    .rope_f32 = rope_f32,
+    .dot_f32 = dot_f32,
+    .dot_f32_rows = dot_f32_rows,
+    .dot_i8_rows = dot_i8_rows,
+    .quant_i8 = quant_i8,
+    .peak_f32 = peak_f32,
+    .peak_read = peak_read,
+};

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the kernel files export, for dispatch.c alone. */
+#ifndef ILKI_KERN_TABLES_H
+#define ILKI_KERN_TABLES_H
+
+#include "kern/ops.h"
+
+/* symbol, name of the ISA, bits of base/cpu.h; a later row goes over an earlier one */
+#if defined(__x86_64__)
+#define ILKI_KERN_ISA_LIST(X)
+#elif defined(__aarch64__)
+#define ILKI_KERN_ISA_LIST(X)
+#else
+#define ILKI_KERN_ISA_LIST(X)
+#endif
+
+#define ILKI_KERN_DECLARE(symbol, name, needs) extern const ilki_kern_ops symbol;
+ILKI_KERN_ISA_LIST(ILKI_KERN_DECLARE)
+#undef ILKI_KERN_DECLARE
+
+#endif
