@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A model directory to vectors. struct ilk_model is this room's; the public ilk_model_… and ilk_embed… calls of ilk.h
+ * are defined in api/ as argument checks before these. */
+#ifndef ILKI_EMBED_EMBED_H
+#define ILKI_EMBED_EMBED_H
+
+#include "base/runtime.h"
+#include "models/model.h"
+#include "text/tokenizer.h"
+
+ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_error *err);
+void ilki_embed_close(ilk_model *m);
+
+/* Where a model would be read from: an existing directory, or the Hugging Face cache. Freed with free(). NOT_FOUND names
+ * the places looked at. */
+ilk_status ilki_embed_resolve(const ilki_vfs *vfs, const char *where, char **dir, ilk_error *err);
+
+const ilk_model_info *ilki_embed_info(const ilk_model *m);
+const ilki_tokenizer *ilki_embed_tokenizer(const ilk_model *m);
+ilk_runtime *ilki_embed_runtime(const ilk_model *m);
+
+/* The space its vectors of `role` belong to, borrowed from the model; asks for the fingerprint. name: "text". */
+ilk_status ilki_embed_space(ilk_model *m, ilk_job *job, const ilk_space **space, ilk_error *err);
+ilk_status ilki_embed_fingerprint(ilk_model *m, ilk_job *job, const char **hex, ilk_error *err);
+
+/* Public semantics of ilk_embed; n_in may be any number: batches by token budget are made inside. */
+ilk_status ilki_embed_run(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt, ilk_job *job,
+                          ilk_vectors **out, ilk_error *err);
+ilk_status ilki_embed_submit(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt, ilk_job *job,
+                             ilk_error *err);
+ilk_status ilki_embed_wait(ilk_job *job, ilk_vectors **out, ilk_error *err);
+
+#endif
