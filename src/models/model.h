@@ -10,12 +10,12 @@
 #include "format/format.h"
 #include "nn/nn.h"
 
-typedef struct ilki_span {
+typedef struct ilki_tower_span {
     size_t first, n; /* tokens of the flat batch */
     ilk_modality modality;
     uint32_t t, h, w;  /* grid, 0 where it has none */
     const float *rows; /* [n][dim] that replace the embedded tokens, or NULL */
-} ilki_span;
+} ilki_tower_span;
 
 typedef struct ilki_layer_rows {
     uint32_t layer;     /* added to the stream after this layer (DeepStack) */
@@ -36,7 +36,7 @@ typedef struct ilki_tower_in {
     const uint32_t *groups;    /* [n_tokens], for layers with ILKI_MASK_GROUP */
     const uint32_t *prefix_len; /* [n_seqs], for layers with ILKI_MASK_PREFIX; counts a cached prefix too */
     const ilki_kv *const *prefix; /* [n_seqs], entries may be NULL */
-    const ilki_span *spans;
+    const ilki_tower_span *spans;
     size_t n_spans;
     const ilki_layer_rows *layer_rows;
     size_t n_layer_rows;
