@@ -42,16 +42,6 @@ typedef struct ilki_tower_in {
     size_t n_layer_rows;
 } ilki_tower_in;
 
-/* Poolings of sentence-transformers; several are concatenated in this order. */
-enum {
-    ILKI_POOL_CLS = 1,
-    ILKI_POOL_MAX = 2,
-    ILKI_POOL_MEAN = 4,
-    ILKI_POOL_MEAN_SQRT = 8,
-    ILKI_POOL_WEIGHTED = 16, /* weights 1 … n */
-    ILKI_POOL_LAST = 32
-};
-
 typedef struct ilki_logits {
     const char *head;      /* a head the family names: "classifier", "lm" */
     const int32_t *classes; /* [n_classes] rows of the head wanted, NULL: all */
@@ -61,7 +51,7 @@ typedef struct ilki_logits {
 
 /* What is wanted: every non-NULL member is filled. */
 typedef struct ilki_tower_out {
-    unsigned pooling;   /* ILKI_POOL_… or-ed */
+    unsigned pooling;   /* ILKI_POOL_… (nn.h) or-ed */
     const uint32_t *pool_skip; /* [n_seqs] first tokens left out of pooling (a prompt), or NULL */
     float *pooled;      /* [n_seqs][dim * number of poolings] */
     const uint32_t *row_at; /* [n_rows] flat indices */

@@ -28,6 +28,53 @@ typedef struct ilki_nn {
     ilk_error *err;
 } ilki_nn;
 
+static inline bool ilki_nn_measuring(const ilki_nn *ctx)
+{
+    return ctx->ws->base == NULL;
+}
+
+/* n objects from the workspace; NULL while measuring, and on overrun, which fails the pass. */
+void *ilki_nn_take(ilki_nn *ctx, size_t n, size_t size);
+
+/* p + n, and NULL for NULL: what a chain uses on buffers that are NULL while measuring. */
+static inline float *ilki_nn_at(float *p, size_t n)
+{
+    return p ? p + n : NULL;
+}
+static inline const float *ilki_nn_at_const(const float *p, size_t n)
+{
+    return p ? p + n : NULL;
+}
+
+/* Keeps the first failure: status and message. Later calls do nothing. */
+void ilki_nn_fail(ilki_nn *ctx, ilk_status status, const char *fmt, ...) ILKI_PRINTF(3, 4);
+
+/* ---- a chain of row-wise layers as one task per row block
+ *
+ * fn is called with a sub-context (pool NULL, a workspace of its own, the slot of its thread) and a range of rows; it
+ * calls layers with the sub-context on pointers advanced to `first` (ilki_nn_at), takes its intermediates from sub->ws
+ * and leaves all else alone. It is also called once with a measuring sub-context and the first block, at every call of
+ * ilki_nn_rows, so it must do nothing but that. With a tape it is called once with all rows, and the layers in it use
+ * the pool. */
+typedef void (*ilki_rows_fn)(ilki_nn *sub, void *arg, size_t first, size_t n);
+typedef struct ilki_rows_args {
+    ilki_rows_fn fn;
+    void *arg;
+    size_t n_rows;
+    uint64_t row_ns; /* estimate of one row on one thread: ilki_nn_linear_ns and the like, added up */
+} ilki_rows_args;
+void ilki_nn_rows(ilki_nn *ctx, const ilki_rows_args *a);
+
+/* Poolings of sentence-transformers; several are concatenated in this order. */
+enum {
+    ILKI_POOL_CLS = 1,
+    ILKI_POOL_MAX = 2,
+    ILKI_POOL_MEAN = 4,
+    ILKI_POOL_MEAN_SQRT = 8,
+    ILKI_POOL_WEIGHTED = 16, /* weights 1 … n */
+    ILKI_POOL_LAST = 32
+};
+
 /* ---- what attention is told, one per layer */
 
 typedef enum ilki_mask {
@@ -38,12 +85,12 @@ typedef enum ilki_mask {
 } ilki_mask;
 
 typedef struct ilki_attn {
-    float scale, softcap;        /* softcap 0: none */
+    float scale, softcap;         /* softcap 0: none */
     uint32_t n_heads, n_kv_heads; /* n_heads a multiple of n_kv_heads */
     uint32_t d_qk, d_v;
     ilki_mask mask;
     uint32_t window_left, window_right; /* keys i - left … i + right; UINT32_MAX: no bound. Applies on top of mask */
-    const float *bias;           /* additive, per head by relative position: [n_heads][2 * bias_span + 1], entry
+    const float *bias;                  /* additive, per head by relative position: [n_heads][2 * bias_span + 1], entry
                                     (key - query) + bias_span, clamped; or NULL */
     uint32_t bias_span;
     const float *extra_k, *extra_v; /* learned rows seen by every query: [n_extra][n_kv_heads * d], or NULL */
@@ -57,12 +104,13 @@ typedef enum ilki_rope_sections { ILKI_ROPE_CONTIGUOUS = 0, ILKI_ROPE_STRIDED } 
 
 typedef struct ilki_rope {
     float theta;
-    uint32_t dim;         /* rotated entries of a head, even; the rest passes through (rotated share) */
-    uint32_t freq_dim;    /* denominator of the exponent; 0: dim */
+    uint32_t dim;      /* rotated entries of a head, even; the rest passes through (rotated share) */
+    uint32_t freq_dim; /* denominator of the exponent; 0: dim */
     ilki_rope_pairing pairing;
-    unsigned n_axes;      /* 1 to 3 */
-    uint32_t section[3];  /* frequencies per axis, together dim / 2; unused with one axis */
-    ilki_rope_sections sections; /* CONTIGUOUS: axis 0's frequencies first; STRIDED: frequency f belongs to axis f % n_axes
+    unsigned n_axes;     /* 1 to 3 */
+    uint32_t section[3]; /* frequencies per axis, together dim / 2; unused with one axis */
+    ilki_rope_sections
+        sections; /* CONTIGUOUS: axis 0's frequencies first; STRIDED: frequency f belongs to axis f % n_axes
                                     while that axis has some left, else to axis 0 (Qwen3-VL) */
 } ilki_rope;
 
