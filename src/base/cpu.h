@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the machine has: CPU features, CPUs this process may use, memory it may use. Read once, by ilk_runtime_open. */
+ * What the machine has: CPU features, CPUs this process may use, memory it may use. Counts and
+ * memory are read by ilk_runtime_open and kept there. */
 #ifndef ILKI_BASE_CPU_H
 #define ILKI_BASE_CPU_H
 
@@ -29,6 +30,7 @@ enum {
 #undef ILKI_CPU_ENUM
 };
 
+/* Cheap: asked of the machine once. */
 uint32_t ilki_base_cpu_features(void);
 
 /* CPUs of the affinity mask, bounded by the cgroup's quota (rounded up); at least 1. */
@@ -36,6 +38,10 @@ unsigned ilki_base_cpu_count(void);
 
 /* Physical memory, bounded by the cgroup's limit. */
 uint64_t ilki_base_memory_bytes(void);
+
+/* The bounds of this process' cgroups, UINT64_MAX where there is none. `root` stands before /proc and /sys: "" but in
+ * tests. */
+void ilki_base_cgroup_limits(const char *root, uint64_t *milli_cpus, uint64_t *memory_bytes);
 
 /* Nanoseconds of the monotonic clock. */
 uint64_t ilki_base_now_ns(void);

@@ -4,6 +4,7 @@
 #ifndef ILKI_BASE_HASH_H
 #define ILKI_BASE_HASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,7 @@ typedef struct ilki_sha256 {
     uint32_t h[8];
     uint64_t n_bytes;
     uint8_t block[64];
+    bool plain; /* the reference, whatever the CPU has */
 } ilki_sha256;
 
 void ilki_base_sha256_init(ilki_sha256 *s);
@@ -23,5 +25,6 @@ void ilki_base_hex(const uint8_t *bytes, size_t n, char *out);
 
 /* crc of the empty string is 0; pass the previous value to go on. */
 uint32_t ilki_base_crc32c(uint32_t crc, const void *data, size_t n);
+uint32_t ilki_base_crc32c_ref(uint32_t crc, const void *data, size_t n);
 
 #endif

@@ -9,7 +9,7 @@
 typedef struct ilki_map {
     struct ilki_map_slot *slots; /* NULL while empty */
     size_t n, cap;
-    uint64_t seed;
+    uint64_t seed; /* 0: drawn at the first growth */
 } ilki_map;
 
 #define ILKI_MAP_NONE UINT32_MAX
@@ -18,12 +18,13 @@ typedef struct ilki_map {
 void ilki_base_map_deinit(ilki_map *m);
 bool ilki_base_map_reserve(ilki_map *m, size_t n);
 
-/* Sets key to value; `*old` (may be NULL) gets what was there, or ILKI_MAP_NONE. False when memory is short. */
+/* Sets key to value, which is not ILKI_MAP_NONE; `*old` (may be NULL) gets what was there, or ILKI_MAP_NONE. The map
+ * keeps the key of the first put. False when memory is short or the key is longer than 4 GiB. */
 bool ilki_base_map_put(ilki_map *m, const char *key, size_t len, uint32_t value, uint32_t *old);
 uint32_t ilki_base_map_get(const ilki_map *m, const char *key, size_t len); /* ILKI_MAP_NONE where absent */
 bool ilki_base_map_remove(ilki_map *m, const char *key, size_t len);
 
-/* A fast keyed 64-bit hash of bytes; not cryptographic. */
+/* A fast keyed 64-bit hash of bytes; not cryptographic, and not for files: it depends on the byte order. */
 uint64_t ilki_base_hash64(const void *data, size_t n, uint64_t seed);
 
 #endif
