@@ -20,7 +20,7 @@ typedef enum ilki_json_type {
 typedef struct ilki_json_limits {
     size_t max_bytes;   /* of the text; 0: 256 MiB */
     size_t max_nodes;   /* 0: 16 million */
-    unsigned max_depth; /* 0: 64 */
+    unsigned max_depth; /* 0: 64; at most 1024 */
     bool unique_keys;   /* a repeated key is an error; otherwise the last one wins, as in Python */
 } ilki_json_limits;
 
@@ -53,12 +53,15 @@ double ilki_base_json_double(const ilki_json *j, ilki_json_node node, double oth
 /* True when the number is an integer (1, 1.0, 1e3) within [min, max]. */
 bool ilki_base_json_int(const ilki_json *j, ilki_json_node node, int64_t min, int64_t max, int64_t *out);
 
-/* ---- writer: commas and colons are put by themselves. Misuse and a NaN set the buffer's failure. */
+/* ---- writer: commas and colons are put by themselves. Misuse (a second value outside, a value without its key, the
+ * wrong bracket, more than 63 levels) and numbers that are not finite set the buffer's failure: ilki_base_buf_check gives
+ * BAD_ARGUMENT or NOT_FINITE. */
 typedef struct ilki_jsonw {
     ilki_buf *out;
     unsigned depth;
-    uint64_t has; /* a bit per level: something was written there */
-    bool key;     /* a key was just written */
+    uint64_t has;    /* a bit per level: something was written there */
+    uint64_t object; /* a bit per level: it is an object */
+    bool key;        /* a key was just written */
 } ilki_jsonw;
 
 void ilki_base_jsonw_init(ilki_jsonw *w, ilki_buf *out);
