@@ -15,11 +15,19 @@
 /* False on overflow; *out is then untouched. Every size read from a file passes these. */
 static inline bool ilki_base_mul(size_t a, size_t b, size_t *out)
 {
-    return !__builtin_mul_overflow(a, b, out);
+    size_t v;
+    if (__builtin_mul_overflow(a, b, &v))
+        return false;
+    *out = v;
+    return true;
 }
 static inline bool ilki_base_add(size_t a, size_t b, size_t *out)
 {
-    return !__builtin_add_overflow(a, b, out);
+    size_t v;
+    if (__builtin_add_overflow(a, b, &v))
+        return false;
+    *out = v;
+    return true;
 }
 
 /* n zeroed objects of `size` bytes, or NULL (also on overflow). Freed with free(). n * size == 0 gives a valid pointer. */

@@ -287,15 +287,17 @@ size_t ilki_base_num_print_double(double v, char out[ILKI_NUM_BYTES])
     return print_slow(v, negative, false, out);
 }
 
-/* digits / 10^power as a float; false where the double lies halfway between floats, so that a second rounding from
- * there could go another way than one from the decimal itself. power <= 22, digits < 2^53. */
+/* digits / 10^power as a float, digits < 2^34, power <= 22: the double on the way is rounded once. False where it lies
+ * halfway between floats without being exact, so that a second rounding could go another way than one would. */
 static bool float_of(uint64_t digits, int power, float *out)
 {
     double d = power < 0 ? (double)digits * powers[-power] : (double)digits / powers[power];
     uint64_t bits;
     memcpy(&bits, &d, sizeof bits);
     *out = (float)d;
-    return (bits & 0x1fffffff) != 0x10000000;
+    bool halfway = (bits & 0x1fffffff) == 0x10000000;
+    /* a halfway point has 25 bits, so the product tells exactly up to 5^12, and beyond it none has nine digits */
+    return !halfway || power <= 0 || (power <= 12 && d * powers[power] == (double)digits);
 }
 
 size_t ilki_base_num_print_float(float f, char out[ILKI_NUM_BYTES])
