@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the kinds of document share inside this room. */
+#ifndef ILKI_DOCS_KINDS_H
+#define ILKI_DOCS_KINDS_H
+
+#include "docs/docs.h"
+
+/* One kind. `probe` sees the lower-case name without .gz and the decoded beginning; the first row that says yes reads.
+ * `read` finds doc->text filled with the decoded source (lines end in '\n') and may replace it. */
+typedef struct ilki_doc_kind {
+    const char *name;
+    bool (*probe)(const char *name, const char *head, size_t n);
+    ilk_status (*read)(ilki_doc *doc, const char *name, ilk_error *err);
+} ilki_doc_kind;
+
+extern const ilki_doc_kind ilki_docs_markdown, ilki_docs_rst, ilki_docs_man, ilki_docs_source;
+
+/* Appends a segment over text[start, end), trimmed of blank lines; nothing where only white space is left. `context` is
+ * copied. */
+ilk_status ilki_docs_add_segment(ilki_doc *doc, size_t start, size_t end, const char *context, bool code, ilk_error *err);
+
+/* A stack of headings that gives "A > B > C". Levels count from 1; a level closes all that are as deep or deeper. */
+#define ILKI_DOCS_LEVELS 8
+typedef struct ilki_headings {
+    char title[ILKI_DOCS_LEVELS][160];
+    char path[ILKI_DOCS_LEVELS * 164];
+} ilki_headings;
+void ilki_docs_heading(ilki_headings *h, unsigned level, const char *title, size_t n);
+
+/* One line of text: [start, end) without its newline; false past the last. *at moves behind the newline. */
+bool ilki_docs_next_line(const char *text, size_t n, size_t *at, size_t *start, size_t *end);
+
+bool ilki_docs_has_suffix(const char *name, const char *suffix);
+bool ilki_docs_blank(const char *s, size_t n); /* white space alone */
+
+/* Language row of source.c for a name, by extension, file name or "#!" line; NULL: not source. */
+struct ilki_language;
+const struct ilki_language *ilki_docs_language(const char *name, const char *head, size_t n);
+
+#endif
