@@ -40,10 +40,14 @@ static const magic magics[] = {
     {"fLaC", 4, 0, "a FLAC sound"},
     {"ID3", 3, 0, "an MP3 sound"},
     {"PK\003\004", 4, 0, "a ZIP archive or office document"},
-    {"\x7f" "ELF", 4, 0, "a program or library"},
+    {"\x7f"
+     "ELF",
+     4, 0, "a program or library"},
     {"MZ", 2, 0, "a program or library"},
     {"!<arch>\n", 8, 0, "an archive"},
-    {"\xfd" "7zXZ", 5, 0, "an xz archive"},
+    {"\xfd"
+     "7zXZ",
+     5, 0, "an xz archive"},
     {"BZh", 3, 0, "a bzip2 archive"},
     {"\x28\xb5\x2f\xfd", 4, 0, "a zstd archive"},
     {"SQLite format 3", 15, 0, "an SQLite database"},
@@ -56,12 +60,28 @@ static const magic magics[] = {
 static const struct {
     const char *suffix, *what;
 } refused[] = {
-    {".html", "an HTML page"},   {".htm", "an HTML page"},    {".xhtml", "an HTML page"}, {".svg", "an SVG picture"},
-    {".xml", "an XML file"},     {".json", "a JSON file"},    {".jsonl", "a JSON file"},  {".ndjson", "a JSON file"},
-    {".csv", "a table of data"}, {".tsv", "a table of data"}, {".ipynb", "a notebook"},   {".po", "a message catalogue"},
-    {".pot", "a message catalogue"}, {".lock", "a lock file"}, {".map", "a source map"},  {".min.js", "minified code"},
-    {".min.css", "minified code"}, {".pem", "a key or certificate"}, {".key", "a key or certificate"},
-    {".crt", "a key or certificate"}, {".patch", "a patch"},  {".diff", "a patch"},
+    {".html", "an HTML page"},
+    {".htm", "an HTML page"},
+    {".xhtml", "an HTML page"},
+    {".svg", "an SVG picture"},
+    {".xml", "an XML file"},
+    {".json", "a JSON file"},
+    {".jsonl", "a JSON file"},
+    {".ndjson", "a JSON file"},
+    {".csv", "a table of data"},
+    {".tsv", "a table of data"},
+    {".ipynb", "a notebook"},
+    {".po", "a message catalogue"},
+    {".pot", "a message catalogue"},
+    {".lock", "a lock file"},
+    {".map", "a source map"},
+    {".min.js", "minified code"},
+    {".min.css", "minified code"},
+    {".pem", "a key or certificate"},
+    {".key", "a key or certificate"},
+    {".crt", "a key or certificate"},
+    {".patch", "a patch"},
+    {".diff", "a patch"},
 };
 
 static ilk_status refuse(const char *what, ilk_error *err)
@@ -93,7 +113,8 @@ static ilk_status check_text(const unsigned char *p, size_t n, ilk_error *err)
     for (size_t i = 0; i < n; i++) {
         if (p[i] == 0)
             return refuse("a binary file", err);
-        control += p[i] < 32 && p[i] != '\n' && p[i] != '\r' && p[i] != '\t' && p[i] != '\f' && p[i] != '\b' && p[i] != 27;
+        control += p[i] < 32 && p[i] != '\n' && p[i] != '\r' && p[i] != '\t' && p[i] != '\f' && p[i] != '\b' &&
+                   p[i] != 27;
     }
     return control > n / 32 ? refuse("a binary file", err) : ILK_OK;
 }
@@ -116,8 +137,9 @@ static ilk_status check_name(const char *name, ilk_error *err)
 
 /* 0x80-0x9f of Windows-1252; 0: undefined, taken as U+FFFD */
 static const uint16_t windows_1252[32] = {
-    0x20ac, 0,      0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0, 0x017d, 0,
-    0,      0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0, 0x017e, 0x0178,
+    0x20ac, 0,      0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160,
+    0x2039, 0x0152, 0,      0x017d, 0,      0,      0x2018, 0x2019, 0x201c, 0x201d, 0x2022,
+    0x2013, 0x2014, 0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0,      0x017e, 0x0178,
 };
 
 static void put_char(ilki_buf *b, uint32_t cp)
@@ -305,7 +327,8 @@ uint32_t ilki_docs_line(const ilki_doc *doc, size_t at)
     return doc->n_lines ? doc->line_of[line < doc->n_lines ? line : doc->n_lines - 1] : 1;
 }
 
-ilk_status ilki_docs_add_segment(ilki_doc *doc, size_t start, size_t end, const char *context, bool code, ilk_error *err)
+ilk_status ilki_docs_add_segment(ilki_doc *doc, size_t start, size_t end, const char *context, bool code,
+                                 ilk_error *err)
 {
     size_t from = start;
     /* whole blank lines go, the indentation of the first line of text stays */
@@ -414,7 +437,8 @@ static ilk_status read_decoded(ilki_doc *doc, const char *name, ilk_error *err)
     return st;
 }
 
-ilk_status ilki_docs_read(ilki_doc **out, const char *name, const void *data, size_t n, size_t max_text_bytes, ilk_error *err)
+ilk_status ilki_docs_read(ilki_doc **out, const char *name, const void *data, size_t n, size_t max_text_bytes,
+                          ilk_error *err)
 {
     char plain[256];
     ilki_buf unpacked;

@@ -9,12 +9,12 @@
 
 /* A run of text that belongs together: a section, a function. */
 typedef struct ilki_doc_segment {
-    size_t start, end;    /* bytes of ilki_doc.text, trimmed of blank lines */
-    uint32_t line_first;  /* in the source file, from 1 */
+    size_t start, end;   /* bytes of ilki_doc.text, trimmed of blank lines */
+    uint32_t line_first; /* in the source file, from 1 */
     uint32_t line_last;
-    const char *context;  /* heading path "Guide > Install" or symbol "Parser.next"; "" for none */
-    uint32_t page;        /* from 1; 0: the kind has no pages */
-    bool code;            /* chunk by lines, not sentences */
+    const char *context; /* heading path "Guide > Install" or symbol "Parser.next"; "" for none */
+    uint32_t page;       /* from 1; 0: the kind has no pages */
+    bool code;           /* chunk by lines, not sentences */
 } ilki_doc_segment;
 
 typedef struct ilki_doc {
@@ -23,7 +23,7 @@ typedef struct ilki_doc {
     char *title;          /* owned, or NULL */
     char *text;           /* owned, UTF-8, NUL-terminated: what the segments point into */
     size_t n_text;
-    uint32_t *line_of;    /* [n_lines] source line (from 1) of each line of `text`; NULL: line i is i + 1 */
+    uint32_t *line_of; /* [n_lines] source line (from 1) of each line of `text`; NULL: line i is i + 1 */
     size_t n_lines;
     ilki_doc_segment *segments; /* in order, not overlapping; contexts live in `arena` */
     size_t n_segments, cap_segments;
@@ -34,7 +34,8 @@ typedef struct ilki_doc {
  * UNSUPPORTED: not a kind of text, message says what it seems to be. BAD_FORMAT: broken gzip. LIMIT: more than
  * max_text_bytes after unpacking (0: 32 MiB). An empty document has no segments. Text that is not UTF-8 is taken as
  * UTF-16 where a byte-order mark says so, else as Windows-1252, which every byte string is. */
-ilk_status ilki_docs_read(ilki_doc **out, const char *name, const void *data, size_t n, size_t max_text_bytes, ilk_error *err);
+ilk_status ilki_docs_read(ilki_doc **out, const char *name, const void *data, size_t n, size_t max_text_bytes,
+                          ilk_error *err);
 void ilki_docs_free(ilki_doc *doc);
 
 /* Could a file of this name and these first bytes (up to 4 KiB are enough) be read? Cheap; UNSUPPORTED with the reason. */

@@ -17,7 +17,8 @@ extern const ilki_doc_kind ilki_docs_markdown, ilki_docs_rst, ilki_docs_man, ilk
 
 /* Appends a segment over text[start, end), trimmed of blank lines; nothing where only white space is left. `context` is
  * copied. */
-ilk_status ilki_docs_add_segment(ilki_doc *doc, size_t start, size_t end, const char *context, bool code, ilk_error *err);
+ilk_status ilki_docs_add_segment(ilki_doc *doc, size_t start, size_t end, const char *context, bool code,
+                                 ilk_error *err);
 
 /* A stack of headings that gives "A > B > C". Levels count from 1; a level closes all that are as deep or deeper. */
 #define ILKI_DOCS_LEVELS 8

@@ -3,6 +3,7 @@
  * macros that set fonts, paragraphs and lists are known, other requests are dropped with their line, and escapes become
  * their characters (groff_char(7)). Of .if/.ie the terminal's branch ('n') is taken, as man shows it. Every output line
  * remembers its source line. Tables (.TS) keep their cells, tbl's format lines go. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,8 @@ static bool probe(const char *name, const char *head, size_t n)
 {
     size_t len = strlen(name);
     const char *dot = strrchr(name, '.');
-    bool section = dot && len - (size_t)(dot - name) <= 8 && ((dot[1] >= '1' && dot[1] <= '9') || dot[1] == 'n' || dot[1] == 'l');
+    bool section = dot && len - (size_t)(dot - name) <= 8 &&
+                   ((dot[1] >= '1' && dot[1] <= '9') || dot[1] == 'n' || dot[1] == 'l');
     if (!section && !ilki_docs_has_suffix(name, ".man") && !ilki_docs_has_suffix(name, ".mdoc"))
         return false;
     size_t at = 0, a, b;
@@ -38,15 +40,16 @@ typedef struct page {
     ilki_buf arg;      /* scratch for one rendered argument */
     uint32_t *line_of; /* [n_lines] of `out` */
     size_t n_lines, cap_lines;
-    uint32_t line;     /* source line being read */
+    uint32_t line;       /* source line being read */
+    uint32_t line_begun; /* source line at which the output line began */
     ilki_headings h;
-    size_t begin;      /* of the section in `out` */
-    bool started;      /* .TH or .Dd was seen */
-    bool fill;         /* lines flow together; false between .nf and .fi */
-    bool tag;          /* the next text line is the tag of .TP */
-    unsigned skip;     /* depth of \{ … \} of a branch not taken */
+    size_t begin;  /* of the section in `out` */
+    bool started;  /* .TH or .Dd was seen */
+    bool fill;     /* lines flow together; false between .nf and .fi */
+    bool tag;      /* the next text line is the tag of .TP */
+    unsigned skip; /* depth of \{ … \} of a branch not taken */
     bool in_define, in_table_format, in_table, failed;
-    char name[96];     /* .Nm */
+    char name[96]; /* .Nm */
 } page;
 
 /* ------------------------------------------------------------------ output */
@@ -65,7 +68,8 @@ static void new_line(page *p)
         p->line_of = l;
         p->cap_lines = cap;
     }
-    p->line_of[p->n_lines++] = p->line;
+    bool empty = p->out.len == 0 || p->out.data[p->out.len - 1] == '\n';
+    p->line_of[p->n_lines++] = empty ? p->line : p->line_begun;
     ilki_base_buf_addc(&p->out, '\n');
 }
 
@@ -91,28 +95,30 @@ static void paragraph(page *p)
 static const struct {
     const char *name, *text;
 } chars[] = {
-    {"em", "\u2014"}, {"en", "\u2013"}, {"hy", "-"},      {"mi", "-"},      {"bu", "\u2022"}, {"aq", "'"},      {"dq", "\""},
-    {"lq", "\u201c"}, {"rq", "\u201d"}, {"oq", "\u2018"}, {"cq", "\u2019"}, {"co", "\u00a9"}, {"rg", "\u00ae"}, {"tm", "\u2122"},
-    {"ha", "^"},      {"ti", "~"},      {"ga", "`"},      {"aa", "\u00b4"}, {"rs", "\\"},     {"sl", "/"},      {"at", "@"},
-    {"sh", "#"},      {"Do", "$"},      {"ba", "|"},      {"lB", "["},      {"rB", "]"},      {"lC", "{"},      {"rC", "}"},
-    {"la", "\u27e8"}, {"ra", "\u27e9"}, {"->", "\u2192"}, {"<-", "\u2190"}, {"ua", "\u2191"}, {"da", "\u2193"}, {"<=", "\u2264"},
-    {">=", "\u2265"}, {"!=", "\u2260"}, {"==", "\u2261"}, {"~=", "\u2248"}, {"+-", "\u00b1"}, {"mu", "\u00d7"}, {"de", "\u00b0"},
-    {"sc", "\u00a7"}, {"ps", "\u00b6"}, {"dg", "\u2020"}, {"dd", "\u2021"}, {"Eu", "\u20ac"}, {"Po", "\u00a3"}, {"Ye", "\u00a5"},
-    {"ss", "\u00df"}, {"ae", "\u00e6"}, {"oe", "\u0153"}, {"12", "\u00bd"}, {"14", "\u00bc"}, {"34", "\u00be"}, {"Fo", "\u00ab"},
-    {"Fc", "\u00bb"}, {":a", "\u00e4"}, {":o", "\u00f6"}, {":u", "\u00fc"}, {":A", "\u00c4"}, {":O", "\u00d6"}, {":U", "\u00dc"},
-    {"'e", "\u00e9"}, {"'a", "\u00e1"}, {"'i", "\u00ed"}, {"'o", "\u00f3"}, {"'u", "\u00fa"}, {"`e", "\u00e8"}, {"`a", "\u00e0"},
-    {"^e", "\u00ea"}, {"^a", "\u00e2"}, {"^o", "\u00f4"}, {",c", "\u00e7"}, {"~n", "\u00f1"}, {"oa", "\u00e5"}, {"/o", "\u00f8"},
-    {"*a", "\u03b1"}, {"*b", "\u03b2"}, {"*m", "\u03bc"}, {"*p", "\u03c0"}, {"if", "\u221e"}, {"sr", "\u221a"}, {"bv", "|"},
-    {"br", "|"},      {"ru", "_"},      {"ul", "_"},      {"ff", "ff"},     {"fi", "fi"},     {"fl", "fl"},     {"cm", ","},
-    {"OK", "\u2713"}, {"bq", "\u201a"}, {"Bq", "\u201e"}, {"em dash", "\u2014"},
+    {"em", "\u2014"}, {"en", "\u2013"}, {"hy", "-"},      {"mi", "-"},      {"bu", "\u2022"},      {"aq", "'"},
+    {"dq", "\""},     {"lq", "\u201c"}, {"rq", "\u201d"}, {"oq", "\u2018"}, {"cq", "\u2019"},      {"co", "\u00a9"},
+    {"rg", "\u00ae"}, {"tm", "\u2122"}, {"ha", "^"},      {"ti", "~"},      {"ga", "`"},           {"aa", "\u00b4"},
+    {"rs", "\\"},     {"sl", "/"},      {"at", "@"},      {"sh", "#"},      {"Do", "$"},           {"ba", "|"},
+    {"lB", "["},      {"rB", "]"},      {"lC", "{"},      {"rC", "}"},      {"la", "\u27e8"},      {"ra", "\u27e9"},
+    {"->", "\u2192"}, {"<-", "\u2190"}, {"ua", "\u2191"}, {"da", "\u2193"}, {"<=", "\u2264"},      {">=", "\u2265"},
+    {"!=", "\u2260"}, {"==", "\u2261"}, {"~=", "\u2248"}, {"+-", "\u00b1"}, {"mu", "\u00d7"},      {"de", "\u00b0"},
+    {"sc", "\u00a7"}, {"ps", "\u00b6"}, {"dg", "\u2020"}, {"dd", "\u2021"}, {"Eu", "\u20ac"},      {"Po", "\u00a3"},
+    {"Ye", "\u00a5"}, {"ss", "\u00df"}, {"ae", "\u00e6"}, {"oe", "\u0153"}, {"12", "\u00bd"},      {"14", "\u00bc"},
+    {"34", "\u00be"}, {"Fo", "\u00ab"}, {"Fc", "\u00bb"}, {":a", "\u00e4"}, {":o", "\u00f6"},      {":u", "\u00fc"},
+    {":A", "\u00c4"}, {":O", "\u00d6"}, {":U", "\u00dc"}, {"'e", "\u00e9"}, {"'a", "\u00e1"},      {"'i", "\u00ed"},
+    {"'o", "\u00f3"}, {"'u", "\u00fa"}, {"`e", "\u00e8"}, {"`a", "\u00e0"}, {"^e", "\u00ea"},      {"^a", "\u00e2"},
+    {"^o", "\u00f4"}, {",c", "\u00e7"}, {"~n", "\u00f1"}, {"oa", "\u00e5"}, {"/o", "\u00f8"},      {"*a", "\u03b1"},
+    {"*b", "\u03b2"}, {"*m", "\u03bc"}, {"*p", "\u03c0"}, {"if", "\u221e"}, {"sr", "\u221a"},      {"bv", "|"},
+    {"br", "|"},      {"ru", "_"},      {"ul", "_"},      {"ff", "ff"},     {"fi", "fi"},          {"fl", "fl"},
+    {"cm", ","},      {"OK", "\u2713"}, {"bq", "\u201a"}, {"Bq", "\u201e"}, {"em dash", "\u2014"},
 };
 
 /* strings that pages define for themselves and everybody spells alike */
 static const struct {
     const char *name, *text;
 } strings[] = {
-    {"C`", "\""}, {"C'", "\""}, {"L\"", "\""}, {"R\"", "\""}, {"lq", "\u201c"}, {"rq", "\u201d"},
-    {"--", "-"},  {"PI", "\u03c0"}, {"R", "\u00ae"}, {"Tm", "\u2122"}, {"Aq", "'"}, {"Lq", "\u201c"}, {"Rq", "\u201d"},
+    {"C`", "\""},     {"C'", "\""},    {"L\"", "\""},    {"R\"", "\""}, {"lq", "\u201c"}, {"rq", "\u201d"}, {"--", "-"},
+    {"PI", "\u03c0"}, {"R", "\u00ae"}, {"Tm", "\u2122"}, {"Aq", "'"},   {"Lq", "\u201c"}, {"Rq", "\u201d"},
 };
 
 static void put_named(ilki_buf *to, str name)
@@ -267,7 +273,9 @@ static void text(page *p, str s)
             paragraph(p);
         return;
     }
-    if (p->fill && !at_line_start(p))
+    if (at_line_start(p))
+        p->line_begun = p->line;
+    else if (p->fill)
         ilki_base_buf_addc(&p->out, ' ');
     ilki_base_buf_add(&p->out, t, p->arg.len);
     /* a source line ends an output line too where it ends a sentence: lines stay short and traceable */
@@ -352,7 +360,8 @@ static void heading(page *p, unsigned level, const str *args, size_t n)
             ilki_base_buf_addc(&p->arg, ' ');
         render(&p->arg, args[i]);
     }
-    size_t used = ilki_base_utf8_floor(ilki_base_buf_view(&p->arg), p->arg.len < sizeof plain ? p->arg.len : sizeof plain - 1);
+    size_t used = ilki_base_utf8_floor(ilki_base_buf_view(&p->arg),
+                                       p->arg.len < sizeof plain ? p->arg.len : sizeof plain - 1);
     memcpy(plain, ilki_base_buf_view(&p->arg), used);
     ilki_docs_heading(&p->h, level, plain, used);
     p->begin = p->out.len;
@@ -390,14 +399,16 @@ static void page_title(page *p, const str *args, size_t n)
 static const struct {
     const char *name, *open, *close;
 } inlines[] = {
-    {"Fl", "", ""},       {"Ar", "", ""},     {"Cm", "", ""},       {"Ic", "", ""},       {"Li", "", ""},     {"Pa", "", ""},
-    {"Ev", "", ""},       {"Va", "", ""},     {"Vt", "", ""},       {"Em", "", ""},       {"Sy", "", ""},     {"Ft", "", ""},
-    {"Fa", "", ""},       {"Fn", "", "()"},   {"Xr", "", ""},       {"Nm", "", ""},       {"Nd", "\u2014 ", ""}, {"Op", "[", "]"},
-    {"Oo", "[", ""},      {"Oc", "", "]"},    {"Dq", "\"", "\""},   {"Qq", "\"", "\""},   {"Sq", "'", "'"},   {"Ql", "'", "'"},
-    {"Pq", "(", ")"},     {"Bq", "[", "]"},   {"Aq", "<", ">"},     {"Brq", "{", "}"},    {"No", "", ""},     {"Ns", "", ""},
-    {"Dv", "", ""},       {"Er", "", ""},     {"An", "", ""},       {"Lk", "", ""},       {"Mt", "", ""},     {"Ad", "", ""},
-    {"Tn", "", ""},       {"Bx", "BSD", ""},  {"Fx", "FreeBSD", ""}, {"Nx", "NetBSD", ""}, {"Ox", "OpenBSD", ""}, {"Ux", "UNIX", ""},
-    {"At", "AT&T UNIX", ""}, {"St", "", ""},  {"In", "<", ">"},     {"Rs", "", ""},       {"Re", "", ""},     {"Ta", "", ""},
+    {"Fl", "", ""},        {"Ar", "", ""},        {"Cm", "", ""},          {"Ic", "", ""},        {"Li", "", ""},
+    {"Pa", "", ""},        {"Ev", "", ""},        {"Va", "", ""},          {"Vt", "", ""},        {"Em", "", ""},
+    {"Sy", "", ""},        {"Ft", "", ""},        {"Fa", "", ""},          {"Fn", "", "()"},      {"Xr", "", ""},
+    {"Nm", "", ""},        {"Nd", "\u2014 ", ""}, {"Op", "[", "]"},        {"Oo", "[", ""},       {"Oc", "", "]"},
+    {"Dq", "\"", "\""},    {"Qq", "\"", "\""},    {"Sq", "'", "'"},        {"Ql", "'", "'"},      {"Pq", "(", ")"},
+    {"Bq", "[", "]"},      {"Aq", "<", ">"},      {"Brq", "{", "}"},       {"No", "", ""},        {"Ns", "", ""},
+    {"Dv", "", ""},        {"Er", "", ""},        {"An", "", ""},          {"Lk", "", ""},        {"Mt", "", ""},
+    {"Ad", "", ""},        {"Tn", "", ""},        {"Bx", "BSD", ""},       {"Fx", "FreeBSD", ""}, {"Nx", "NetBSD", ""},
+    {"Ox", "OpenBSD", ""}, {"Ux", "UNIX", ""},    {"At", "AT&T UNIX", ""}, {"St", "", ""},        {"In", "<", ">"},
+    {"Rs", "", ""},        {"Re", "", ""},        {"Ta", "", ""},
 };
 
 static int find_inline(str s)
@@ -424,7 +435,8 @@ static void mdoc_line(page *p, const str *words, size_t n)
     for (size_t i = 0; i < n; i++) {
         int k = find_inline(words[i]);
         if (k >= 0) {
-            bool named = is(words[i], "Nm") && (i + 1 == n || find_inline(words[i + 1]) >= 0 || is_closing_mark(words[i + 1]));
+            bool named = is(words[i], "Nm") &&
+                         (i + 1 == n || find_inline(words[i + 1]) >= 0 || is_closing_mark(words[i + 1]));
             flag = is(words[i], "Fl");
             xref = is(words[i], "Xr");
             if (is(words[i], "Ns")) {
@@ -437,7 +449,7 @@ static void mdoc_line(page *p, const str *words, size_t n)
                 if (space)
                     ilki_base_buf_addc(&line, ' ');
                 ilki_base_buf_adds(&line, named ? p->name : flag ? "-" : inlines[k].open);
-                space = named || !inlines[k].open[0] || inlines[k].open[1];
+                space = named || (inlines[k].open[0] && isalpha((unsigned char)inlines[k].open[0]));
             }
             if (*inlines[k].close)
                 close[n_close++] = inlines[k].close;
@@ -470,34 +482,63 @@ static void mdoc_line(page *p, const str *words, size_t n)
 /* ---- man and shared macros */
 
 typedef enum action {
-    A_JOIN, A_ALTERNATE, A_SECTION, A_SUBSECTION, A_PARAGRAPH, A_BREAK, A_TAG, A_ITEM, A_NOFILL, A_FILL, A_TITLE, A_START,
-    A_DEFINE, A_TABLE, A_TABLE_END, A_MDOC_ITEM, A_DISPLAY
+    A_JOIN,
+    A_ALTERNATE,
+    A_SECTION,
+    A_SUBSECTION,
+    A_PARAGRAPH,
+    A_BREAK,
+    A_TAG,
+    A_ITEM,
+    A_NOFILL,
+    A_FILL,
+    A_TITLE,
+    A_START,
+    A_DEFINE,
+    A_TABLE,
+    A_TABLE_END,
+    A_MDOC_ITEM,
+    A_DISPLAY
 } action;
 
 static const struct {
     const char *name;
     action what;
 } macros[] = {
-    {"B", A_JOIN},      {"I", A_JOIN},      {"SM", A_JOIN},     {"SB", A_JOIN},     {"R", A_JOIN},       {"UR", A_JOIN},
-    {"MT", A_JOIN},     {"SY", A_JOIN},     {"OP", A_JOIN},     {"BR", A_ALTERNATE}, {"BI", A_ALTERNATE}, {"IR", A_ALTERNATE},
-    {"IB", A_ALTERNATE}, {"RB", A_ALTERNATE}, {"RI", A_ALTERNATE}, {"MR", A_ALTERNATE}, {"SH", A_SECTION}, {"Sh", A_SECTION},
-    {"SS", A_SUBSECTION}, {"Ss", A_SUBSECTION}, {"PP", A_PARAGRAPH}, {"P", A_PARAGRAPH}, {"LP", A_PARAGRAPH}, {"HP", A_PARAGRAPH},
-    {"Pp", A_PARAGRAPH}, {"sp", A_PARAGRAPH}, {"br", A_BREAK},   {"RS", A_BREAK},    {"RE", A_BREAK},     {"Bl", A_BREAK},
-    {"El", A_BREAK},    {"Ed", A_FILL},     {"TP", A_TAG},      {"TQ", A_TAG},      {"IP", A_ITEM},      {"nf", A_NOFILL},
-    {"EX", A_NOFILL},   {"Vb", A_NOFILL},   {"fi", A_FILL},     {"EE", A_FILL},     {"Ve", A_FILL},      {"TH", A_TITLE},
-    {"Dt", A_TITLE},    {"Dd", A_START},    {"de", A_DEFINE},   {"de1", A_DEFINE},  {"am", A_DEFINE},    {"ig", A_DEFINE},
-    {"TS", A_TABLE},    {"TE", A_TABLE_END}, {"It", A_MDOC_ITEM}, {"Bd", A_DISPLAY}, {"D1", A_MDOC_ITEM}, {"Dl", A_MDOC_ITEM},
+    {"B", A_JOIN},       {"I", A_JOIN},       {"SM", A_JOIN},      {"SB", A_JOIN},       {"R", A_JOIN},
+    {"UR", A_JOIN},      {"MT", A_JOIN},      {"SY", A_JOIN},      {"OP", A_JOIN},       {"BR", A_ALTERNATE},
+    {"BI", A_ALTERNATE}, {"IR", A_ALTERNATE}, {"IB", A_ALTERNATE}, {"RB", A_ALTERNATE},  {"RI", A_ALTERNATE},
+    {"MR", A_ALTERNATE}, {"SH", A_SECTION},   {"Sh", A_SECTION},   {"SS", A_SUBSECTION}, {"Ss", A_SUBSECTION},
+    {"PP", A_PARAGRAPH}, {"P", A_PARAGRAPH},  {"LP", A_PARAGRAPH}, {"HP", A_PARAGRAPH},  {"Pp", A_PARAGRAPH},
+    {"sp", A_PARAGRAPH}, {"br", A_BREAK},     {"RS", A_BREAK},     {"RE", A_BREAK},      {"Bl", A_BREAK},
+    {"El", A_BREAK},     {"Ed", A_FILL},      {"TP", A_TAG},       {"TQ", A_TAG},        {"IP", A_ITEM},
+    {"nf", A_NOFILL},    {"EX", A_NOFILL},    {"Vb", A_NOFILL},    {"fi", A_FILL},       {"EE", A_FILL},
+    {"Ve", A_FILL},      {"TH", A_TITLE},     {"Dt", A_TITLE},     {"Dd", A_START},      {"de", A_DEFINE},
+    {"de1", A_DEFINE},   {"am", A_DEFINE},    {"ig", A_DEFINE},    {"TS", A_TABLE},      {"TE", A_TABLE_END},
+    {"It", A_MDOC_ITEM}, {"Bd", A_DISPLAY},   {"D1", A_MDOC_ITEM}, {"Dl", A_MDOC_ITEM},
 };
 
 static void run_macro(page *p, action what, const str *args, size_t n)
 {
     switch (what) {
-    case A_JOIN: joined(p, args, n, " "); break;
-    case A_ALTERNATE: joined(p, args, n, ""); break;
-    case A_SECTION: heading(p, 2, args, n); break;
-    case A_SUBSECTION: heading(p, 3, args, n); break;
-    case A_PARAGRAPH: paragraph(p); break;
-    case A_BREAK: break_line(p); break;
+    case A_JOIN:
+        joined(p, args, n, " ");
+        break;
+    case A_ALTERNATE:
+        joined(p, args, n, "");
+        break;
+    case A_SECTION:
+        heading(p, 2, args, n);
+        break;
+    case A_SUBSECTION:
+        heading(p, 3, args, n);
+        break;
+    case A_PARAGRAPH:
+        paragraph(p);
+        break;
+    case A_BREAK:
+        break_line(p);
+        break;
     case A_TAG:
         break_line(p);
         p->tag = true;
@@ -517,9 +558,15 @@ static void run_macro(page *p, action what, const str *args, size_t n)
         break_line(p);
         p->fill = true;
         break;
-    case A_TITLE: page_title(p, args, n); break;
-    case A_START: p->started = true; break;
-    case A_DEFINE: p->in_define = true; break;
+    case A_TITLE:
+        page_title(p, args, n);
+        break;
+    case A_START:
+        p->started = true;
+        break;
+    case A_DEFINE:
+        p->in_define = true;
+        break;
     case A_TABLE:
         break_line(p);
         p->in_table = p->in_table_format = true;
@@ -594,7 +641,8 @@ static void request(page *p, str s)
     for (size_t k = 0; k < sizeof macros / sizeof *macros; k++) {
         if (!is(name, macros[k].name))
             continue;
-        bool opens = macros[k].what == A_TITLE || macros[k].what == A_START || macros[k].what == A_DEFINE || macros[k].what == A_SECTION;
+        bool opens = macros[k].what == A_TITLE || macros[k].what == A_START || macros[k].what == A_DEFINE ||
+                     macros[k].what == A_SECTION;
         if (p->started || opens)
             run_macro(p, macros[k].what, args, n);
         return;

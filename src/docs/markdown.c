@@ -11,8 +11,9 @@ static bool probe(const char *name, const char *head, size_t n)
 {
     (void)head;
     (void)n;
-    return ilki_docs_has_suffix(name, ".md") || ilki_docs_has_suffix(name, ".markdown") || ilki_docs_has_suffix(name, ".mkd") ||
-           ilki_docs_has_suffix(name, ".mdx") || ilki_docs_has_suffix(name, ".rmd") || ilki_docs_has_suffix(name, ".qmd");
+    return ilki_docs_has_suffix(name, ".md") || ilki_docs_has_suffix(name, ".markdown") ||
+           ilki_docs_has_suffix(name, ".mkd") || ilki_docs_has_suffix(name, ".mdx") ||
+           ilki_docs_has_suffix(name, ".rmd") || ilki_docs_has_suffix(name, ".qmd");
 }
 
 /* Up to three spaces, then one to six '#', then space or end: the level, and the title without closing '#'s. */

@@ -52,7 +52,8 @@ static size_t width(const char *s, size_t n)
 static bool underlines(const ilki_doc *doc, line title, line under)
 {
     size_t n = title.end - title.start;
-    return n > 0 && adornment(doc, under) && !adornment(doc, title) && under.end - under.start >= width(doc->text + title.start, n);
+    return n > 0 && adornment(doc, under) && !adornment(doc, title) &&
+           under.end - under.start >= width(doc->text + title.start, n);
 }
 
 typedef struct reader {

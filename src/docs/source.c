@@ -89,13 +89,15 @@ const language *ilki_docs_language(const char *name, const char *head, size_t n)
 {
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; i < sizeof languages / sizeof *languages; i++)
-        if (in_words(languages[i].suffixes, name, strlen(name)) || (dot && in_words(languages[i].suffixes, dot, strlen(dot))))
+        if (in_words(languages[i].suffixes, name, strlen(name)) ||
+            (dot && in_words(languages[i].suffixes, dot, strlen(dot))))
             return &languages[i];
     if (dot || n < 3 || memcmp(head, "#!", 2) != 0)
         return NULL;
-    static const char *const shebangs[][2] = {{"python", "python"}, {"bash", "shell"}, {"/sh", "shell"}, {"perl", "perl"},
-                                              {"ruby", "ruby"},     {"node", "javascript"}, {"lua", "lua"}, {"tclsh", "tcl"},
-                                              {"zsh", "shell"},     {"env sh", "shell"},    {"dash", "shell"}};
+    static const char *const shebangs[][2] = {{"python", "python"}, {"bash", "shell"}, {"/sh", "shell"},
+                                              {"perl", "perl"},     {"ruby", "ruby"},  {"node", "javascript"},
+                                              {"lua", "lua"},       {"tclsh", "tcl"},  {"zsh", "shell"},
+                                              {"env sh", "shell"},  {"dash", "shell"}};
     char first[128];
     size_t len = 0;
     while (len < n && len < sizeof first - 1 && head[len] != '\n') {
@@ -124,9 +126,9 @@ typedef struct cutter {
     const language *lang;
     ilk_error *err;
     ilk_status st;
-    size_t begin;                     /* of what is not in a segment yet */
-    char names[MAX_NEST][MAX_NAME];   /* containers around */
-    unsigned depths[MAX_NEST];        /* brace depth, or indentation, at which each opened */
+    size_t begin;                   /* of what is not in a segment yet */
+    char names[MAX_NEST][MAX_NAME]; /* containers around */
+    unsigned depths[MAX_NEST];      /* brace depth, or indentation, at which each opened */
     unsigned n_names;
 } cutter;
 
@@ -160,7 +162,8 @@ static bool is_comment_line(const cutter *c, const char *s, size_t n)
     if (i == n)
         return false;
     if (c->lang->comment == '/')
-        return s[i] == '*' || s[i] == '@' || s[i] == '#' || (s[i] == '/' && i + 1 < n && (s[i + 1] == '/' || s[i + 1] == '*')) ||
+        return s[i] == '*' || s[i] == '@' || s[i] == '#' ||
+               (s[i] == '/' && i + 1 < n && (s[i + 1] == '/' || s[i + 1] == '*')) ||
                (s[n - 1] == '/' && n - i > 1 && s[n - 2] == '*');
     return s[i] == c->lang->comment || s[i] == '@';
 }
@@ -253,46 +256,50 @@ static size_t skip_literal(const char *t, size_t n, size_t i)
     return i;
 }
 
-/* What the header text[a, b) before a '{' names: the word behind a container or type keyword, else the word before the
- * first '('. `container`: its body is walked for items of its own. */
+/* What the header text[a, b) before a '{' names: the word before the first '(' or '=', or behind the first keyword of a
+ * type. `container`: the body is walked for items of its own. */
 static void header_name(const cutter *c, size_t a, size_t b, char name[MAX_NAME], bool *container)
 {
-    static const char *const keywords = "struct union enum class interface trait impl mod namespace func fn function fun def "
-                                        "module object protocol extension message service type mixin";
+    static const char *const keywords =
+        "struct union enum class interface trait impl mod namespace func fn function fun def "
+        "module object protocol extension message service type mixin extern";
     const char *t = c->doc->text;
-    size_t word = a, n_word = 0;
-    bool want = false, found = false;
+    size_t word = a, n_word = 0, typed = a, n_typed = 0; /* the last word; the word behind a keyword */
+    bool keyword = false, stop = false;
     *container = false;
-    name[0] = 0;
-    for (size_t i = a; i < b && !found;) {
+    for (size_t i = a; i < b && !stop;) {
         size_t k = skip_literal(t, b, i);
         if (k > i) {
-            *container |= t[i] == '"' && in_words(c->lang->words, "extern", 6) && n_word == 6 && memcmp(t + word, "extern", 6) == 0;
             i = k;
         } else if (is_word(t[i])) {
+            bool behind = keyword;
             word = i;
             while (i < b && is_word(t[i]))
                 i++;
             n_word = i - word;
-            if (want && !in_words(keywords, t + word, n_word)) {
-                found = true;
-                want = false;
-            } else if (in_words(keywords, t + word, n_word)) {
-                want = true;
-                *container |= in_words(c->lang->words, t + word, n_word);
+            keyword = in_words(keywords, t + word, n_word);
+            *container |= in_words(c->lang->words, t + word, n_word);
+            if (behind && !keyword && !n_typed) {
+                typed = word;
+                n_typed = n_word;
             }
-        } else if (t[i] == '(' || t[i] == '=') {
-            /* Go's receiver: func (r *T) Name( */
-            if (t[i] == '(' && want) {
-                while (i < b && t[i] != ')')
-                    i++;
-                continue;
-            }
-            found = n_word > 0;
-            *container = false;
+        } else if (t[i] == '(' && keyword) { /* Go's receiver: func (r *T) Name( */
+            while (i < b && t[i] != ')')
+                i++;
         } else {
+            stop = (t[i] == '(' || t[i] == '=') && n_word > 0;
+            if (stop && !(*container && t[i] == '(' && n_typed)) {
+                *container = false;
+                n_typed = 0;
+            }
             i++;
         }
+    }
+    if (n_typed) {
+        word = typed;
+        n_word = n_typed;
+    } else if (keyword) {
+        n_word = 0; /* extern "C", an anonymous struct or namespace */
     }
     if (n_word >= MAX_NAME)
         n_word = MAX_NAME - 1;
@@ -322,8 +329,8 @@ static void cut_braces(cutter *c)
                 i += t[i] == '\\' && i + 1 < n ? 2 : 1;
             if (depth == level)
                 header = i;
-        } else if (ch == ';' && depth == level) {
-            header = i;
+        } else if (depth == level && (ch == ';' || (ch == '\n' && i < n && t[i] == '\n'))) {
+            header = i; /* not every language ends statements with ';', but a header has no blank line */
         } else if (ch == '{') {
             if (depth == level) {
                 start = header;
@@ -338,8 +345,8 @@ static void cut_braces(cutter *c)
                 }
             }
             depth++;
-        } else if (ch == '}') {
-            depth -= depth > 0;
+        } else if (ch == '}' && depth > 0) {
+            depth--;
             if (c->n_names && depth == c->depths[c->n_names - 1]) {
                 gap(c, i);
                 c->n_names--;
@@ -447,7 +454,7 @@ static bool word_item(const cutter *c, const char *s, size_t n, char name[MAX_NA
         return false;
     size_t from = 0;
     if (listed || lisp) {
-        while (from < n && s[from] != ' ' && s[from] != '(' )
+        while (from < n && s[from] != ' ' && s[from] != '(')
             from++;
         if (lisp)
             from = strcspn(s, " ") < n ? strcspn(s, " ") : n;
@@ -494,7 +501,8 @@ static ilk_status read(ilki_doc *doc, const char *name, ilk_error *err)
     for (size_t i = 0; i < doc->n_text; i++)
         lines += doc->text[i] == '\n';
     if (doc->n_text > 4096 && doc->n_text / (lines + 1) > 400)
-        c->st = ilki_base_fail(err, ILK_UNSUPPORTED, "not text that is read: it seems to be minified or generated code");
+        c->st = ilki_base_fail(err, ILK_UNSUPPORTED,
+                               "not text that is read: it seems to be minified or generated code");
     else if (c->lang->habit == BRACE)
         cut_braces(c);
     else if (c->lang->habit == INDENT)
