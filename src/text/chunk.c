@@ -116,11 +116,11 @@ static size_t last_best(const slab *b, size_t from, size_t to)
 static size_t first_best(const slab *b, size_t from, size_t to)
 {
     size_t best = to;
-    unsigned char level = PIECE;
+    unsigned char highest = PIECE;
     for (size_t i = from; i < to; i++)
-        if (b->level[i] > level) {
+        if (b->level[i] > highest) {
             best = i;
-            level = b->level[i];
+            highest = b->level[i];
         }
     return best;
 }
