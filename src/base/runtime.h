@@ -12,6 +12,7 @@
 #include "base/vfs.h"
 
 struct ilki_kern_ops;
+struct ilki_waiter;
 
 struct ilk_runtime {
     ilki_pool *pool;
@@ -28,6 +29,7 @@ struct ilk_runtime {
     pthread_mutex_t lock; /* guards used_bytes */
     pthread_cond_t freed;
     uint64_t used_bytes;
+    struct ilki_waiter *waiters; /* for memory: by priority, then in order of arrival */
 };
 
 /* Pool, ceiling and log from options whose defaults are filled; ops and kernels are left to the caller. */
@@ -47,6 +49,12 @@ void ilki_base_log(const ilk_runtime *rt, ilk_log_level level, const char *fmt, 
 
 /* ---- jobs: all take NULL */
 
+/* NULL when memory is short; *opt has its defaults filled. free cancels queued work and waits for its end (in a forked
+ * child it only frees). cancel is one store to an atomic: legal in a signal handler. */
+ilk_job *ilki_base_job_new(const ilk_job_options *opt);
+void ilki_base_job_free(ilk_job *job);
+void ilki_base_job_cancel(ilk_job *job);
+
 /* OK, CANCELLED or DEADLINE, with a message. */
 ilk_status ilki_base_job_check(const ilk_job *job, ilk_error *err);
 bool ilki_base_job_stopped(const ilk_job *job);
@@ -57,8 +65,8 @@ void ilki_base_job_progress(ilk_job *job, const char *stage, const char *unit, u
                             uint64_t skipped, bool last);
 
 /* Queued work: one result per job. begin: BUSY when the job is in use. end: stores status and result (ownership passes
- * to the job), calls `done`, wakes waiters. wait: blocks until end, takes the result once. `free_result` destroys a
- * result that nobody took. */
+ * to the job; NULL with an error), calls `done`, wakes waiters. wait: blocks until end, takes the result once and makes the
+ * job ready for the next begin; BAD_ARGUMENT where nothing was queued. `free_result` destroys a result that nobody took. */
 ilk_status ilki_base_job_begin(ilk_job *job, void (*free_result)(void *), ilk_error *err);
 void ilki_base_job_end(ilk_job *job, ilk_status status, const ilk_error *err, void *result);
 ilk_status ilki_base_job_wait(ilk_job *job, void **result, ilk_error *err);

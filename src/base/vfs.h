@@ -15,10 +15,10 @@ typedef struct ilki_file ilki_file; /* one open file; begins with its vfs */
 
 enum {
     ILKI_OPEN_READ = 0,
-    ILKI_OPEN_WRITE = 1,      /* read and write */
-    ILKI_OPEN_CREATE = 2,     /* create where absent, mode 0600 */
-    ILKI_OPEN_EXCLUSIVE = 4,  /* fail where present */
-    ILKI_OPEN_NOFOLLOW = 8    /* a symbolic link is an error */
+    ILKI_OPEN_WRITE = 1,     /* read and write */
+    ILKI_OPEN_CREATE = 2,    /* create where absent, mode 0600 */
+    ILKI_OPEN_EXCLUSIVE = 4, /* with CREATE: BUSY where present */
+    ILKI_OPEN_NOFOLLOW = 8   /* a symbolic link is an error */
 };
 
 typedef enum ilki_file_type { ILKI_FILE_OTHER, ILKI_FILE_REGULAR, ILKI_FILE_DIR, ILKI_FILE_LINK } ilki_file_type;
@@ -52,7 +52,8 @@ struct ilki_vfs {
     ilk_status (*lock)(ilki_file *f, ilki_lock how, ilk_error *err);
     /* advisory byte-range lock, for SQLite's protocol */
     ilk_status (*lock_range)(ilki_file *f, uint64_t at, uint64_t n, ilki_lock how, ilk_error *err);
-    /* read-only private map of [at, at + n), at a multiple of 64 KiB; unmap with the same numbers */
+    /* read-only private map of [at, at + n), n > 0, at a multiple of 64 KiB, inside the file; unmap with the same n,
+     * for a shared map too */
     ilk_status (*map)(ilki_file *f, uint64_t at, size_t n, const void **out, ilk_error *err);
     void (*unmap)(ilki_file *f, const void *p, size_t n);
     /* shared writable map for SQLite's shared memory; the file is grown to at + n */
@@ -73,10 +74,11 @@ struct ilki_file {
 
 extern const ilki_vfs ilki_base_vfs_posix;
 
-/* ---- helpers over any vfs */
+/* ---- helpers over any vfs (vfs.c) */
 
 /* The whole file, NUL-terminated behind `*n` bytes; LIMIT past max_bytes. Freed with free(). */
-ilk_status ilki_base_read_file(const ilki_vfs *v, const char *path, size_t max_bytes, char **out, size_t *n, ilk_error *err);
+ilk_status ilki_base_read_file(const ilki_vfs *v, const char *path, size_t max_bytes, char **out, size_t *n,
+                               ilk_error *err);
 
 /* Writes a new file beside `path`, syncs it, renames it over and syncs the directory: old or new, never half. */
 ilk_status ilki_base_write_file(const ilki_vfs *v, const char *path, const void *data, size_t n, ilk_error *err);
