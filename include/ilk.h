@@ -170,8 +170,11 @@ ILK_API void ilk_job_options_init_sized(void *opt, size_t size);
 #define ilk_job_options_init(opt) ilk_job_options_init_sized((opt), sizeof *(opt))
 
 /* A job makes a long call cancellable and gives it priority, a deadline and progress. Every `ilk_job *` parameter may be
- * NULL. One job serves one call at a time. Returns NULL when memory is short. */
+ * NULL. One job serves one call at a time. Returns NULL when memory is short or an option is malformed (a priority out
+ * of range, a deadline below zero or not a number). */
 ILK_API ilk_job *ilk_job_new(const ilk_job_options *opt);
+
+/* Cancels queued work that was not waited for, waits for its end, and frees the job. */
 ILK_API void ilk_job_free(ilk_job *job);
 
 /* Asks the call that runs under the job to return ILK_CANCELLED, within 50 ms. From any thread, also from a signal

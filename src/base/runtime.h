@@ -43,6 +43,7 @@ ilk_status ilki_base_runtime_check(const ilk_runtime *rt, ilk_error *err);
  * where n_bytes can never fit. `what` stands in the message. */
 ilk_status ilki_base_runtime_reserve(ilk_runtime *rt, uint64_t n_bytes, const char *what, ilk_job *job, ilk_error *err);
 void ilki_base_runtime_release(ilk_runtime *rt, uint64_t n_bytes);
+uint64_t ilki_base_runtime_used(const ilk_runtime *rt); /* bytes reserved at this moment */
 
 /* To the caller's log callback, on this thread; never from a pool thread. rt may be NULL. */
 void ilki_base_log(const ilk_runtime *rt, ilk_log_level level, const char *fmt, ...) ILKI_PRINTF(3, 4);
