@@ -97,7 +97,7 @@ static inline bool test_mem(const void *got, const void *want, size_t n, const c
     while (i < n && g && w && g[i] == w[i])
         i++;
     return test_check(i == n, file, line, "%s: byte %zu of %zu: got 0x%02x, want 0x%02x", what, i, n,
-                      g && w ? g[i] : 0U, g && w ? w[i] : 0U);
+                      i < n && g ? g[i] : 0U, i < n && w ? w[i] : 0U);
 }
 
 static inline bool test_near(double got, double want, double bound, const char *what, const char *file, int line)

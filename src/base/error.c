@@ -49,7 +49,7 @@ static void set_error(ilk_error *err, ilk_status status, const char *text)
 }
 
 /* vsnprintf whose cut never leaves half a character behind. */
-static void format(char *out, size_t room, const char *fmt, va_list args)
+static ILKI_PRINTF(3, 0) void format(char *out, size_t room, const char *fmt, va_list args)
 {
     int n = vsnprintf(out, room, fmt, args);
     if (n < 0)

@@ -318,7 +318,7 @@ size_t ilki_base_num_print_float(float f, char out[ILKI_NUM_BYTES])
     exponent = 0;
     while (exponent < 9 && v >= powers[exponent + 1])
         exponent++;
-    while (exponent > -9 && v * powers[-exponent] < 1)
+    while (v < 1 && exponent > -9 && v * powers[-exponent] < 1)
         exponent--;
     power = 8 - exponent;
     uint64_t best = 0;
