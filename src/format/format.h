@@ -11,12 +11,12 @@
 typedef struct ilki_weights ilki_weights;
 
 /* Opens the given files as one set: a name that occurs twice is BAD_FORMAT. */
-ilk_status ilki_format_open(ilki_weights **out, const ilki_vfs *vfs, const char *const *paths, size_t n_paths, bool no_mmap,
-                            ilk_error *err);
+ilk_status ilki_format_open(ilki_weights **out, const ilki_vfs *vfs, const char *const *paths, size_t n_paths,
+                            bool no_mmap, ilk_error *err);
 void ilki_format_close(ilki_weights *w);
 
 size_t ilki_format_count(const ilki_weights *w);
-const ilki_tensor *ilki_format_view(const ilki_weights *w, size_t i);          /* in order of file and offset */
+const ilki_tensor *ilki_format_view(const ilki_weights *w, size_t i);         /* in order of file and offset */
 const ilki_tensor *ilki_format_find(const ilki_weights *w, const char *name); /* NULL where absent */
 uint64_t ilki_format_bytes(const ilki_weights *w);                            /* on disk */
 
