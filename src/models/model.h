@@ -26,15 +26,15 @@ typedef struct ilki_layer_rows {
 
 typedef struct ilki_tower_in {
     size_t n_seqs, n_tokens;
-    const uint32_t *offsets;   /* [n_seqs + 1], first 0, last n_tokens; no sequence is empty */
-    const int32_t *ids;        /* [n_tokens]; or NULL and: */
-    const float *rows;         /* [n_tokens][row_dim]: patches, mel frames, IMU */
+    const uint32_t *offsets; /* [n_seqs + 1], first 0, last n_tokens; no sequence is empty */
+    const int32_t *ids;      /* [n_tokens]; or NULL and: */
+    const float *rows;       /* [n_tokens][row_dim]: patches, mel frames, IMU */
     size_t row_dim;
-    const int32_t *types;      /* [n_tokens] token types, NULL: zeros */
-    const int32_t *positions;  /* [n_axes][n_tokens], NULL: prefix length + 0, 1, 2 … per sequence */
+    const int32_t *types;     /* [n_tokens] token types, NULL: zeros */
+    const int32_t *positions; /* [n_axes][n_tokens], NULL: prefix length + 0, 1, 2 … per sequence */
     unsigned n_axes;
-    const uint32_t *groups;    /* [n_tokens], for layers with ILKI_MASK_GROUP */
-    const uint32_t *prefix_len; /* [n_seqs], for layers with ILKI_MASK_PREFIX; counts a cached prefix too */
+    const uint32_t *groups;       /* [n_tokens], for layers with ILKI_MASK_GROUP */
+    const uint32_t *prefix_len;   /* [n_seqs], for layers with ILKI_MASK_PREFIX; counts a cached prefix too */
     const ilki_kv *const *prefix; /* [n_seqs], entries may be NULL */
     const ilki_tower_span *spans;
     size_t n_spans;
@@ -43,30 +43,30 @@ typedef struct ilki_tower_in {
 } ilki_tower_in;
 
 typedef struct ilki_logits {
-    const char *head;      /* a head the family names: "classifier", "lm" */
+    const char *head;       /* a head the family names: "classifier", "lm" */
     const int32_t *classes; /* [n_classes] rows of the head wanted, NULL: all */
     size_t n_classes;
-    float *out;            /* [n_seqs][n_classes] */
+    float *out; /* [n_seqs][n_classes] */
 } ilki_logits;
 
 /* What is wanted: every non-NULL member is filled. */
 typedef struct ilki_tower_out {
-    unsigned pooling;   /* ILKI_POOL_… (nn.h) or-ed */
+    unsigned pooling;          /* ILKI_POOL_… (nn.h) or-ed */
     const uint32_t *pool_skip; /* [n_seqs] first tokens left out of pooling (a prompt), or NULL */
-    float *pooled;      /* [n_seqs][dim * number of poolings] */
-    const uint32_t *row_at; /* [n_rows] flat indices */
+    float *pooled;             /* [n_seqs][dim * number of poolings] */
+    const uint32_t *row_at;    /* [n_rows] flat indices */
     size_t n_rows;
-    float *rows;        /* [n_rows][dim] of the last layer, after the final norm */
-    float *tokens;      /* [n_tokens][dim], likewise */
-    int32_t layer;      /* 0: the embeddings, k: after layer k; for: */
+    float *rows;         /* [n_rows][dim] of the last layer, after the final norm */
+    float *tokens;       /* [n_tokens][dim], likewise */
+    int32_t layer;       /* 0: the embeddings, k: after layer k; for: */
     float *layer_tokens; /* [n_tokens][dim] */
     ilki_logits *logits;
     size_t n_logits;
-    ilki_kv **kv;       /* [n_seqs], to be filled: caller's memory of the right shape, entries may be NULL */
+    ilki_kv **kv; /* [n_seqs], to be filled: caller's memory of the right shape, entries may be NULL */
 } ilki_tower_out;
 
 typedef struct ilki_tower_info {
-    const char *name; /* "text", "vision" */
+    const char *name;    /* "text", "vision" */
     uint32_t modalities; /* bit 1 << ilk_modality */
     uint32_t dim, row_dim, n_layers, vocab_size;
     uint32_t max_tokens; /* positions it has; 0: no bound */
@@ -80,9 +80,9 @@ typedef struct ilki_model_source {
     const ilki_json *config; /* config.json */
     ilki_weights *weights;   /* every tensor by name (format/format.h); outlives the net */
     const ilki_kern_ops *ops;
-    ilki_pool *pool;         /* for packing */
+    ilki_pool *pool; /* for packing */
     ilk_job *job;
-    const ilk_runtime *rt;   /* for warnings */
+    const ilk_runtime *rt; /* for warnings */
 } ilki_model_source;
 
 typedef struct ilki_net ilki_net; /* each family's own struct begins with one */
@@ -102,7 +102,7 @@ struct ilki_net {
     ilki_tower_info tower[4];
     uint64_t n_parameters;
     uint64_t memory_bytes; /* owned: packed weights and tables */
-    const char *const *notes; /* quirks that applied, NULL-terminated */
+    const char *notes[8];  /* quirks that applied, NULL-terminated */
 };
 
 /* Finds the family by config.json's model_type and opens it. UNSUPPORTED names the model_type and those that are built. */
@@ -110,7 +110,8 @@ ilk_status ilki_models_open(ilki_net **out, const ilki_model_source *src, ilk_er
 void ilki_models_close(ilki_net *net);
 
 /* Checks `in` and `out` against the tower (offsets ascending, ids in range, finite rows, shapes) and runs the pass. */
-ilk_status ilki_models_forward(const ilki_net *net, unsigned t, ilki_nn *ctx, const ilki_tower_in *in, ilki_tower_out *out);
+ilk_status ilki_models_forward(const ilki_net *net, unsigned t, ilki_nn *ctx, const ilki_tower_in *in,
+                               ilki_tower_out *out);
 
 /* Bytes of workspace such a pass needs. */
 ilk_status ilki_models_measure(const ilki_net *net, unsigned t, const ilki_nn *ctx, const ilki_tower_in *in,

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The one loader of weights. It walks the list twice: first every tensor is found and checked and the small ones are
+ * read, so that a broken checkpoint fails before any work is done; then the linears are packed on the pool, one task
+ * each, and the pages of their sources given back. */
+#include "models/weights.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+
+#define MAX_NAME 256
+
+typedef struct pack_job {
+    ilki_linear *to;
+    const ilki_tensor *weights[ILKI_WEIGHT_PARTS], *biases[ILKI_WEIGHT_PARTS];
+    size_t n_parts;
+} pack_job;
+
+typedef struct loader {
+    const ilki_weight_list *list;
+    const ilki_model_source *src;
+    ilki_weight_target *to;
+    const char *prefix;
+    bool *used; /* per tensor of the set */
+    pack_job *jobs;
+    size_t n_jobs;
+    pthread_mutex_t lock; /* guards the rest */
+    size_t failed;        /* the lowest job that failed; n_jobs: none */
+    ilk_status status;
+    ilk_error *err;
+} loader;
+
+/* ---- names */
+
+/* prefix + pattern with %u and %s filled in + suffix */
+static void make_name(const loader *l, const ilki_weight *row, uint32_t layer, const char *part, const char *suffix,
+                      char to[MAX_NAME])
+{
+    size_t at = 0;
+    bool bare = row->name[0] == '/';
+    at += (size_t)snprintf(to, MAX_NAME, "%s", bare ? "" : l->prefix);
+    for (const char *p = row->name + bare; *p && at < MAX_NAME; p++) {
+        if (p[0] == '%' && p[1] == 'u')
+            at += (size_t)snprintf(to + at, MAX_NAME - at, "%" PRIu32, layer);
+        else if (p[0] == '%' && p[1] == 's')
+            at += (size_t)snprintf(to + at, MAX_NAME - at, "%s", part);
+        else
+            at += (size_t)snprintf(to + at, MAX_NAME - at, "%c", *p);
+        p += p[0] == '%';
+    }
+    if (at < MAX_NAME)
+        snprintf(to + at, MAX_NAME - at, "%s", suffix);
+}
+
+static const ilki_tensor *find(const loader *l, const char *name)
+{
+    const ilki_tensor *t = ilki_format_find(l->src->weights, name);
+    if (t)
+        l->used[t - ilki_format_view(l->src->weights, 0)] = true;
+    return t;
+}
+
+static const char *any_file(const loader *l)
+{
+    const ilki_tensor *t = ilki_format_view(l->src->weights, 0);
+    return t ? t->file : l->src->dir;
+}
+
+/* ---- finding and checking one tensor */
+
+typedef struct want {
+    const ilki_weight *row;
+    uint32_t layer;
+    const char *part;
+    const char *suffix, *old_suffix; /* .weight or .gamma; old may be NULL */
+    uint64_t shape[2];
+    uint32_t rank;
+    bool optional;
+} want;
+
+/* *out NULL where it is absent and optional */
+static ilk_status get(const loader *l, const want *w, const ilki_tensor **out, ilk_error *err)
+{
+    char name[MAX_NAME], expected[ILKI_SHAPE_TEXT], found[ILKI_SHAPE_TEXT];
+    ilki_tensor model = {.rank = w->rank, .shape = {w->shape[0], w->shape[1]}};
+    const ilki_tensor *t = NULL;
+    if (w->old_suffix) {
+        make_name(l, w->row, w->layer, w->part, w->old_suffix, name);
+        t = find(l, name);
+    }
+    if (!t) {
+        make_name(l, w->row, w->layer, w->part, w->suffix, name);
+        t = find(l, name);
+    }
+    *out = t;
+    if (!t && w->optional)
+        return ILK_OK;
+    ilki_tensor_print_shape(&model, expected, sizeof expected);
+    if (!t)
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected shape %s, found no tensor of this name",
+                              any_file(l), name, expected);
+    if (t->rank != w->rank || memcmp(t->shape, model.shape, w->rank * sizeof *t->shape) != 0) {
+        ilki_tensor_print_shape(t, found, sizeof found);
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected shape %s, as config.json has it, found %s",
+                              t->file, name, expected, found);
+    }
+    size_t n = 0;
+    if (ilki_tensor_count(t, &n))
+        l->to->n_parameters += n;
+    return ILK_OK;
+}
+
+/* ---- one row of the list */
+
+static void *member(const loader *l, const ilki_weight *row, uint32_t layer)
+{
+    bool per_layer = strstr(row->name, "%u") != NULL;
+    char *base = per_layer ? (char *)l->to->layers + l->to->layer_size * layer : l->to->net;
+    return base + row->offset;
+}
+
+static size_t count_parts(const ilki_weight *row)
+{
+    size_t n = 0;
+    while (n < ILKI_WEIGHT_PARTS && row->parts[n])
+        n++;
+    return n ? n : 1;
+}
+
+static ilk_status find_linear(loader *l, const ilki_weight *row, uint32_t layer, ilk_error *err)
+{
+    const uint64_t *dims = l->to->dims;
+    pack_job *job = &l->jobs[l->n_jobs];
+    *job = (pack_job){.to = member(l, row, layer), .n_parts = count_parts(row)};
+    size_t n_found = 0, n_bias = 0, n_out = 0, nr = l->src->ops->gemm_f32_nr;
+    for (size_t i = 0; i < job->n_parts; i++) {
+        want w = {.row = row,
+                  .layer = layer,
+                  .part = row->parts[i],
+                  .suffix = ".weight",
+                  .shape = {dims[row->rows[i]], dims[row->cols]},
+                  .rank = 2,
+                  .optional = row->optional && n_found == 0};
+        want b = {.row = row,
+                  .layer = layer,
+                  .part = row->parts[i],
+                  .suffix = ".bias",
+                  .shape = {dims[row->rows[i]]},
+                  .rank = 1,
+                  .optional = row->bias == ILKI_BIAS_OPTIONAL};
+        ilk_status s = get(l, &w, &job->weights[i], err);
+        if (s == ILK_OK && job->weights[i] && row->bias != ILKI_BIAS_NONE)
+            s = get(l, &b, &job->biases[i], err);
+        if (s != ILK_OK)
+            return s;
+        n_found += job->weights[i] != NULL;
+        n_bias += job->biases[i] != NULL;
+        n_out += (size_t)w.shape[0];
+        if (n_found != 0 && n_found != i + 1)
+            return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected its sibling parts too, found none",
+                                  job->weights[i]->file, job->weights[i]->name);
+    }
+    if (n_bias != 0 && n_bias != job->n_parts)
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected biases of all parts or of none, found %zu",
+                              job->weights[0]->file, job->weights[0]->name, n_bias);
+    if (n_found == 0)
+        return ILK_OK;
+    l->to->memory_bytes += ((n_out + nr - 1) / nr * nr * (size_t)dims[row->cols] + n_out) * sizeof(float);
+    l->n_jobs++;
+    return ILK_OK;
+}
+
+static ilk_status read_vector(loader *l, const want *w, const float **out, ilk_error *err)
+{
+    const ilki_tensor *t = NULL;
+    ilk_status s = get(l, w, &t, err);
+    if (s != ILK_OK || !t)
+        return s;
+    size_t n = (size_t)w->shape[0];
+    float *v = ilki_base_arena_alloc(l->to->arena, n, sizeof *v);
+    if (!v)
+        return ilki_base_fail_memory(err, n * sizeof *v, t->name);
+    *out = v;
+    l->to->memory_bytes += n * sizeof *v;
+    return ilki_tensor_read_f32(t, 0, n, v, err);
+}
+
+static ilk_status read_norm(loader *l, const ilki_weight *row, uint32_t layer, ilk_error *err)
+{
+    ilki_norm *norm = member(l, row, layer);
+    want w = {.row = row,
+              .layer = layer,
+              .suffix = ".weight",
+              .old_suffix = ".gamma",
+              .rank = 1,
+              .shape = {l->to->dims[row->cols]},
+              .optional = row->optional};
+    ilk_status s = read_vector(l, &w, &norm->w, err);
+    norm->dim = (size_t)w.shape[0];
+    if (s != ILK_OK || !norm->w || row->bias == ILKI_BIAS_NONE)
+        return s;
+    w.suffix = ".bias";
+    w.old_suffix = ".beta";
+    w.optional = row->bias == ILKI_BIAS_OPTIONAL;
+    return read_vector(l, &w, &norm->b, err);
+}
+
+static ilk_status load_row(loader *l, const ilki_weight *row, uint32_t layer, ilk_error *err)
+{
+    const uint64_t *dims = l->to->dims;
+    want w = {
+        .row = row, .layer = layer, .suffix = "", .shape = {dims[row->cols]}, .rank = 1, .optional = row->optional};
+    switch (row->kind) {
+    case ILKI_WEIGHT_LINEAR:
+        return find_linear(l, row, layer, err);
+    case ILKI_WEIGHT_NORM:
+        return read_norm(l, row, layer, err);
+    case ILKI_WEIGHT_VECTOR:
+        return read_vector(l, &w, member(l, row, layer), err);
+    case ILKI_WEIGHT_TABLE:
+        w.rank = 2;
+        w.shape[0] = dims[row->rows[0]];
+        w.shape[1] = dims[row->cols];
+        return get(l, &w, member(l, row, layer), err);
+    }
+    return ILK_OK;
+}
+
+static uint32_t n_instances(const ilki_weight_target *to, const ilki_weight *row)
+{
+    return strstr(row->name, "%u") ? to->n_layers : 1;
+}
+
+/* ---- packing */
+
+static void pack_one(void *arg, size_t i, unsigned slot)
+{
+    loader *l = arg;
+    const pack_job *job = &l->jobs[i];
+    const ilki_tensor *const *biases = job->biases[0] ? job->biases : NULL;
+    ilk_error err;
+    ilk_error_init(&err);
+    (void)slot;
+    ilk_status s = ilki_tensor_linear_init(job->to, l->src->ops, job->weights, biases, job->n_parts, &err);
+    for (size_t p = 0; s == ILK_OK && p < job->n_parts; p++)
+        ilki_format_done_with(l->src->weights, job->weights[p]);
+    if (s == ILK_OK)
+        return;
+    pthread_mutex_lock(&l->lock);
+    if (i < l->failed) { /* the lowest, so that the message does not depend on the threads */
+        l->failed = i;
+        l->status = s;
+        ilki_base_error_copy(l->err, &err);
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
+static ilk_status pack_all(loader *l, ilk_error *err)
+{
+    ilk_error first;
+    ilk_error_init(&first);
+    l->failed = l->n_jobs;
+    l->err = &first;
+    ilki_run run = {.fn = pack_one, .arg = l, .n_tasks = l->n_jobs, .job = l->src->job};
+    ilk_status s = ilki_base_pool_run(l->src->pool, &run, err);
+    if (s == ILK_OK && l->failed < l->n_jobs) {
+        s = l->status;
+        if (err)
+            ilki_base_error_copy(err, &first);
+    }
+    return s;
+}
+
+/* ---- unused tensors */
+
+static bool matches(const char *pattern, const char *name)
+{
+    size_t n = strlen(pattern), len = strlen(name);
+    if (pattern[0] == '*')
+        return len >= n - 1 && strcmp(name + len - (n - 1), pattern + 1) == 0;
+    if (n && pattern[n - 1] == '*')
+        return strncmp(name, pattern, n - 1) == 0;
+    return strcmp(pattern, name) == 0;
+}
+
+static bool is_ignored(const ilki_weight_list *list, const char *name)
+{
+    for (const char *const *p = list->prefixes; *p; p++) {
+        size_t n = strlen(*p);
+        if (strncmp(name, *p, n) != 0)
+            continue;
+        for (const char *const *i = list->ignored; *i; i++)
+            if (matches(*i, name + n))
+                return true;
+    }
+    return false;
+}
+
+static void warn_unused(const loader *l)
+{
+    size_t n_unused = 0, n = ilki_format_count(l->src->weights);
+    const char *file = NULL;
+    ilki_buf names;
+    ilki_base_buf_init(&names, 1 << 16);
+    for (size_t i = 0; i < n; i++) {
+        const ilki_tensor *t = ilki_format_view(l->src->weights, i);
+        if (l->used[i] || is_ignored(l->list, t->name))
+            continue;
+        file = file ? file : t->file;
+        if (n_unused++ < 4)
+            ilki_base_buf_addf(&names, "%s%s", n_unused > 1 ? ", " : "", t->name);
+    }
+    if (n_unused)
+        ilki_base_log(l->src->rt, ILK_LOG_WARN, "%s: %zu tensors are not used by %s: %s%s", file, n_unused,
+                      l->list->family, ilki_base_buf_view(&names), n_unused > 4 ? ", ..." : "");
+    ilki_base_buf_deinit(&names);
+}
+
+/* ---- the whole list */
+
+static const char *choose_prefix(loader *l)
+{
+    static const char *const suffixes[] = {"", ".weight", ".gamma"};
+    for (const char *const *p = l->list->prefixes; *p; p++)
+        for (size_t s = 0; s < sizeof suffixes / sizeof *suffixes; s++) {
+            char name[MAX_NAME];
+            l->prefix = *p;
+            make_name(l, &l->list->rows[0], 0, l->list->rows[0].parts[0], suffixes[s], name);
+            if (ilki_format_find(l->src->weights, name))
+                return *p;
+        }
+    return l->list->prefixes[0];
+}
+
+static ilk_status load_rows(loader *l, ilk_error *err)
+{
+    size_t n_linears = 0;
+    for (size_t i = 0; i < l->list->n_rows; i++)
+        if (l->list->rows[i].kind == ILKI_WEIGHT_LINEAR)
+            n_linears += n_instances(l->to, &l->list->rows[i]);
+    l->used = ilki_base_zalloc(ilki_format_count(l->src->weights), sizeof *l->used);
+    l->jobs = ilki_base_zalloc(n_linears, sizeof *l->jobs);
+    if (!l->used || !l->jobs)
+        return ilki_base_fail_memory(err, n_linears * sizeof *l->jobs, "the list of weights");
+    l->prefix = choose_prefix(l);
+    for (size_t i = 0; i < l->list->n_rows; i++)
+        for (uint32_t layer = 0; layer < n_instances(l->to, &l->list->rows[i]); layer++) {
+            ilk_status s = load_row(l, &l->list->rows[i], layer, err);
+            if (s != ILK_OK)
+                return s;
+        }
+    ilk_status s = pack_all(l, err);
+    if (s == ILK_OK)
+        warn_unused(l);
+    return s;
+}
+
+ilk_status ilki_models_load(const ilki_weight_list *list, const ilki_model_source *src, ilki_weight_target *to,
+                            ilk_error *err)
+{
+    loader l = {.list = list, .src = src, .to = to};
+    to->n_parameters = to->memory_bytes = 0;
+    if (pthread_mutex_init(&l.lock, NULL) != 0)
+        return ilki_base_fail_memory(err, sizeof l.lock, "a lock");
+    ilk_status s = load_rows(&l, err);
+    pthread_mutex_destroy(&l.lock);
+    free(l.used);
+    free(l.jobs);
+    return s;
+}
+
+void ilki_models_unload(const ilki_weight_list *list, const ilki_weight_target *to)
+{
+    loader l = {.list = list, .to = (ilki_weight_target[]){*to}};
+    for (size_t i = 0; i < list->n_rows; i++)
+        for (uint32_t layer = 0; to->net && layer < n_instances(to, &list->rows[i]); layer++)
+            if (list->rows[i].kind == ILKI_WEIGHT_LINEAR)
+                ilki_tensor_linear_deinit(member(&l, &list->rows[i], layer));
+    ilki_base_arena_deinit(to->arena);
+}
