@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "index/topk.h"
 
 #define TASK_ROWS 8192 /* about 0.3 ms at 384 dimensions */
@@ -172,7 +173,7 @@ typedef struct scan {
     const int8_t *codes; /* of the query */
     float scale;
     double norm;
-    size_t tasks_of_0;    /* tasks of block 0; the rest are block 1's */
+    size_t tasks_of_0;     /* tasks of block 0; the rest are block 1's */
     ilki_candidate *heaps; /* [n_tasks][n_candidates] */
     size_t *kept;          /* [n_tasks] */
     atomic_bool corrupt;
@@ -332,8 +333,8 @@ static ilk_status check(const ilki_index *ix, ilk_error *err)
         const ilki_flat_block *b = &f->block[i];
         for (size_t row = 0; row < b->n; row++) {
             if (row + (size_t)i && b->labels[row] <= last && last)
-                return ilki_base_fail(err, ILK_CORRUPT, "flat index: label %llu after %llu", (unsigned long long)b->labels[row],
-                                      (unsigned long long)last);
+                return ilki_base_fail(err, ILK_CORRUPT, "flat index: label %llu after %llu",
+                                      (unsigned long long)b->labels[row], (unsigned long long)last);
             last = b->labels[row];
             if (!isfinite(b->scale[row]) || b->scale[row] < 0 || b->norm[row] < 0)
                 return ilki_base_fail(err, ILK_CORRUPT, "flat index: row of %llu has scale %g and norm %g",

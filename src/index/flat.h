@@ -28,9 +28,9 @@ typedef struct ilki_flat {
     uint8_t *dead[2];         /* a bit per row, [cap / 8 + 1] */
     size_t n_dead;
     ilki_mapped file;
-    const uint32_t *crcs;     /* of the file's payload, per ILKI_FLAT_CRC_BYTES; NULL: nothing loaded */
+    const uint32_t *crcs; /* of the file's payload, per ILKI_FLAT_CRC_BYTES; NULL: nothing loaded */
     size_t payload_at, payload_bytes;
-    atomic_uchar *checked;    /* [payload blocks], first touch */
+    atomic_uchar *checked; /* [payload blocks], first touch */
 } ilki_flat;
 
 #define ILKI_FLAT_CRC_BYTES ((size_t)65536)
@@ -41,7 +41,8 @@ static inline bool ilki_index_flat_is_dead(const ilki_flat *f, int b, size_t row
     return f->dead[b][row / 8] >> (row % 8) & 1;
 }
 
-ilk_status ilki_index_flat_save(const ilki_index *ix, const ilki_vfs *vfs, const char *path, uint64_t upto, ilk_error *err);
+ilk_status ilki_index_flat_save(const ilki_index *ix, const ilki_vfs *vfs, const char *path, uint64_t upto,
+                                ilk_error *err);
 ilk_status ilki_index_flat_load(ilki_index **out, const ilki_index_spec *spec, const ilki_vfs *vfs, const char *path,
                                 bool no_mmap, uint64_t *upto, ilk_error *err);
 

@@ -19,7 +19,7 @@
 
 #define MAGIC       "ILKFLAT"
 #define VERSION     1u
-#define HEADER_CRC  60 
+#define HEADER_CRC  60
 #define PAYLOAD_AT  4096
 #define BYTE_ORDER_ 0x01020304u
 
@@ -177,7 +177,8 @@ static ilk_status sync_parent(const ilki_vfs *vfs, const char *path, ilk_error *
     return st;
 }
 
-ilk_status ilki_index_flat_save(const ilki_index *ix, const ilki_vfs *vfs, const char *path, uint64_t upto, ilk_error *err)
+ilk_status ilki_index_flat_save(const ilki_index *ix, const ilki_vfs *vfs, const char *path, uint64_t upto,
+                                ilk_error *err)
 {
     const ilki_flat *f = (const ilki_flat *)ix;
     ilki_file *file = NULL;
@@ -252,23 +253,25 @@ static ilk_status read_header(const ilki_mapped *m, const char *path, header *h,
         return ilki_base_fail(err, ILK_CORRUPT, "%s: the header fails its checksum", path);
     uint32_t order = BYTE_ORDER_;
     if (h->version != VERSION || h->features != 0 || memcmp(m->data + 16, &order, sizeof order) != 0)
-        return ilki_base_fail(err, ILK_MISMATCH, "%s: version %u with features %#x of another ilk or machine", path, h->version,
-                              h->features);
+        return ilki_base_fail(err, ILK_MISMATCH, "%s: version %u with features %#x of another ilk or machine", path,
+                              h->version, h->features);
     return ILK_OK;
 }
 
 /* Fits the file's sizes to each other and to spec, and checks the table of checksums. */
-static ilk_status check_sizes(const ilki_mapped *m, const char *path, const header *h, const ilki_index_spec *spec, layout *l,
-                              ilk_error *err)
+static ilk_status check_sizes(const ilki_mapped *m, const char *path, const header *h, const ilki_index_spec *spec,
+                              layout *l, ilk_error *err)
 {
     if (h->dim != spec->dim || h->metric != (uint32_t)spec->metric || h->stride != ilki_index_flat_stride(spec->dim))
-        return ilki_base_fail(err, ILK_MISMATCH, "%s: made for dimension %u and metric %u, expected %u and %u", path, h->dim,
-                              h->metric, spec->dim, (unsigned)spec->metric);
+        return ilki_base_fail(err, ILK_MISMATCH, "%s: made for dimension %u and metric %u, expected %u and %u", path,
+                              h->dim, h->metric, spec->dim, (unsigned)spec->metric);
     if (!plan(l, h->rows, h->stride) || l->end != h->payload_bytes || l->end > m->size)
-        return ilki_base_fail(err, ILK_CORRUPT, "%s: %llu rows do not fit %zu bytes", path, (unsigned long long)h->rows, m->size);
+        return ilki_base_fail(err, ILK_CORRUPT, "%s: %llu rows do not fit %zu bytes", path, (unsigned long long)h->rows,
+                              m->size);
     size_t blocks = n_blocks(l->end), table = PAYLOAD_AT + l->end;
     if (m->size != table + (blocks + 1) * sizeof(uint32_t))
-        return ilki_base_fail(err, ILK_CORRUPT, "%s: %zu bytes, expected %zu", path, m->size, table + (blocks + 1) * sizeof(uint32_t));
+        return ilki_base_fail(err, ILK_CORRUPT, "%s: %zu bytes, expected %zu", path, m->size,
+                              table + (blocks + 1) * sizeof(uint32_t));
     uint32_t want;
     memcpy(&want, m->data + table + blocks * sizeof want, sizeof want);
     if (want != ilki_base_crc32c(0, m->data + table, blocks * sizeof want))

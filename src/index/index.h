@@ -26,10 +26,10 @@ typedef struct ilki_candidate {
 } ilki_candidate;
 
 typedef struct ilki_index_query {
-    const float *vector;       /* [dim], finite */
-    size_t k;                  /* results */
-    size_t n_candidates;       /* from the coarse pass, >= k */
-    const uint64_t *allowed;   /* ascending labels, or NULL: all */
+    const float *vector;     /* [dim], finite */
+    size_t k;                /* results */
+    size_t n_candidates;     /* from the coarse pass, >= k */
+    const uint64_t *allowed; /* ascending labels, or NULL: all */
     size_t n_allowed;
     /* exact vector of a label into to[dim]; a failure ends the search. NULL: coarse scores are returned. Called from the
        calling thread only */
@@ -42,7 +42,7 @@ typedef struct ilki_index_type {
     ilk_status (*new_)(ilki_index **out, const ilki_index_spec *spec, ilk_error *err);
     void (*free)(ilki_index *ix);
     ilk_status (*add)(ilki_index *ix, uint64_t label, const float *v, ilk_error *err); /* labels ascend */
-    void (*remove)(ilki_index *ix, uint64_t label); /* unknown: nothing */
+    void (*remove)(ilki_index *ix, uint64_t label);                                    /* unknown: nothing */
     size_t (*count)(const ilki_index *ix);
     /* at most q->k into out, by score descending, ties by label ascending; *n how many */
     ilk_status (*search)(const ilki_index *ix, const ilki_index_query *q, ilk_job *job, ilki_candidate *out, size_t *n,
@@ -50,8 +50,8 @@ typedef struct ilki_index_type {
     /* `upto`: the LSN the index has seen, kept with it. Header with feature bits and checksums (CRC32C per 64 KiB); load
        maps the codes and refuses (CORRUPT, MISMATCH) what does not fit spec; the caller then rebuilds */
     ilk_status (*save)(const ilki_index *ix, const ilki_vfs *vfs, const char *path, uint64_t upto, ilk_error *err);
-    ilk_status (*load)(ilki_index **out, const ilki_index_spec *spec, const ilki_vfs *vfs, const char *path, bool no_mmap,
-                       uint64_t *upto, ilk_error *err);
+    ilk_status (*load)(ilki_index **out, const ilki_index_spec *spec, const ilki_vfs *vfs, const char *path,
+                       bool no_mmap, uint64_t *upto, ilk_error *err);
     ilk_status (*check)(const ilki_index *ix, ilk_error *err);
 } ilki_index_type;
 
