@@ -283,7 +283,7 @@ ilk_status ilki_index_flat_load(ilki_index **out, const ilki_index_spec *spec, c
                                 bool no_mmap, uint64_t *upto, ilk_error *err)
 {
     ilki_index *ix = NULL;
-    header h;
+    header h = {0};
     layout l;
     *out = NULL;
     ilk_status st = ilki_index_flat_new(&ix, spec, err);
