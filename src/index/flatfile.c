@@ -133,7 +133,7 @@ static void put_header(ilki_buf *b, const ilki_flat *f, uint64_t rows, uint64_t 
 /* The array itself is little-endian on the machines that read it: the byte-order mark says whose it is. */
 static ilk_status save_to(const ilki_flat *f, ilki_file *file, uint64_t upto, ilk_error *err)
 {
-    layout l;
+    layout l = {0};
     size_t rows = f->base.type->count(&f->base);
     ilki_buf header;
     if (!plan(&l, rows, f->stride))
@@ -284,7 +284,7 @@ ilk_status ilki_index_flat_load(ilki_index **out, const ilki_index_spec *spec, c
 {
     ilki_index *ix = NULL;
     header h = {0};
-    layout l;
+    layout l = {0};
     *out = NULL;
     ilk_status st = ilki_index_flat_new(&ix, spec, err);
     if (st != ILK_OK)
