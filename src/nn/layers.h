@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The layers. Rows are flat tokens; `ld…` is the distance of rows in elements, 0: dense (the row's own width). Every
  * function works in three modes (nn.h): on the pool, on this thread, and measuring, where it takes and gives back its
- * scratch and touches no data, so that the pointers may be NULL. A call after a failure does nothing. Outputs may not
+ * scratch and touches no data, so that pointers to data may be NULL (offsets and prefixes are read). A call after a failure does nothing. Outputs may not
  * overlap inputs unless said. Tensors read per token (embedding tables) are converted row by row, never as a whole. */
 #ifndef ILKI_NN_LAYERS_H
 #define ILKI_NN_LAYERS_H

@@ -8,18 +8,18 @@
 
 typedef struct ilki_linear {
     size_t n_in, n_out;
-    const ilki_tensor *source; /* [n_out][n_in], mapped; or NULL and: */
-    float *master;             /* [n_out][n_in], owned by whoever trains */
-    float *packed;             /* owned; layout of ops->pack_f32 */
-    float *bias;               /* [n_out], owned, or NULL */
-    bool stale;                /* packed is behind the master: ilki_tensor_linear_repack before the next pass */
+    const ilki_tensor *source;  /* [n_out][n_in], mapped; or NULL and: */
+    float *master;              /* [n_out][n_in], owned, writable: set `stale` after a change */
+    float *packed;              /* owned; layout of ops->pack_f32 */
+    float *bias;                /* [n_out], owned, or NULL */
+    bool stale;                 /* packed is behind the master: ilki_tensor_linear_repack before the next pass */
     struct ilki_lowrank *delta; /* NULL: none */
 } ilki_linear;
 
 typedef struct ilki_lowrank {
     size_t rank;
     float scale;
-    float *a, *b;               /* masters: [rank][n_in], [n_out][rank] */
+    float *a, *b; /* masters: [rank][n_in], [n_out][rank] */
     float *packed_a, *packed_b;
     bool stale;
 } ilki_lowrank;
@@ -28,10 +28,11 @@ typedef struct ilki_lowrank {
 ilk_status ilki_tensor_linear_init(ilki_linear *l, const ilki_kern_ops *ops, const ilki_tensor *const *weights,
                                    const ilki_tensor *const *biases, size_t n_parts, ilk_error *err);
 /* A linear of its own master, zeroed. */
-ilk_status ilki_tensor_linear_init_master(ilki_linear *l, const ilki_kern_ops *ops, size_t n_out, size_t n_in, bool bias,
-                                          ilk_error *err);
-ilk_status ilki_tensor_linear_set_delta(ilki_linear *l, const ilki_kern_ops *ops, size_t rank, float scale, const float *a,
-                                        const float *b, ilk_error *err);
+ilk_status ilki_tensor_linear_init_master(ilki_linear *l, const ilki_kern_ops *ops, size_t n_out, size_t n_in,
+                                          bool bias, ilk_error *err);
+/* Copies a [rank][n_in] and b [n_out][rank]; in place of a delta that was there. Rank 0 takes it away. */
+ilk_status ilki_tensor_linear_set_delta(ilki_linear *l, const ilki_kern_ops *ops, size_t rank, float scale,
+                                        const float *a, const float *b, ilk_error *err);
 void ilki_tensor_linear_repack(ilki_linear *l, const ilki_kern_ops *ops);
 void ilki_tensor_linear_deinit(ilki_linear *l);
 

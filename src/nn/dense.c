@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Linear layers, the MLP made of two of them, and element-wise sums. A linear is cut into tiles of rows and of column
+ * panels, so that a short query's few rows are shared out too. A low-rank delta is added before the activation, in a
+ * scratch of its rows. */
+#include "nn/layers.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "nn/tape.h"
+#include "nn/work.h"
+
+enum { TILE_ROWS = 128 };
+
+static size_t or_dense(size_t ld, size_t n)
+{
+    return ld ? ld : n;
+}
+
+uint64_t ilki_nn_linear_ns(const ilki_nn *ctx, const ilki_linear *l)
+{
+    uint64_t flops = 2 * (uint64_t)l->n_in * l->n_out;
+    if (l->delta)
+        flops += 2 * (uint64_t)l->delta->rank * (l->n_in + l->n_out);
+    return ilki_nn_flops_ns(ctx, flops);
+}
+
+/* ---- tiles */
+
+typedef struct tiles {
+    const ilki_linear *l;
+    ilki_linear_args a; /* every ld set */
+    size_t rows, cols, n_col_tiles;
+} tiles;
+
+static void gemm_rows(const tiles *t, const ilki_kern_ops *ops, size_t first, size_t n, size_t j0, size_t j1)
+{
+    const ilki_linear_args *a = &t->a;
+    ilki_gemm_f32 g = {.a = a->x + first * a->ldx,
+                       .packed = t->l->packed,
+                       .bias = t->l->bias,
+                       .residual = a->residual ? a->residual + first * a->ldr : NULL,
+                       .c = a->y + first * a->ldy,
+                       .m = n,
+                       .n = t->l->n_out,
+                       .k = t->l->n_in,
+                       .lda = a->ldx,
+                       .ldc = a->ldy,
+                       .ldr = a->ldr,
+                       .j0 = j0,
+                       .j1 = j1,
+                       .act = a->act};
+    ops->gemm_f32(&g);
+}
+
+/* All columns of some rows: h = scale (x A^T) B^T; h += x W^T + b; y = act(h) + residual. */
+static void delta_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n)
+{
+    const ilki_linear *l = t->l;
+    const ilki_lowrank *d = l->delta;
+    const ilki_linear_args *a = &t->a;
+    const ilki_kern_ops *ops = sub->ops;
+    float *low = ilki_nn_take(sub, n * d->rank, sizeof *low);
+    float *h = ilki_nn_take(sub, n * l->n_out, sizeof *h);
+    if (!low || !h)
+        return;
+    ilki_gemm_f32 g = {.a = a->x + first * a->ldx,
+                       .packed = d->packed_a,
+                       .c = low,
+                       .m = n,
+                       .n = d->rank,
+                       .k = l->n_in,
+                       .lda = a->ldx,
+                       .ldc = d->rank,
+                       .j1 = d->rank};
+    ops->gemm_f32(&g);
+    ops->scale_f32(low, d->scale, n * d->rank);
+    g = (ilki_gemm_f32){.a = low,
+                        .packed = d->packed_b,
+                        .c = h,
+                        .m = n,
+                        .n = l->n_out,
+                        .k = d->rank,
+                        .lda = d->rank,
+                        .ldc = l->n_out,
+                        .j1 = l->n_out};
+    ops->gemm_f32(&g);
+    tiles whole = *t;
+    whole.a = (ilki_linear_args){.x = a->x + first * a->ldx, .y = h, .residual = h, .ldx = a->ldx, .ldy = l->n_out};
+    whole.a.ldr = l->n_out;
+    gemm_rows(&whole, ops, 0, n, 0, l->n_out);
+    if (a->act != ILKI_ACT_NONE)
+        ops->act_f32(h, n * l->n_out, a->act);
+    for (size_t i = 0; i < n; i++) {
+        if (a->residual)
+            ops->add_f32(h + i * l->n_out, a->residual + (first + i) * a->ldr, l->n_out);
+        memcpy(a->y + (first + i) * a->ldy, h + i * l->n_out, l->n_out * sizeof *h);
+    }
+}
+
+static void run_tile(ilki_nn *sub, void *arg, size_t index)
+{
+    const tiles *t = arg;
+    size_t first = index / t->n_col_tiles * t->rows, j0 = index % t->n_col_tiles * t->cols;
+    size_t n = t->a.n_rows - first < t->rows ? t->a.n_rows - first : t->rows;
+    size_t j1 = t->l->n_out - j0 < t->cols ? t->l->n_out : j0 + t->cols;
+    if (t->l->delta)
+        delta_rows(sub, t, first, n);
+    else
+        gemm_rows(t, sub->ops, first, n, j0, j1);
+}
+
+/* Tiles that take about ILKI_NN_TASK_NS, and at least four a thread where the whole is large enough. */
+static void cut_tiles(const ilki_nn *ctx, tiles *t, uint64_t row_ns)
+{
+    size_t n_rows = t->a.n_rows, n_out = t->l->n_out, nr = ctx->ops->gemm_f32_nr;
+    size_t threads = ctx->pool ? ilki_base_pool_threads(ctx->pool) : 1;
+    t->rows = n_rows < TILE_ROWS ? n_rows : TILE_ROWS;
+    t->cols = n_out;
+    if (t->l->delta) {
+        t->rows = ilki_nn_block_rows(ctx, n_rows, row_ns);
+    } else {
+        uint64_t want = row_ns * n_rows / (4 * threads) + 1;
+        if (want > ILKI_NN_TASK_NS || threads == 1)
+            want = ILKI_NN_TASK_NS;
+        uint64_t cols = n_out * want / (row_ns * t->rows + 1) / nr * nr;
+        cols = cols < nr ? nr : cols;
+        t->cols = cols < n_out ? (size_t)cols : n_out;
+        if (row_ns / (n_out / t->cols) * t->rows > 2 * ILKI_NN_TASK_NS)
+            t->rows = ilki_nn_block_rows(ctx, t->rows, row_ns / (n_out / t->cols));
+    }
+    t->n_col_tiles = (n_out + t->cols - 1) / t->cols;
+}
+
+static void save_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *a)
+{
+    ilki_tape_entry *e = ilki_nn_tape_add(ctx, ILKI_TAPE_LINEAR, a->x, a->ldx, a->n_rows, l->n_in);
+    if (!e)
+        return;
+    e->linear = l;
+    e->panel = ctx->ops->gemm_f32_nr;
+    e->act = a->act;
+    if (a->act == ILKI_ACT_NONE)
+        return;
+    /* the backward of an activation needs what went into it */
+    float *pre = ilki_base_arena_alloc(&ctx->tape->arena, a->n_rows * l->n_out, sizeof *pre);
+    if (!pre) {
+        ilki_nn_fail(ctx, ILK_NO_MEMORY, "tape: out of memory after %zu bytes", ctx->tape->arena.total_bytes);
+        return;
+    }
+    ilki_tape *tape = ctx->tape;
+    ilki_linear_args plain = *a;
+    plain.y = pre;
+    plain.ldy = l->n_out;
+    plain.residual = NULL;
+    plain.act = ILKI_ACT_NONE;
+    ctx->tape = NULL;
+    ilki_nn_linear(ctx, l, &plain);
+    ctx->tape = tape;
+    e->pre = pre;
+}
+
+void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *a)
+{
+    if (ctx->status != ILK_OK || a->n_rows == 0)
+        return;
+    assert(!l->stale && (!l->delta || !l->delta->stale));
+    tiles t = {.l = l, .a = *a};
+    t.a.ldx = or_dense(a->ldx, l->n_in);
+    t.a.ldy = or_dense(a->ldy, l->n_out);
+    t.a.ldr = or_dense(a->ldr, l->n_out);
+    if (ctx->tape && ilki_nn_live(ctx))
+        save_linear(ctx, l, &t.a);
+    uint64_t row_ns = ilki_nn_linear_ns(ctx, l);
+    cut_tiles(ctx, &t, row_ns);
+    size_t scratch = 0;
+    if (l->delta)
+        scratch = ilki_nn_bytes(t.rows * l->delta->rank, sizeof(float)) +
+                  ilki_nn_bytes(t.rows * l->n_out, sizeof(float));
+    ilki_nn_work w = {.fn = run_tile,
+                      .arg = &t,
+                      .n_tasks = (a->n_rows + t.rows - 1) / t.rows * t.n_col_tiles,
+                      .scratch_bytes = scratch,
+                      .cost_ns = row_ns * a->n_rows};
+    ilki_nn_run(ctx, &w);
+}
+
+/* ---- MLP */
+
+uint64_t ilki_nn_mlp_ns(const ilki_nn *ctx, const ilki_mlp *mlp)
+{
+    return ilki_nn_linear_ns(ctx, mlp->in) + ilki_nn_linear_ns(ctx, mlp->out) + mlp->in->n_out;
+}
+
+typedef struct mlp_chain {
+    const ilki_mlp *mlp;
+    ilki_linear_args a;
+} mlp_chain;
+
+/* h[i] = act(h[i][:half]) * h[i][half:], in place, rows 2 * half apart */
+static void gate(ilki_nn *sub, float *h, size_t n, size_t half, ilki_act act)
+{
+    if (!ilki_nn_live(sub))
+        return;
+    for (size_t i = 0; i < n; i++, h += 2 * half) {
+        sub->ops->act_f32(h, half, act);
+        sub->ops->mul_f32(h, h + half, half);
+    }
+}
+
+static void mlp_rows(ilki_nn *sub, void *arg, size_t first, size_t n)
+{
+    const mlp_chain *c = arg;
+    const ilki_mlp *mlp = c->mlp;
+    const ilki_linear_args *a = &c->a;
+    size_t width = mlp->in->n_out;
+    float *h = ilki_nn_take(sub, n * width, sizeof *h);
+    ilki_nn_linear(sub, mlp->in,
+                   &(ilki_linear_args){.x = ilki_nn_at_const(a->x, first * a->ldx),
+                                       .y = h,
+                                       .n_rows = n,
+                                       .ldx = a->ldx,
+                                       .act = mlp->gated ? ILKI_ACT_NONE : mlp->act});
+    if (mlp->gated)
+        gate(sub, h, n, width / 2, mlp->act);
+    ilki_nn_linear(sub, mlp->out,
+                   &(ilki_linear_args){.x = h,
+                                       .y = ilki_nn_at(a->y, first * a->ldy),
+                                       .residual = ilki_nn_at_const(a->residual, first * a->ldr),
+                                       .n_rows = n,
+                                       .ldx = width,
+                                       .ldy = a->ldy,
+                                       .ldr = a->ldr});
+}
+
+void ilki_nn_mlp(ilki_nn *ctx, const ilki_mlp *mlp, const ilki_linear_args *a)
+{
+    assert(mlp->in->n_out == mlp->out->n_in * (mlp->gated ? 2 : 1));
+    if (mlp->gated && ctx->tape) {
+        ilki_nn_fail(ctx, ILK_UNSUPPORTED, "tape: the backward of a gated MLP is not built");
+        return;
+    }
+    mlp_chain c = {mlp, *a};
+    c.a.ldx = or_dense(a->ldx, mlp->in->n_in);
+    c.a.ldy = or_dense(a->ldy, mlp->out->n_out);
+    c.a.ldr = or_dense(a->ldr, mlp->out->n_out);
+    ilki_nn_rows(ctx, &(ilki_rows_args){mlp_rows, &c, a->n_rows, ilki_nn_mlp_ns(ctx, mlp)});
+}
+
+/* ---- element-wise */
+
+typedef struct each_row {
+    float *y;
+    const float *x;
+    size_t ldy, ldx, n;
+    ilki_act act;
+} each_row;
+
+static void act_rows(ilki_nn *sub, void *arg, size_t first, size_t n)
+{
+    const each_row *e = arg;
+    for (size_t i = first; i < first + n; i++)
+        sub->ops->act_f32(e->y + i * e->ldy, e->n, e->act);
+}
+
+void ilki_nn_act(ilki_nn *ctx, ilki_act act, float *x, size_t ldx, size_t n_rows, size_t n)
+{
+    each_row e = {.y = x, .ldy = or_dense(ldx, n), .n = n, .act = act};
+    if (ctx->tape && ilki_nn_live(ctx)) {
+        ilki_tape_entry *saved = ilki_nn_tape_add(ctx, ILKI_TAPE_ACT, x, e.ldy, n_rows, n);
+        if (saved)
+            saved->act = act;
+    }
+    ilki_nn_run_rows(ctx, &(ilki_rows_args){act_rows, &e, n_rows, n * 2}, 0);
+}
+
+static void add_rows(ilki_nn *sub, void *arg, size_t first, size_t n)
+{
+    const each_row *e = arg;
+    for (size_t i = first; i < first + n; i++)
+        sub->ops->add_f32(e->y + i * e->ldy, e->x + i * e->ldx, e->n);
+}
+
+void ilki_nn_add(ilki_nn *ctx, float *y, size_t ldy, const float *x, size_t ldx, size_t n_rows, size_t n)
+{
+    each_row e = {.y = y, .x = x, .ldy = or_dense(ldy, n), .ldx = or_dense(ldx, n), .n = n};
+    ilki_nn_run_rows(ctx, &(ilki_rows_args){add_rows, &e, n_rows, n / 4 + 1}, 0);
+}

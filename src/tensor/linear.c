@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Packs the weights of linear layers. Sources are converted to f32 in bands of rows, so that a mapped f16 matrix never
+ * stands in memory as a whole beside its packed form; a band is a multiple of every kernel's panel. */
+#include "tensor/linear.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { BAND_ROWS = 192 }; /* a multiple of 8, 16, 32, 48, 64 */
+
+static size_t panel_floats(const ilki_kern_ops *ops, size_t n, size_t k)
+{
+    return (n + ops->gemm_f32_nr - 1) / ops->gemm_f32_nr * ops->gemm_f32_nr * k;
+}
+
+/* ---- sizes */
+
+static ilk_status check_weight(const ilki_tensor *w, uint64_t n_in, ilk_error *err)
+{
+    char shape[128];
+    ilki_tensor_print_shape(w, shape, sizeof shape);
+    if (w->rank != 2 || w->shape[0] == 0 || w->shape[1] == 0 || (n_in && w->shape[1] != n_in))
+        return ilki_base_fail(err, ILK_MISMATCH, "tensor %s: expected a matrix%s, found %s", w->name,
+                              n_in ? " as wide as its neighbours" : "", shape);
+    return ILK_OK;
+}
+
+static ilk_status check_bias(const ilki_tensor *b, const ilki_tensor *w, ilk_error *err)
+{
+    char shape[128];
+    if (b->rank == 1 && b->shape[0] == w->shape[0])
+        return ILK_OK;
+    ilki_tensor_print_shape(b, shape, sizeof shape);
+    return ilki_base_fail(err, ILK_MISMATCH, "tensor %s: expected [%llu], found %s", b->name,
+                          (unsigned long long)w->shape[0], shape);
+}
+
+/* n_in, n_out and whether any part has a bias; the parts' shapes agree */
+static ilk_status check_parts(ilki_linear *l, const ilki_tensor *const *weights, const ilki_tensor *const *biases,
+                              size_t n_parts, bool *biased, ilk_error *err)
+{
+    *biased = false;
+    for (size_t i = 0; i < n_parts; i++) {
+        ilk_status status = check_weight(weights[i], l->n_in, err);
+        const ilki_tensor *b = biases ? biases[i] : NULL;
+        if (status == ILK_OK && b)
+            status = check_bias(b, weights[i], err);
+        if (status != ILK_OK)
+            return status;
+        *biased |= b != NULL;
+        l->n_in = (size_t)weights[i]->shape[1];
+        if (!ilki_base_add(l->n_out, (size_t)weights[i]->shape[0], &l->n_out))
+            return ilki_base_fail(err, ILK_LIMIT, "tensor %s: too many rows", weights[i]->name);
+    }
+    return ILK_OK;
+}
+
+static float *alloc_floats(size_t n, size_t k, ilk_error *err)
+{
+    size_t count = 0;
+    float *p = ilki_base_mul(n, k, &count) ? ilki_base_alloc_aligned(count, sizeof *p) : NULL;
+    if (!p)
+        ilki_base_fail_memory(err, count * sizeof *p, "weights of a linear layer");
+    return p;
+}
+
+/* ---- init */
+
+/* Rows of all parts as one matrix: `n` rows from `first` into `to`. */
+static ilk_status read_rows(const ilki_tensor *const *weights, size_t n_in, size_t first, size_t n, float *to,
+                            ilk_error *err)
+{
+    ilk_status status = ILK_OK;
+    for (size_t part = 0; n > 0 && status == ILK_OK; part++) {
+        size_t rows = (size_t)weights[part]->shape[0];
+        if (first >= rows) {
+            first -= rows;
+            continue;
+        }
+        size_t take = rows - first < n ? rows - first : n;
+        status = ilki_tensor_read_f32(weights[part], first * n_in, take * n_in, to, err);
+        to += take * n_in;
+        n -= take;
+        first = 0;
+    }
+    return status;
+}
+
+static ilk_status pack_parts(ilki_linear *l, const ilki_kern_ops *ops, const ilki_tensor *const *weights,
+                             ilk_error *err)
+{
+    size_t band_rows = BAND_ROWS % ops->gemm_f32_nr == 0 ? BAND_ROWS : ops->gemm_f32_nr;
+    float *band = alloc_floats(band_rows, l->n_in, err);
+    ilk_status status = band ? ILK_OK : ILK_NO_MEMORY;
+    for (size_t j = 0; j < l->n_out && status == ILK_OK; j += band_rows) {
+        size_t n = l->n_out - j < band_rows ? l->n_out - j : band_rows;
+        status = read_rows(weights, l->n_in, j, n, band, err);
+        if (status == ILK_OK)
+            ops->pack_f32(l->packed + j * l->n_in, band, l->n_in, n, l->n_in);
+    }
+    free(band);
+    return status;
+}
+
+static ilk_status read_biases(ilki_linear *l, const ilki_tensor *const *weights, const ilki_tensor *const *biases,
+                              size_t n_parts, ilk_error *err)
+{
+    ilk_status status = ILK_OK;
+    for (size_t i = 0, at = 0; i < n_parts && status == ILK_OK; i++) {
+        size_t rows = (size_t)weights[i]->shape[0];
+        if (biases[i])
+            status = ilki_tensor_read_f32(biases[i], 0, rows, l->bias + at, err);
+        else
+            memset(l->bias + at, 0, rows * sizeof *l->bias);
+        at += rows;
+    }
+    return status;
+}
+
+ilk_status ilki_tensor_linear_init(ilki_linear *l, const ilki_kern_ops *ops, const ilki_tensor *const *weights,
+                                   const ilki_tensor *const *biases, size_t n_parts, ilk_error *err)
+{
+    bool biased;
+    *l = (ilki_linear){0};
+    ilk_status status = check_parts(l, weights, biases, n_parts, &biased, err);
+    if (status != ILK_OK)
+        goto fail;
+    status = ILK_NO_MEMORY;
+    size_t rows = panel_floats(ops, l->n_out, 1);
+    if (!(l->packed = alloc_floats(rows, l->n_in, err)) || (biased && !(l->bias = alloc_floats(l->n_out, 1, err))))
+        goto fail;
+    status = pack_parts(l, ops, weights, err);
+    if (status == ILK_OK && biased)
+        status = read_biases(l, weights, biases, n_parts, err);
+    if (status != ILK_OK)
+        goto fail;
+    if (n_parts == 1)
+        l->source = weights[0];
+    return ILK_OK;
+
+fail:
+    ilki_tensor_linear_deinit(l);
+    return status;
+}
+
+ilk_status ilki_tensor_linear_init_master(ilki_linear *l, const ilki_kern_ops *ops, size_t n_out, size_t n_in,
+                                          bool bias, ilk_error *err)
+{
+    *l = (ilki_linear){.n_in = n_in, .n_out = n_out};
+    if (!(l->master = alloc_floats(n_out, n_in, err)) ||
+        !(l->packed = alloc_floats(panel_floats(ops, n_out, 1), n_in, err)) ||
+        (bias && !(l->bias = alloc_floats(n_out, 1, err)))) {
+        ilki_tensor_linear_deinit(l);
+        return ILK_NO_MEMORY;
+    }
+    memset(l->master, 0, n_out * n_in * sizeof *l->master);
+    if (bias)
+        memset(l->bias, 0, n_out * sizeof *l->bias);
+    ilki_tensor_linear_repack(l, ops);
+    return ILK_OK;
+}
+
+/* ---- delta */
+
+static void free_delta(ilki_lowrank *d)
+{
+    if (!d)
+        return;
+    free(d->a);
+    free(d->b);
+    free(d->packed_a);
+    free(d->packed_b);
+    free(d);
+}
+
+static void repack_delta(ilki_linear *l, const ilki_kern_ops *ops)
+{
+    ilki_lowrank *d = l->delta;
+    ops->pack_f32(d->packed_a, d->a, l->n_in, d->rank, l->n_in);
+    ops->pack_f32(d->packed_b, d->b, d->rank, l->n_out, d->rank);
+    d->stale = false;
+}
+
+ilk_status ilki_tensor_linear_set_delta(ilki_linear *l, const ilki_kern_ops *ops, size_t rank, float scale,
+                                        const float *a, const float *b, ilk_error *err)
+{
+    ilki_lowrank *d = NULL;
+    if (rank > 0) {
+        d = ilki_base_zalloc(1, sizeof *d);
+        if (!d)
+            return ilki_base_fail_memory(err, sizeof *d, "a low-rank delta");
+        d->rank = rank;
+        d->scale = scale;
+        if (!(d->a = alloc_floats(rank, l->n_in, err)) || !(d->b = alloc_floats(l->n_out, rank, err)) ||
+            !(d->packed_a = alloc_floats(panel_floats(ops, rank, 1), l->n_in, err)) ||
+            !(d->packed_b = alloc_floats(panel_floats(ops, l->n_out, 1), rank, err))) {
+            free_delta(d);
+            return ILK_NO_MEMORY;
+        }
+        memcpy(d->a, a, rank * l->n_in * sizeof *a);
+        memcpy(d->b, b, l->n_out * rank * sizeof *b);
+    }
+    free_delta(l->delta);
+    l->delta = d;
+    if (d)
+        repack_delta(l, ops);
+    return ILK_OK;
+}
+
+void ilki_tensor_linear_repack(ilki_linear *l, const ilki_kern_ops *ops)
+{
+    if (l->master)
+        ops->pack_f32(l->packed, l->master, l->n_in, l->n_out, l->n_in);
+    l->stale = false;
+    if (l->delta)
+        repack_delta(l, ops);
+}
+
+void ilki_tensor_linear_deinit(ilki_linear *l)
+{
+    if (!l)
+        return;
+    free(l->master);
+    free(l->packed);
+    free(l->bias);
+    free_delta(l->delta);
+    *l = (ilki_linear){0};
+}
