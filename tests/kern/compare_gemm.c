@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The comparator, matrix products: values against a double sum, rows and column ranges against each other bit by bit. */
+#include "kern/compare.h"
+
+typedef struct gemm_case {
+    size_t m, n, k, pad; /* pad: how much wider than their contents rows are */
+    ilki_act act;
+    bool bias;
+    int residual; /* 0 none, 1 an array of its own, 2 c itself */
+    enum kind kind;
+} gemm_case;
+
+static size_t packed_floats(size_t n, size_t k)
+{
+    return (n + table->gemm_f32_nr - 1) / table->gemm_f32_nr * table->gemm_f32_nr * k;
+}
+
+/* c[i][j] as it should be, and how far from it a chain of k multiply-adds in f32 may end. */
+static double gemm_exact(const ilki_gemm_f32 *g, const float *w, size_t ldw, size_t i, size_t j, const float *residual,
+                         double *bound)
+{
+    double sum = 0.0, size = 0.0;
+    for (size_t p = 0; p < g->k; p++) {
+        double t = (double)g->a[i * g->lda + p] * (double)w[j * ldw + p];
+        sum += t;
+        size += fabs(t);
+    }
+    if (g->bias) {
+        sum += (double)g->bias[j];
+        size += fabs((double)g->bias[j]);
+    }
+    /* no activation is steeper than 1.13 */
+    *bound = 1.13 * ((double)(g->k + 1) * U * size + (double)(g->k + 1) * TINY) + act_bound(sum, g->act);
+    double out = act_exact(sum, g->act);
+    if (residual) {
+        double r = (double)residual[i * g->ldr + j];
+        *bound += U * (fabs(out) + fabs(r) + *bound);
+        out += r;
+    }
+    return out;
+}
+
+static void gemm_check(const gemm_case *t)
+{
+    size_t lda = t->k + t->pad, ldw = t->k + t->pad, ldc = t->n + t->pad, ldr = ldc;
+    float *a = pen_floats(0, span(t->m, t->k, lda), t->kind);
+    float *w = pen_floats(1, span(t->n, t->k, ldw), t->kind == ZEROS ? PLAIN : t->kind);
+    float *bias = pen_floats(2, t->n, PLAIN);
+    float *packed = pen_take(3, packed_floats(t->n, t->k) * sizeof *packed);
+    float *c = pen_take(4, span(t->m, t->n, ldc) * sizeof *c);
+    float *residual = pen_floats(5, span(t->m, t->n, ldr), PLAIN);
+    table->pack_f32(packed, w, ldw, t->n, t->k);
+    CHECK(pen_kept(3, packed));
+    if (t->residual == 2)
+        for (size_t i = 0; i < t->m; i++)
+            memcpy(c + i * ldc, residual + i * ldr, t->n * sizeof *c);
+    ilki_gemm_f32 g = {.a = a,
+                       .packed = packed,
+                       .bias = t->bias ? bias : NULL,
+                       .c = c,
+                       .m = t->m,
+                       .n = t->n,
+                       .k = t->k,
+                       .lda = lda,
+                       .ldc = ldc,
+                       .ldr = ldr,
+                       .j1 = t->n,
+                       .act = t->act};
+    g.residual = t->residual == 2 ? c : t->residual == 1 ? residual : NULL;
+    table->gemm_f32(&g);
+    CHECK(pen_kept(4, c) && gaps_kept(c, t->m, t->n, ldc));
+    for (size_t i = 0; i < t->m; i++)
+        for (size_t j = 0; j < t->n; j++) {
+            double bound, want = gemm_exact(&g, w, ldw, i, j, t->residual ? residual : NULL, &bound);
+            double got = (double)c[i * ldc + j];
+            if (!within(got, want, bound)) {
+                test_check(false, __FILE__, __LINE__,
+                           "gemm %zux%zux%zu act %d bias %d residual %d kind %d: [%zu][%zu] got %.9g, want %.9g +- %g",
+                           t->m, t->n, t->k, t->act, t->bias, t->residual, t->kind, i, j, got, want, bound);
+                return;
+            }
+        }
+}
+
+static void gemm_values(void)
+{
+    size_t nr = table->gemm_f32_nr;
+    CHECK(nr > 0 && table->gemm_f32_mr > 0);
+    for (size_t k = 0; k < N_LENGTHS; k++)
+        for (int v = 0; v < 4; v++) {
+            uint64_t r = test_random(&seed);
+            gemm_case t = {.m = r % 19,
+                           .n = 1 + (r >> 8) % (2 * nr + 3),
+                           .k = k,
+                           .pad = (r >> 16) % 5,
+                           .act = (ilki_act)((k + (size_t)v) % N_ACTS),
+                           .bias = (r >> 24) & 1,
+                           .residual = (int)((r >> 32) % 3),
+                           .kind = (enum kind)((r >> 40) % N_KINDS)};
+            gemm_check(&t);
+        }
+    static const size_t large[][3] = {{129, 100, 33}, {7, 97, 384},  {9, 49, 385},  {17, 145, 767}, {130, 97, 400},
+                                      {3, 192, 1153}, {1, 50, 4096}, {33, 16, 129}, {64, 384, 64},  {260, 3, 50}};
+    for (size_t i = 0; i < sizeof large / sizeof *large; i++)
+        for (int residual = 0; residual < 3; residual++) {
+            gemm_case t = {.m = large[i][0],
+                           .n = large[i][1],
+                           .k = large[i][2],
+                           .pad = i % 3,
+                           .act = (i + (size_t)residual) % 2 ? ILKI_ACT_GELU : ILKI_ACT_NONE,
+                           .bias = residual != 1,
+                           .residual = residual,
+                           .kind = (enum kind)((i + (size_t)residual) % N_KINDS)};
+            gemm_check(&t);
+        }
+}
+
+/* A row has the same bits alone and among others, a column in every range that holds it. */
+static void gemm_same_bits(void)
+{
+    static const size_t ks[] = {1, 5, 63, 384, 801};
+    enum { M = 40 };
+    size_t n = 3 * table->gemm_f32_nr + 5;
+    float *bias = pen_floats(2, n, PLAIN);
+    for (size_t x = 0; x < sizeof ks / sizeof *ks; x++) {
+        size_t k = ks[x];
+        float *a = pen_floats(0, M * k, PLAIN), *w = pen_floats(1, n * k, PLAIN);
+        float *packed = pen_take(3, packed_floats(n, k) * sizeof *packed);
+        float *all = pen_take(4, M * n * sizeof *all), *c = pen_take(5, M * n * sizeof *c);
+        table->pack_f32(packed, w, k, n, k);
+        ilki_gemm_f32 g = {.a = a,
+                           .packed = packed,
+                           .bias = bias,
+                           .c = all,
+                           .m = M,
+                           .n = n,
+                           .k = k,
+                           .lda = k,
+                           .ldc = n,
+                           .j1 = n,
+                           .act = (ilki_act)(x % N_ACTS)};
+        table->gemm_f32(&g);
+        g.c = c;
+        for (size_t m = 1; m <= M; m++)
+            for (size_t i = 0; i + m <= M; i += M - m > 7 ? 7 : 1) {
+                g.a = a + i * k;
+                g.m = m;
+                table->gemm_f32(&g);
+                if (memcmp(c, all + i * n, m * n * sizeof *c)) {
+                    test_check(false, __FILE__, __LINE__, "k %zu: rows %zu to %zu have other bits than in %d", k, i,
+                               i + m - 1, M);
+                    break;
+                }
+            }
+        g.a = a;
+        g.m = M;
+        for (g.j0 = 0; g.j0 < n; g.j0 += table->gemm_f32_nr)
+            for (g.j1 = g.j0 + table->gemm_f32_nr; g.j0 < n && g.j1 < n + table->gemm_f32_nr;
+                 g.j1 += table->gemm_f32_nr) {
+                g.j1 = min_size(g.j1, n);
+                memset(c, CANARY, M * n * sizeof *c);
+                table->gemm_f32(&g);
+                bool same = true;
+                for (size_t i = 0; i < M; i++) {
+                    same &= memcmp(c + i * n + g.j0, all + i * n + g.j0, (g.j1 - g.j0) * sizeof *c) == 0;
+                    for (size_t j = 0; j < n * sizeof *c; j++)
+                        same &= (j / sizeof *c >= g.j0 && j / sizeof *c < g.j1) ||
+                                ((unsigned char *)(c + i * n))[j] == CANARY;
+                }
+                test_check(same, __FILE__, __LINE__, "k %zu: columns %zu to %zu differ from the whole", k, g.j0, g.j1);
+            }
+    }
+}
+
+/* A bad number in one row stays in it, and padding columns put none in. */
+static void gemm_apart(void)
+{
+    enum { M = 11, K = 9 };
+    size_t n = table->gemm_f32_nr + 1;
+    float *a = pen_floats(0, M * K, PLAIN), *w = pen_floats(1, n * K, PLAIN);
+    float *packed = pen_take(3, packed_floats(n, K) * sizeof *packed), *c = pen_take(4, M * n * sizeof *c);
+    a[4 * K + 2] = NAN;
+    a[7 * K + 1] = INFINITY;
+    table->pack_f32(packed, w, K, n, K);
+    ilki_gemm_f32 g = {.a = a, .packed = packed, .c = c, .m = M, .n = n, .k = K, .lda = K, .ldc = n, .j1 = n};
+    table->gemm_f32(&g);
+    for (size_t i = 0; i < M; i++)
+        for (size_t j = 0; j < n; j++)
+            CHECK((i == 4 && isnan(c[i * n + j])) || (i == 7 && !isfinite(c[i * n + j])) ||
+                  (i != 4 && i != 7 && isfinite(c[i * n + j])));
+}
+
+static void gemm_all(void)
+{
+    gemm_values();
+    gemm_same_bits();
+    gemm_apart();
+}
+
+/* The panels hold the weights and zeros: [n / nr][k][nr]. */
+static void pack_all(void)
+{
+    size_t nr = table->gemm_f32_nr;
+    for (size_t n = 0; n < 3 * nr + 2; n += 1 + n / 7)
+        for (size_t k = 0; k < N_LENGTHS; k += 1 + k / 5) {
+            size_t ldw = k + n % 4, total = packed_floats(n, k);
+            float *w = pen_floats(0, span(n, k, ldw), WIDE), *packed = pen_take(1, total * sizeof *packed);
+            table->pack_f32(packed, w, ldw, n, k);
+            bool good = pen_kept(1, packed);
+            for (size_t x = 0; x < total; x++) {
+                size_t j = x / (nr * k) * nr + x % nr, p = x / nr % k;
+                good &= packed[x] == (j < n ? w[j * ldw + p] : 0.0f);
+            }
+            test_check(good, __FILE__, __LINE__, "pack %zux%zu", n, k);
+        }
+}
+
+static void pack(void)
+{
+    each_table(E_pack_f32, pack_all);
+}
+
+static void gemm(void)
+{
+    each_table(E_gemm_f32, gemm_all);
+}
+
+static void all_ran(void)
+{
+    static const enum entry entries[] = {E_pack_f32, E_gemm_f32};
+    check_all_ran(entries, sizeof entries / sizeof *entries);
+}
+
+TEST_MAIN({"pack", pack}, {"gemm", gemm}, {"all_ran", all_ran})
