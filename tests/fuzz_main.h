@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Included at the end of a fuzz target. With ILK_FUZZ it is empty: libFuzzer brings its own main. Without, the target is
- * an ordinary test that runs each file of tests/fuzz/corpus/<stem>, then changes of them made by a fixed generator, for
+ * Included at the end of a fuzz target. With ILK_FUZZ it is empty: libFuzzer brings its own main. Without, the target
+ * is an ordinary test that runs each file of tests/fuzz/corpus/<stem>, then changes of them made by a fixed generator, for
  * ILK_FUZZ_RUNS inputs or two seconds. Arguments are files to run instead, as with libFuzzer. */
 #ifndef ILK_FUZZ_MAIN_H
 #define ILK_FUZZ_MAIN_H
@@ -13,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "random.h"
+
 #ifndef ILK_FUZZ_RUNS
 #define ILK_FUZZ_RUNS 100000
 #endif
@@ -23,14 +25,6 @@ typedef struct fuzz_input {
     uint8_t *data;
     size_t n;
 } fuzz_input;
-
-static uint64_t fuzz_random(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15U);
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-    return z ^ z >> 31;
-}
 
 static int fuzz_read(const char *path, fuzz_input *in)
 {
@@ -60,8 +54,8 @@ static size_t fuzz_mutate(uint8_t *out, const fuzz_input *in, const fuzz_input *
     static const uint8_t special[] = {0, 1, 0x7f, 0x80, 0xff, '"', '\\', '{', '}', '[', ']', ',', '0', '-', 'e', '\n'};
     size_t n = in->n < FUZZ_MAX_BYTES ? in->n : FUZZ_MAX_BYTES;
     memcpy(out, in->data, n);
-    for (uint64_t left = 1 + fuzz_random(rng) % 8; left > 0; left--) {
-        uint64_t r = fuzz_random(rng);
+    for (uint64_t left = 1 + test_random(rng) % 8; left > 0; left--) {
+        uint64_t r = test_random(rng);
         size_t at = n ? (r >> 8) % n : 0, len = 1 + (r >> 40) % 16;
         if (n == 0 || (r % 6 == 0 && other->n > 0)) {
             size_t from = other->n ? (r >> 20) % other->n : 0;
@@ -126,7 +120,7 @@ int main(int argc, char **argv)
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
     for (now = start; n_runs < ILK_FUZZ_RUNS && now.tv_sec - start.tv_sec < FUZZ_SECONDS; n_runs++) {
-        const fuzz_input *in = &files[fuzz_random(&rng) % n_files], *other = &files[fuzz_random(&rng) % n_files];
+        const fuzz_input *in = &files[test_random(&rng) % n_files], *other = &files[test_random(&rng) % n_files];
         fuzz_run(out, fuzz_mutate(out, in, other, &rng));
         clock_gettime(CLOCK_MONOTONIC, &now);
     }
