@@ -45,6 +45,7 @@ static atomic_bool test_skipped;
 #define TEST_STR(x)                  TEST_STR2(x)
 #define TEST_AT                      __FILE__ ":" TEST_STR(__LINE__)
 #define CHECK(cond)                  test_check((cond), TEST_AT, "%s", #cond)
+#define CHECK_THAT(cond, ...)        test_check((cond), TEST_AT, __VA_ARGS__) /* with a format of one's own */
 #define CHECK_INT(got, want)         test_int((long long)(got), (long long)(want), #got, TEST_AT)
 #define CHECK_STR(got, want)         test_str((got), (want), #got, TEST_AT)
 #define CHECK_MEM(got, want, n)      test_mem((got), (want), (n), #got, TEST_AT)

@@ -2,7 +2,7 @@
  * Each allocation of buffer, map, arena and JSON fails once: NO_MEMORY or false, nothing leaks, nothing half-done. */
 #include <stdlib.h>
 
-#include "alloc.h"
+#include "alloc_count.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "test.h"
@@ -10,14 +10,12 @@
 /* Runs `step` with the n-th allocation failing until a run needs fewer; wants it to fail each time before. */
 static void fail_each(bool (*step)(void), long at_least)
 {
-    for (int all_later = 0; all_later < 2; all_later++) {
+    for (int for_ever = 0; for_ever < 2; for_ever++) {
         for (long n = 1;; n++) {
-            alloc_start(n, all_later);
-            bool ok = step();
-            bool reached = alloc_count >= n;
-            alloc_start(0, false);
-            CHECK_INT(ok, !reached);
-            if (!reached) {
+            alloc_fail_at((uint64_t)n, for_ever);
+            bool ok = step(), failed = alloc_fail_off();
+            CHECK_INT(ok, !failed);
+            if (!failed) {
                 CHECK(n > at_least);
                 break;
             }

@@ -26,7 +26,7 @@ static bool same_bits(double a, double b)
     return memcmp(&a, &b, sizeof a) == 0;
 }
 
-#define CHECK_BITS(got, want) test_check(same_bits(got, want), TEST_AT, "%s: %a, want %a", #got, got, want)
+#define CHECK_BITS(got, want) CHECK_THAT(same_bits(got, want), "%s: %a, want %a", #got, got, want)
 
 static void grammar(void)
 {

@@ -256,8 +256,7 @@ static void breaches_are_named(void)
         ilk_error err;
         put_file("x.safetensors", file, build(file, sizeof file, rows[i].header, data, rows[i].n_data));
         CHECK_STATUS(try_open(&w, false, &err), rows[i].status, &err);
-        test_check(w == NULL && strstr(err.message, rows[i].says), __FILE__, __LINE__, "\"%s\" lacks \"%s\"",
-                   err.message, rows[i].says);
+        CHECK_THAT(w == NULL && strstr(err.message, rows[i].says), "\"%s\" lacks \"%s\"", err.message, rows[i].says);
     }
     unsigned char file[16] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, '{'};
     ilki_weights *w = NULL;
@@ -347,8 +346,7 @@ static void reads_shards(void)
             CHECK_INT(ilki_format_count(w), 2);
             CHECK_INT(*ilki_format_find(w, "v")->data, 5);
         }
-        test_check(rows[i].status == ILK_OK || (!w && strstr(err.message, rows[i].says)), __FILE__, __LINE__,
-                   "\"%s\" lacks \"%s\"", err.message, rows[i].says);
+        CHECK_THAT(rows[i].status == ILK_OK || (!w && strstr(err.message, rows[i].says)), "\"%s\" lacks \"%s\"", err.message, rows[i].says);
         ilki_format_close(w);
     }
     put_shard("b.safetensors", "u", 5); /* the same name in two files */
