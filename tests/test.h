@@ -41,9 +41,8 @@ static atomic_bool test_skipped;
 #define TEST_SKIP(...) do { printf("SKIPPED: " __VA_ARGS__); printf("\n"); test_skipped = true; return; } while (0)
 #define REQUIRE(check) do { if (!(check)) return; } while (0)
 /* clang-format on */
-#define TEST_STR2(x)                 #x
-#define TEST_STR(x)                  TEST_STR2(x)
-#define TEST_AT                      __FILE__ ":" TEST_STR(__LINE__)
+#define TEST_AT                      __FILE__, __LINE__
+#define TEST_PLACE                   const char *file, int line
 #define CHECK(cond)                  test_check((cond), TEST_AT, "%s", #cond)
 #define CHECK_THAT(cond, ...)        test_check((cond), TEST_AT, __VA_ARGS__) /* with a format of one's own */
 #define CHECK_INT(got, want)         test_int((long long)(got), (long long)(want), #got, TEST_AT)
@@ -56,7 +55,7 @@ static atomic_bool test_skipped;
 #define CHECK_OK(call, err)             test_status((call), ILK_OK, (err), #call, TEST_AT)
 #define CHECK_STATUS(call, status, err) test_status((call), (status), (err), #call, TEST_AT)
 
-__attribute__((format(printf, 3, 4))) static inline bool test_check(bool held, const char *at, const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static inline bool test_check(bool held, TEST_PLACE, const char *fmt, ...)
 {
     test_n_checks++;
     if (held)
@@ -66,37 +65,37 @@ __attribute__((format(printf, 3, 4))) static inline bool test_check(bool held, c
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    printf("%s: FAILED: %s\n", at, text);
+    printf("%s:%d: FAILED: %s\n", file, line, text);
     test_n_failed++;
     return false;
 }
 
-static inline bool test_int(long long got, long long want, const char *what, const char *at)
+static inline bool test_int(long long got, long long want, const char *what, TEST_PLACE)
 {
-    return test_check(got == want, at, "%s: got %lld (%#llx), want %lld (%#llx)", what, got, got, want, want);
+    return test_check(got == want, file, line, "%s: got %lld (%#llx), want %lld (%#llx)", what, got, got, want, want);
 }
 
-static inline bool test_str(const char *got, const char *want, const char *what, const char *at)
+static inline bool test_str(const char *got, const char *want, const char *what, TEST_PLACE)
 {
     bool same = got == want || (got && want && strcmp(got, want) == 0);
-    return test_check(same, at, "%s:\n    got  \"%s\"\n    want \"%s\"", what, got ? got : "(NULL)",
+    return test_check(same, file, line, "%s:\n    got  \"%s\"\n    want \"%s\"", what, got ? got : "(NULL)",
                       want ? want : "(NULL)");
 }
 
-static inline bool test_mem(const void *got, const void *want, size_t n, const char *what, const char *at)
+static inline bool test_mem(const void *got, const void *want, size_t n, const char *what, TEST_PLACE)
 {
     const unsigned char *g = got, *w = want;
     for (size_t i = 0; i < n; i++)
         if (!g || !w || g[i] != w[i])
-            return test_check(false, at, "%s: byte %zu of %zu: got 0x%02x, want 0x%02x", what, i, n, g ? g[i] : 0U,
-                              w ? w[i] : 0U);
-    return test_check(true, at, "%s", what);
+            return test_check(false, file, line, "%s: byte %zu of %zu: got 0x%02x, want 0x%02x", what, i, n,
+                              g ? g[i] : 0U, w ? w[i] : 0U);
+    return test_check(true, file, line, "%s", what);
 }
 
-static inline bool test_near(double got, double want, double bound, const char *what, const char *at)
+static inline bool test_near(double got, double want, double bound, const char *what, TEST_PLACE)
 {
-    return test_check(fabs(got - want) <= bound || got == want, at, "%s: got %.17g, want %.17g +- %g", what, got, want,
-                      bound);
+    return test_check(fabs(got - want) <= bound || got == want, file, line, "%s: got %.17g, want %.17g +- %g", what,
+                      got, want, bound);
 }
 
 /* Floats between a and b. */
@@ -109,21 +108,22 @@ static inline long long test_ulps(float a, float b)
 }
 
 static inline bool test_floats(const float *got, const float *want, size_t n, double abs, double rel, const char *what,
-                               const char *at)
+                               TEST_PLACE)
 {
     for (size_t i = 0; i < n; i++) {
         double g = (double)got[i], w = (double)want[i], bound = abs + rel * fabs(w);
         bool same = memcmp(&got[i], &want[i], sizeof *got) == 0 && g == g;
         if (!same && !(bound > 0 && isfinite(w) && fabs(g - w) <= bound))
-            return test_check(false, at, "%s: [%zu] of %zu: got %.9g, want %.9g: off by %g, %lld ulps, bound %g", what,
-                              i, n, g, w, fabs(g - w), test_ulps(got[i], want[i]), bound);
+            return test_check(false, file, line,
+                              "%s: [%zu] of %zu: got %.9g, want %.9g: off by %g, %lld ulps, bound %g", what, i, n, g, w,
+                              fabs(g - w), test_ulps(got[i], want[i]), bound);
     }
-    return test_check(true, at, "%s", what);
+    return test_check(true, file, line, "%s", what);
 }
 
-static inline bool test_status(ilk_status got, ilk_status want, const ilk_error *err, const char *what, const char *at)
+static inline bool test_status(ilk_status got, ilk_status want, const ilk_error *err, const char *what, TEST_PLACE)
 {
-    return test_check(got == want, at, "%s: got \"%s\", want \"%s\"%s%s", what, ilk_status_string(got),
+    return test_check(got == want, file, line, "%s: got \"%s\", want \"%s\"%s%s", what, ilk_status_string(got),
                       ilk_status_string(want), err && got ? ": " : "", err && got ? err->message : "");
 }
 
