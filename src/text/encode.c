@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * From a text to tokens: added tokens are found in the raw text, what lies between is normalised, cut and encoded, in
+ * blocks, so that memory and work stop soon behind the limit.
+ *
+ * A block ends at a safe cut: a place across which no part of this tokenizer can see. For any tokenizer whose parts
+ * allow it, that is behind ASCII white space; for BERT's normalizer and pre-tokenizer also beside ASCII punctuation and
+ * before an ideograph. With the latter two, words of ASCII letters and digits between ASCII neighbours go straight from
+ * bytes to the model (the ASCII lane), which is most of most texts. A word that no cut divides is one block, however
+ * long. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "text/part.h"
+#include "text/unicode.h"
+
+enum {
+    WINDOW = 1 << 15,     /* bytes searched for added tokens ahead of the encoding */
+    BLOCK = 2048,         /* bytes of a block where no lane ends it earlier */
+    LANE_BLOCK = 256,     /* bytes behind which an ideograph ends a block of the lane */
+    LOOK_AHEAD = 256,     /* tokens encoded past the limit, to tell how many were cut */
+    KEEP_CHARS = 1 << 20, /* characters that a scratch keeps room for */
+    MAX_TEXT = INT32_MAX
+};
+
+/* ------------------------------------------------------------------ one run over one text */
+
+typedef struct run {
+    const ilki_tokenizer *t;
+    ilki_text_scratch *s;
+    ilki_text_tokens *out;
+    const char *text;
+    size_t n;    /* bytes */
+    size_t stop; /* tokens after which the rest is not looked at */
+    bool skip_special;
+} run;
+
+enum { A_OTHER, A_SPACE, A_PUNCT, A_WORD };
+
+/* What the lane does with a byte. Controls that BERT's cleaning drops are left to the general path, as is what lies
+ * beyond ASCII. */
+static const uint8_t ascii_class[256] = {
+    ['\t'] = A_SPACE, ['\n'] = A_SPACE, ['\r'] = A_SPACE, [' '] = A_SPACE,
+#define P(c) [c] = A_PUNCT
+    P('!'),           P('"'),           P('#'),           P('$'),          P('%'), P('&'),  P('\''), P('('), P(')'),
+    P('*'),           P('+'),           P(','),           P('-'),          P('.'), P('/'),  P(':'),  P(';'), P('<'),
+    P('='),           P('>'),           P('?'),           P('@'),          P('['), P('\\'), P(']'),  P('^'), P('_'),
+    P('`'),           P('{'),           P('|'),           P('}'),          P('~'),
+#undef P
+#define W(c) [c] = A_WORD
+    W('0'),           W('1'),           W('2'),           W('3'),          W('4'), W('5'),  W('6'),  W('7'), W('8'),
+    W('9'),           W('A'),           W('B'),           W('C'),          W('D'), W('E'),  W('F'),  W('G'), W('H'),
+    W('I'),           W('J'),           W('K'),           W('L'),          W('M'), W('N'),  W('O'),  W('P'), W('Q'),
+    W('R'),           W('S'),           W('T'),           W('U'),          W('V'), W('W'),  W('X'),  W('Y'), W('Z'),
+    W('a'),           W('b'),           W('c'),           W('d'),          W('e'), W('f'),  W('g'),  W('h'), W('i'),
+    W('j'),           W('k'),           W('l'),           W('m'),          W('n'), W('o'),  W('p'),  W('q'), W('r'),
+    W('s'),           W('t'),           W('u'),           W('v'),          W('w'), W('x'),  W('y'),  W('z'),
+#undef W
+};
+
+static bool ascii_separates(char c)
+{
+    uint8_t kind = ascii_class[(unsigned char)c];
+    return kind == A_SPACE || kind == A_PUNCT;
+}
+
+/* Whether text[..i) and text[i..) may be encoded apart, 0 < i < n. */
+static bool is_safe_cut(const run *r, size_t i)
+{
+    const char *text = r->text;
+    if (r->t->ascii_lane) {
+        size_t len;
+        if (ascii_separates(text[i - 1]) || ascii_separates(text[i]))
+            return true;
+        if ((unsigned char)text[i] < 0xe3 || (unsigned char)text[i] >= 0xf5 || !r->t->lane_chinese)
+            return false;
+        return ilki_text_is_chinese(ilki_base_utf8_get(text + i, r->n - i, &len));
+    }
+    return r->t->cut_space && ascii_class[(unsigned char)text[i - 1]] == A_SPACE &&
+           ascii_class[(unsigned char)text[i]] != A_SPACE;
+}
+
+/* Where the block that begins at `start` ends: a safe cut, or `end`. */
+static size_t block_end(const run *r, size_t start, size_t end)
+{
+    size_t i = start + 1;
+    if (r->t->ascii_lane) {
+        size_t far = end - start > LANE_BLOCK ? start + LANE_BLOCK : end;
+        while (i < far && !ascii_separates(r->text[i]))
+            i++;
+        if (i < far)
+            return i;
+    } else {
+        if (end - start <= BLOCK || !r->t->cut_space)
+            return end;
+        i = start + BLOCK;
+    }
+    while (i < end && !is_safe_cut(r, i))
+        i++;
+    return i;
+}
+
+/* Words of ASCII until something else turns up: the place where it does. */
+static bool ascii_lane(const run *r, size_t *at, size_t end)
+{
+    const ilki_tokenizer *t = r->t;
+    const char *text = r->text;
+    size_t i = *at, word;
+    bool ok = true;
+    while (ok && i < end && r->out->n < r->stop) {
+        unsigned char c = (unsigned char)text[i];
+        uint8_t kind = ascii_class[c];
+        if (kind == A_SPACE) {
+            i++;
+        } else if (kind == A_PUNCT) {
+            ok = ilki_text_tokens_put(r->out, t->ascii_punct[c], (uint32_t)i, (uint32_t)i + 1);
+            i++;
+        } else {
+            for (word = i; word < end && ascii_class[(unsigned char)text[word]] == A_WORD; word++)
+                ;
+            if (word < end && ascii_class[(unsigned char)text[word]] == A_OTHER)
+                break;
+            ok = t->model->encode_ascii(t->model_state, &t->vocab, text + i, word - i, i, t->ascii_lower, r->out);
+            i = word;
+        }
+    }
+    *at = i;
+    return ok;
+}
+
+/* Pre-tokens of s->str[first .. first + n), and their tokens. */
+static bool encode_chars(const run *r, size_t first, size_t n)
+{
+    const ilki_tokenizer *t = r->t;
+    ilki_text_scratch *s = r->s;
+    s->pieces.n = 0;
+    if (!ilki_text_pieces_put(&s->pieces, first, n))
+        return false;
+    for (size_t i = 0; i < t->n_splitters; i++)
+        if (!t->splitters[i].row->apply(&t->splitters[i], s))
+            return false;
+    for (size_t i = 0; i < s->pieces.n; i++) {
+        ilki_text_piece p = s->pieces.p[i];
+        if (!t->model->encode(t->model_state, &t->vocab, s->str.c + p.first, p.n, r->out))
+            return false;
+    }
+    return true;
+}
+
+/* One block by the general path. */
+static bool encode_block(const run *r, size_t start, size_t end)
+{
+    const ilki_tokenizer *t = r->t;
+    ilki_text_str *str = &r->s->str;
+    if (!ilki_text_str_load(str, r->text + start, end - start, start) || !ilki_text_normalise(t, r->s))
+        return false;
+    if (!t->normalized.n)
+        return encode_chars(r, 0, str->n);
+    for (size_t from = 0, search = 0; from < str->n;) {
+        ilki_added_match m;
+        ilki_text_added_find_chars(t, str->c, str->n, from, search, r->skip_special, &m);
+        if (m.start > from && !encode_chars(r, from, m.start - from))
+            return false;
+        if (!m.token)
+            break;
+        if (!ilki_text_tokens_put(r->out, m.token->id, str->c[m.start].at.start, str->c[m.end - 1].at.end))
+            return false;
+        from = m.end;
+        search = m.resume;
+    }
+    return true;
+}
+
+/* A stretch of text without added tokens of the first pass. `*at` is left where the limit stopped it. */
+static bool encode_stretch(const run *r, size_t *at, size_t end)
+{
+    while (*at < end && r->out->n < r->stop) {
+        if (r->t->ascii_lane && !ascii_lane(r, at, end))
+            return false;
+        if (*at >= end || r->out->n >= r->stop)
+            break;
+        size_t to = block_end(r, *at, end);
+        if (!encode_block(r, *at, to))
+            return false;
+        *at = to;
+    }
+    return true;
+}
+
+/* The last safe cut in (low, high), or 0. */
+static size_t last_cut(const run *r, size_t low, size_t high)
+{
+    for (size_t i = high; i > low + 1; i--)
+        if (is_safe_cut(r, i - 1))
+            return i - 1;
+    return 0;
+}
+
+/* The whole text, or as much as gives `stop` tokens; `*more`: something was left. */
+static bool encode_text(const run *r, bool *more)
+{
+    const ilki_tokenizer *t = r->t;
+    bool cuts = t->cut_space || t->ascii_lane;
+    size_t at = 0, border = 0, search = 0; /* encoded so far; end of the last match; searched so far */
+    while (at < r->n && r->out->n < r->stop) {
+        ilki_added_match m;
+        size_t seen = search > at ? search : at;
+        size_t window = cuts && r->n - search > WINDOW ? search + WINDOW : r->n;
+        ilki_text_added_find_bytes(t, r->text, r->n, border, search, window, r->skip_special, &m);
+        if (!m.token && window < r->n) {
+            search = window;
+            size_t cut = last_cut(r, seen, window);
+            if (cut && !encode_stretch(r, &at, cut))
+                return false;
+            continue;
+        }
+        size_t end = m.token ? m.start : r->n;
+        if (at < end && !encode_stretch(r, &at, end))
+            return false;
+        if (at < end || !m.token)
+            break;
+        if (r->out->n >= r->stop)
+            break;
+        if (!ilki_text_tokens_put(r->out, m.token->id, (uint32_t)m.start, (uint32_t)m.end))
+            return false;
+        at = border = m.end;
+        search = m.resume;
+    }
+    *more = at < r->n;
+    return true;
+}
+
+static ilk_status fail_memory(ilk_error *err)
+{
+    return ilki_base_fail(err, ILK_NO_MEMORY, "out of memory while tokenising");
+}
+
+static void trim(ilki_text_scratch *s)
+{
+    ilki_text_str *strs[] = {&s->str, &s->spare};
+    ilki_text_marks *marks[] = {&s->marks, &s->spare_marks};
+    for (int i = 0; i < 2; i++) {
+        if (strs[i]->cap > KEEP_CHARS) {
+            free(strs[i]->c);
+            *strs[i] = (ilki_text_str){0};
+        }
+        if (marks[i]->cap > KEEP_CHARS) {
+            free(marks[i]->m);
+            *marks[i] = (ilki_text_marks){0};
+        }
+    }
+}
+
+static ilk_status run_text(const ilki_tokenizer *t, ilki_text_scratch *s, int which, const char *text, size_t n,
+                           size_t stop, bool skip_special, bool *more, ilk_error *err)
+{
+    if (n > MAX_TEXT)
+        return ilki_base_fail(err, ILK_LIMIT, "a text of %zu bytes, at most %d are tokenised at once", n, MAX_TEXT);
+    s->tokens[which].n = 0;
+    run r = {.t = t,
+             .s = s,
+             .out = &s->tokens[which],
+             .text = text,
+             .n = n,
+             .stop = stop,
+             .skip_special = skip_special || t->split_special};
+    bool ok = encode_text(&r, more);
+    trim(s);
+    return ok ? ILK_OK : fail_memory(err);
+}
+
+/* ------------------------------------------------------------------ truncation */
+
+/* Tokens that stay of each text: what the reference's longest_first, only_first and only_second leave of `room`. */
+static ilk_status share(const ilki_encode_options *o, bool pair, size_t room, size_t n[2], ilk_error *err)
+{
+    if (n[0] + n[1] <= room)
+        return ILK_OK;
+    if (o->truncate != ILKI_TRUNCATE_LONGEST_FIRST) {
+        size_t cut = o->truncate == ILKI_TRUNCATE_ONLY_FIRST ? 0 : 1;
+        if (cut == 1 && !pair)
+            return ilki_base_fail(err, ILK_BAD_ARGUMENT, "only the second text may be cut, but there is none");
+        if (n[1 - cut] >= room)
+            return ilki_base_fail(err, ILK_BAD_ARGUMENT,
+                                  "the text that may not be cut has %zu tokens or more, there is room for %zu",
+                                  n[1 - cut], room);
+        n[cut] = room - n[1 - cut];
+        return ILK_OK;
+    }
+    if (!pair) {
+        n[0] = room;
+        return ILK_OK;
+    }
+    size_t small = n[0] > n[1] ? 1 : 0;
+    size_t a = n[small], b = a > room ? a : (a > room - a ? a : room - a);
+    if (a + b > room) {
+        a = room / 2;
+        b = a + room % 2;
+    }
+    n[small] = a;
+    n[1 - small] = b;
+    return ILK_OK;
+}
+
+/* ------------------------------------------------------------------ output */
+
+static bool reserve_encoding(ilki_encoding *e, size_t n)
+{
+    if (n <= e->cap)
+        return true;
+    size_t cap = e->cap + e->cap / 2 > n ? e->cap + e->cap / 2 : n;
+    int32_t *ids = realloc(e->ids, cap * sizeof *ids);
+    if (ids)
+        e->ids = ids;
+    int32_t *types = realloc(e->types, cap * sizeof *types);
+    if (types)
+        e->types = types;
+    ilki_span *spans = realloc(e->spans, cap * sizeof *spans);
+    if (spans)
+        e->spans = spans;
+    uint8_t *from = realloc(e->from, cap);
+    if (from)
+        e->from = from;
+    if (!ids || !types || !spans || !from)
+        return false;
+    e->cap = cap;
+    return true;
+}
+
+static bool emit(const ilki_tokenizer *t, const ilki_text_scratch *s, const ilki_template *tmpl, bool add_specials,
+                 const size_t keep[2], ilki_encoding *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < tmpl->n; i++)
+        n += tmpl->items[i].from == ILKI_FROM_TEMPLATE ? (size_t)add_specials : keep[tmpl->items[i].from];
+    if (!reserve_encoding(out, n))
+        return false;
+    for (size_t i = 0; i < tmpl->n; i++) {
+        const ilki_template_item *item = &tmpl->items[i];
+        size_t at = out->n, count = 1;
+        if (item->from == ILKI_FROM_TEMPLATE) {
+            if (!add_specials)
+                continue;
+            out->ids[at] = item->id;
+            out->spans[at] = (ilki_span){0, 0};
+        } else {
+            const ilki_text_tokens *tokens = &s->tokens[item->from];
+            size_t first = t->truncate_left ? tokens->n - keep[item->from] : 0;
+            count = keep[item->from];
+            if (count) {
+                memcpy(out->ids + at, tokens->ids + first, count * sizeof *out->ids);
+                memcpy(out->spans + at, tokens->spans + first, count * sizeof *out->spans);
+            }
+        }
+        for (size_t k = 0; k < count; k++)
+            out->types[at + k] = item->type;
+        if (count)
+            memset(out->from + at, item->from, count);
+        out->n += count;
+    }
+    return true;
+}
+
+/* ------------------------------------------------------------------ public */
+
+ilk_status ilki_text_encode(const ilki_tokenizer *t, ilki_text_scratch *s, const char *text, size_t n,
+                            const ilki_encode_options *opt, ilki_encoding *out, ilk_error *err)
+{
+    static const ilki_encode_options none = {0};
+    const ilki_encode_options *o = opt ? opt : &none;
+    const ilki_template *tmpl = o->pair ? &t->pair : &t->single;
+    size_t added = o->add_specials ? tmpl->n_added : 0, stop = SIZE_MAX, room = SIZE_MAX / 2;
+    bool more[2] = {false, false};
+    out->n = out->n_dropped = 0;
+    out->n_dropped_more = false;
+    if (o->max_tokens) {
+        if (o->max_tokens < added)
+            return ilki_base_fail(err, ILK_BAD_ARGUMENT, "a limit of %zu tokens, the template alone has %zu",
+                                  o->max_tokens, added);
+        room = o->max_tokens - added;
+        if (!t->truncate_left)
+            stop = room > SIZE_MAX - LOOK_AHEAD ? SIZE_MAX : room + LOOK_AHEAD;
+    }
+    s->tokens[1].n = 0;
+    ilk_status status = run_text(t, s, 0, text, n, stop, o->no_special_parsing, &more[0], err);
+    if (!status && o->pair)
+        status = run_text(t, s, 1, o->pair, o->n_pair, stop, o->no_special_parsing, &more[1], err);
+    if (status)
+        return status;
+    size_t keep[2] = {s->tokens[0].n, s->tokens[1].n};
+    status = share(o, o->pair != NULL, room, keep, err);
+    if (status)
+        return status;
+    if (!emit(t, s, tmpl, o->add_specials, keep, out)) {
+        out->n = 0;
+        return fail_memory(err);
+    }
+    out->n_dropped = s->tokens[0].n - keep[0] + s->tokens[1].n - keep[1];
+    out->n_dropped_more = more[0] || more[1];
+    return ILK_OK;
+}
+
+ilk_status ilki_text_count(const ilki_tokenizer *t, ilki_text_scratch *s, const char *text, size_t n, size_t limit,
+                           size_t *count, ilk_error *err)
+{
+    bool more;
+    ilk_status status = run_text(t, s, 0, text, n, limit ? limit : SIZE_MAX, false, &more, err);
+    *count = status ? 0 : s->tokens[0].n;
+    return status;
+}
+
+void ilki_text_encoding_deinit(ilki_encoding *e)
+{
+    free(e->ids);
+    free(e->types);
+    free(e->spans);
+    free(e->from);
+    *e = (ilki_encoding){0};
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The normalizers: each rewrites s->str, and every character keeps the place it came from. Follows tokenizers 0.23,
+ * `normalizers/`. */
+#include <string.h>
+
+#include "text/normal_form.h"
+#include "text/part.h"
+#include "text/unicode.h"
+
+static void swap_strs(ilki_text_scratch *s)
+{
+    ilki_text_str t = s->str;
+    s->str = s->spare;
+    s->spare = t;
+}
+
+/* ------------------------------------------------------------------ filters and maps */
+
+/* Keeps the characters that have none of the flags. */
+static void drop(ilki_text_str *s, unsigned flags)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        if (!(ilki_text_flags(s->c[i].cp) & flags))
+            s->c[n++] = s->c[i];
+    s->n = n;
+}
+
+/* Lower case character by character: no final-sigma rule. Only U+0130 gives two. */
+static bool lower(ilki_text_scratch *s)
+{
+    ilki_text_str *str = &s->str;
+    size_t more = 0, n;
+    for (size_t i = 0; i < str->n; i++) {
+        uint32_t cp = str->c[i].cp;
+        if (cp < 128) {
+            str->c[i].cp = cp >= 'A' && cp <= 'Z' ? cp + 32 : cp;
+        } else if (ilki_text_flags(cp) & ILKI_UNI_LOWER) {
+            const uint32_t *to = ilki_text_lower(cp, &n);
+            if (n == 1)
+                str->c[i].cp = to[0];
+            else
+                more += n - 1;
+        }
+    }
+    if (!more)
+        return true;
+    s->spare.n = 0;
+    if (!ilki_text_str_reserve(&s->spare, str->n + more))
+        return false;
+    for (size_t i = 0; i < str->n; i++) {
+        const uint32_t *to = ilki_text_lower(str->c[i].cp, &n); /* now only of what gives several */
+        for (size_t k = 0; to && k < n; k++)
+            s->spare.c[s->spare.n++] = (ilki_text_char){to[k], str->c[i].at};
+        if (!to)
+            s->spare.c[s->spare.n++] = str->c[i];
+    }
+    swap_strs(s);
+    return true;
+}
+
+/* ------------------------------------------------------------------ BertNormalizer */
+
+/* Control characters go, white space becomes U+0020. */
+static void clean(ilki_text_str *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        ilki_text_char c = s->c[i];
+        unsigned flags = ilki_text_flags(c.cp);
+        if (flags & ILKI_UNI_OTHER)
+            continue; /* U+000B and U+000C too, although they are white space */
+        if (flags & ILKI_UNI_SPACE)
+            c.cp = ' ';
+        s->c[n++] = c;
+    }
+    s->n = n;
+}
+
+/* A space on both sides of every ideograph, at the ideograph's own place. */
+static bool space_chinese(ilki_text_scratch *s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->str.n; i++)
+        n += ilki_text_is_chinese(s->str.c[i].cp);
+    if (!n)
+        return true;
+    s->spare.n = 0;
+    if (!ilki_text_str_reserve(&s->spare, s->str.n + 2 * n))
+        return false;
+    ilki_text_char *to = s->spare.c;
+    for (size_t i = 0; i < s->str.n; i++) {
+        ilki_text_char c = s->str.c[i];
+        bool chinese = ilki_text_is_chinese(c.cp);
+        if (chinese)
+            *to++ = (ilki_text_char){' ', c.at};
+        *to++ = c;
+        if (chinese)
+            *to++ = (ilki_text_char){' ', c.at};
+    }
+    s->spare.n = (size_t)(to - s->spare.c);
+    swap_strs(s);
+    return true;
+}
+
+static bool bert_apply(const ilki_normalizer *p, ilki_text_scratch *s)
+{
+    if (p->clean)
+        clean(&s->str);
+    if (p->chinese && !space_chinese(s))
+        return false;
+    if (p->strip) {
+        if (!ilki_text_normal_form(s, false, false))
+            return false;
+        drop(&s->str, ILKI_UNI_MN);
+    }
+    return !p->lower || lower(s);
+}
+
+static ilk_status bert_read(ilki_normalizer *p, const ilki_text_reader *r, ilki_json_node node)
+{
+    ilk_status status = ilki_text_read_bool(r, node, "clean_text", true, &p->clean);
+    if (!status)
+        status = ilki_text_read_bool(r, node, "handle_chinese_chars", true, &p->chinese);
+    if (!status)
+        status = ilki_text_read_bool(r, node, "lowercase", true, &p->lower);
+    if (!status)
+        status = ilki_text_read_bool(r, node, "strip_accents", p->lower, &p->strip);
+    return status;
+}
+
+const ilki_normalizer_row ilki_text_bert_normalizer = {
+    .type = "BertNormalizer", .local = true, .read = bert_read, .apply = bert_apply};
+
+/* ------------------------------------------------------------------ the small ones */
+
+static bool lowercase_apply(const ilki_normalizer *p, ilki_text_scratch *s)
+{
+    (void)p;
+    return lower(s);
+}
+const ilki_normalizer_row ilki_text_lowercase = {.type = "Lowercase", .local = true, .apply = lowercase_apply};
+
+static bool strip_accents_apply(const ilki_normalizer *p, ilki_text_scratch *s)
+{
+    (void)p;
+    drop(&s->str, ILKI_UNI_MARK);
+    return true;
+}
+const ilki_normalizer_row ilki_text_strip_accents = {
+    .type = "StripAccents", .local = true, .apply = strip_accents_apply};
+
+static ilk_status strip_read(ilki_normalizer *p, const ilki_text_reader *r, ilki_json_node node)
+{
+    ilk_status status = ilki_text_read_bool(r, node, "strip_left", true, &p->clean);
+    return status ? status : ilki_text_read_bool(r, node, "strip_right", true, &p->strip);
+}
+
+static bool strip_apply(const ilki_normalizer *p, ilki_text_scratch *s)
+{
+    ilki_text_str *str = &s->str;
+    size_t first = 0;
+    while (p->clean && first < str->n && ilki_text_flags(str->c[first].cp) & ILKI_UNI_SPACE)
+        first++;
+    while (p->strip && str->n > first && ilki_text_flags(str->c[str->n - 1].cp) & ILKI_UNI_SPACE)
+        str->n--;
+    str->n -= first;
+    if (first)
+        memmove(str->c, str->c + first, str->n * sizeof *str->c);
+    return true;
+}
+const ilki_normalizer_row ilki_text_strip = {.type = "Strip", .read = strip_read, .apply = strip_apply};
+
+static bool nfd_apply(const ilki_normalizer *p, ilki_text_scratch *s)
+{
+    (void)p;
+    return ilki_text_normal_form(s, false, false);
+}
+static bool nfc_apply(const ilki_normalizer *p, ilki_text_scratch *s)
+{
+    (void)p;
+    return ilki_text_normal_form(s, false, true);
+}
+static bool nfkd_apply(const ilki_normalizer *p, ilki_text_scratch *s)
+{
+    (void)p;
+    return ilki_text_normal_form(s, true, false);
+}
+static bool nfkc_apply(const ilki_normalizer *p, ilki_text_scratch *s)
+{
+    (void)p;
+    return ilki_text_normal_form(s, true, true);
+}
+const ilki_normalizer_row ilki_text_nfd = {.type = "NFD", .local = true, .apply = nfd_apply};
+const ilki_normalizer_row ilki_text_nfc = {.type = "NFC", .local = true, .apply = nfc_apply};
+const ilki_normalizer_row ilki_text_nfkd = {.type = "NFKD", .local = true, .apply = nfkd_apply};
+const ilki_normalizer_row ilki_text_nfkc = {.type = "NFKC", .local = true, .apply = nfkc_apply};
+
+const ilki_normalizer_row ilki_text_normalizer_sequence = {.type = "Sequence", .members = "normalizers"};
+
+/* ------------------------------------------------------------------ Replace */
+
+static ilk_status replace_read(ilki_normalizer *p, const ilki_text_reader *r, ilki_json_node node)
+{
+    ilki_json_node pattern = ilki_base_json_get(r->json, node, "pattern");
+    const char *find = NULL, *put = NULL;
+    size_t n_find = 0, n_put = 0;
+    if (ilki_base_json_get(r->json, pattern, "Regex"))
+        return ilki_base_fail(r->err, ILK_UNSUPPORTED, "%s: normalizer Replace with a regular expression is not built",
+                              r->name);
+    ilk_status status = ilki_text_read_string(r, pattern, "String", NULL, &find, &n_find);
+    if (!status)
+        status = ilki_text_read_string(r, node, "content", NULL, &put, &n_put);
+    if (!status && (!find || !put || n_find == 0))
+        status = ilki_base_fail(
+            r->err, ILK_BAD_FORMAT,
+            "%s: normalizer Replace: expected pattern {\"String\": …} of a character or more, and content", r->name);
+    if (!status && n_find > ILKI_ADDED_MAX_BYTES)
+        status = ilki_base_fail(r->err, ILK_LIMIT,
+                                "%s: normalizer Replace: a pattern of %zu bytes, at most %d is taken", r->name, n_find,
+                                ILKI_ADDED_MAX_BYTES);
+    if (!status)
+        status = ilki_text_read_chars(r, find, n_find, &p->find, &p->n_find);
+    return status ? status : ilki_text_read_chars(r, put, n_put, &p->put, &p->n_put);
+}
+
+static bool found_at(const ilki_normalizer *p, const ilki_text_str *s, size_t i)
+{
+    if (s->n - i < p->n_find)
+        return false;
+    for (size_t k = 0; k < p->n_find; k++)
+        if (s->c[i + k].cp != p->find[k])
+            return false;
+    return true;
+}
+
+/* What is put in takes the place of the last character taken out. */
+static bool replace_apply(const ilki_normalizer *p, ilki_text_scratch *s)
+{
+    const ilki_text_str *from = &s->str;
+    s->spare.n = 0;
+    for (size_t i = 0; i < from->n;) {
+        if (!found_at(p, from, i)) {
+            if (!ilki_text_str_put(&s->spare, from->c[i].cp, from->c[i].at))
+                return false;
+            i++;
+            continue;
+        }
+        i += p->n_find;
+        for (size_t k = 0; k < p->n_put; k++)
+            if (!ilki_text_str_put(&s->spare, p->put[k], from->c[i - 1].at))
+                return false;
+    }
+    swap_strs(s);
+    return true;
+}
+const ilki_normalizer_row ilki_text_replace = {.type = "Replace", .read = replace_read, .apply = replace_apply};
+
+bool ilki_text_normalise(const ilki_tokenizer *t, ilki_text_scratch *s)
+{
+    for (size_t i = 0; i < t->n_normalizers; i++)
+        if (!t->normalizers[i].row->apply(&t->normalizers[i], s))
+            return false;
+    return true;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the parts of a tokenizer share. A part is a row (a const struct of functions, its type name first) and the
+ * settings it read; text passes through as characters that remember where they came from. Private to src/text. */
+#ifndef ILKI_TEXT_PART_H
+#define ILKI_TEXT_PART_H
+
+#include "base/json.h"
+#include "base/map.h"
+#include "text/tokenizer.h"
+#include "text/vocab.h"
+
+/* ------------------------------------------------------------------ text on its way */
+
+/* One character of the normalised text and the bytes of the original it stands for. */
+typedef struct ilki_text_char {
+    uint32_t cp;
+    ilki_span at;
+} ilki_text_char;
+
+typedef struct ilki_text_str {
+    ilki_text_char *c;
+    size_t n, cap;
+} ilki_text_str;
+
+/* c[first .. first + n) of a string: a pre-token */
+typedef struct ilki_text_piece {
+    size_t first, n;
+} ilki_text_piece;
+
+typedef struct ilki_text_pieces {
+    ilki_text_piece *p;
+    size_t n, cap;
+} ilki_text_pieces;
+
+typedef struct ilki_text_tokens {
+    int32_t *ids;
+    ilki_span *spans;
+    size_t n, cap;
+} ilki_text_tokens;
+
+/* A character under way to a normal form. */
+typedef struct ilki_text_mark {
+    uint32_t cp;
+    int32_t change; /* 0: stands for the next source character, 1: was added behind it, -k: took k more with it */
+    uint32_t ccc;
+} ilki_text_mark;
+
+typedef struct ilki_text_marks {
+    ilki_text_mark *m;
+    size_t n, cap;
+} ilki_text_marks;
+
+struct ilki_text_scratch {
+    ilki_text_str str, spare;
+    ilki_text_pieces pieces, spare_pieces;
+    ilki_text_marks marks, spare_marks;
+    ilki_text_tokens tokens[2]; /* of the text and of its pair */
+};
+
+/* Growing: each gives false when memory is short and leaves what was there. */
+bool ilki_text_str_reserve(ilki_text_str *s, size_t n);
+bool ilki_text_str_put(ilki_text_str *s, uint32_t cp, ilki_span at);
+bool ilki_text_pieces_put(ilki_text_pieces *p, size_t first, size_t n); /* an empty piece is left out */
+bool ilki_text_marks_reserve(ilki_text_marks *m, size_t n);
+bool ilki_text_tokens_reserve(ilki_text_tokens *t, size_t n);
+static inline bool ilki_text_tokens_put(ilki_text_tokens *t, int32_t id, uint32_t start, uint32_t end)
+{
+    if (t->n == t->cap && !ilki_text_tokens_reserve(t, t->n + 1))
+        return false;
+    t->ids[t->n] = id;
+    t->spans[t->n++] = (ilki_span){start, end};
+    return true;
+}
+
+/* Replaces s by n bytes of text that begin at `base` in the original. */
+bool ilki_text_str_load(ilki_text_str *s, const char *text, size_t n, size_t base);
+
+/* ------------------------------------------------------------------ parts */
+
+/* Where a part reads its settings. */
+typedef struct ilki_text_reader {
+    const ilki_json *json;
+    const char *name; /* the file, for messages */
+    ilki_arena *arena;
+    ilk_error *err;
+} ilki_text_reader;
+
+/* Members of a settings object: absent or null gives the default, another type is BAD_FORMAT. */
+ilk_status ilki_text_read_bool(const ilki_text_reader *r, ilki_json_node o, const char *key, bool otherwise, bool *out);
+ilk_status ilki_text_read_string(const ilki_text_reader *r, ilki_json_node o, const char *key, const char *otherwise,
+                                 const char **out, size_t *n);
+/* The characters of a string, in the arena. */
+ilk_status ilki_text_read_chars(const ilki_text_reader *r, const char *s, size_t n, const uint32_t **cps,
+                                size_t *n_cps);
+
+typedef struct ilki_normalizer ilki_normalizer;
+typedef struct ilki_normalizer_row {
+    const char *type;
+    const char *members; /* a sequence: the key of its parts; the other members of the row are then unused */
+    /* each character alone or with combining neighbours only: a text may be cut behind white space and normalised in
+     * two goes */
+    bool local;
+    ilk_status (*read)(ilki_normalizer *p, const ilki_text_reader *r, ilki_json_node node); /* NULL: no settings */
+    bool (*apply)(const ilki_normalizer *p, ilki_text_scratch *s); /* on s->str; false when memory is short */
+} ilki_normalizer_row;
+struct ilki_normalizer {
+    const ilki_normalizer_row *row;
+    bool clean, chinese, strip, lower; /* BertNormalizer; Strip: clean is left, strip is right */
+    const uint32_t *find, *put;        /* Replace */
+    size_t n_find, n_put;
+};
+
+typedef struct ilki_splitter ilki_splitter;
+typedef struct ilki_splitter_row {
+    const char *type;
+    const char *members;
+    bool drops_space; /* white space is never part of a pre-token, so a text may be cut behind it */
+    ilk_status (*read)(ilki_splitter *p, const ilki_text_reader *r, ilki_json_node node);
+    bool (*apply)(const ilki_splitter *p, ilki_text_scratch *s); /* s->pieces into smaller ones */
+} ilki_splitter_row;
+struct ilki_splitter {
+    const ilki_splitter_row *row;
+    int behaviour;
+};
+
+typedef struct ilki_text_model_row {
+    const char *type;
+    /* Fills the vocabulary and makes the model's own state (in the reader's arena). */
+    ilk_status (*read)(void **state, ilki_vocab *v, const ilki_text_reader *r, ilki_json_node node);
+    bool (*encode)(const void *state, const ilki_vocab *v, const ilki_text_char *c, size_t n, ilki_text_tokens *out);
+    /* The same for n bytes of ASCII letters and digits that begin at `base`, lower-cased where `lower`; may be NULL. */
+    bool (*encode_ascii)(const void *state, const ilki_vocab *v, const char *s, size_t n, size_t base, bool lower,
+                         ilki_text_tokens *out);
+    int32_t (*get_unk)(const void *state); /* may be NULL */
+} ilki_text_model_row;
+
+/* A template: what stands around the texts. */
+typedef struct ilki_template_item {
+    uint8_t from; /* ILKI_FROM_… */
+    int32_t id;   /* of a template's token */
+    int32_t type;
+} ilki_template_item;
+typedef struct ilki_template {
+    ilki_template_item *items;
+    size_t n, n_added;
+} ilki_template;
+typedef struct ilki_post_row {
+    const char *type;
+    ilk_status (*read)(ilki_template *single, ilki_template *pair, const ilki_text_reader *r, ilki_json_node node);
+} ilki_post_row;
+
+/* The template without a post-processor, and BERT's. */
+ilk_status ilki_text_template_plain(ilki_template *single, ilki_template *pair, const ilki_text_reader *r);
+ilk_status ilki_text_template_bert(ilki_template *single, ilki_template *pair, int32_t cls, int32_t sep,
+                                   const ilki_text_reader *r);
+
+/* An object of tokens and ids. */
+ilk_status ilki_text_read_vocab(ilki_vocab *v, const ilki_text_reader *r, ilki_json_node vocab);
+
+/* WordPiece over a vocabulary that is there already, as BERT's class sets it up. */
+ilk_status ilki_text_wordpiece_new(void **state, const ilki_vocab *v, const char *unk, size_t n_unk,
+                                   const ilki_text_reader *r);
+
+/* rows; the tables that list them stand in tokenizer.c */
+extern const ilki_normalizer_row ilki_text_bert_normalizer, ilki_text_normalizer_sequence, ilki_text_lowercase,
+    ilki_text_strip_accents, ilki_text_strip, ilki_text_replace, ilki_text_nfd, ilki_text_nfc, ilki_text_nfkd,
+    ilki_text_nfkc;
+extern const ilki_splitter_row ilki_text_bert_splitter, ilki_text_splitter_sequence, ilki_text_whitespace,
+    ilki_text_whitespace_split, ilki_text_punctuation;
+extern const ilki_text_model_row ilki_text_wordpiece;
+extern const ilki_post_row ilki_text_template_processing, ilki_text_bert_processing;
+
+/* ------------------------------------------------------------------ added tokens */
+
+typedef struct ilki_added {
+    const char *content;
+    size_t n;
+    const uint32_t *cps; /* as it is searched for: normalised where `normalized` */
+    size_t n_cps;
+    int32_t id;
+    bool single_word, lstrip, rstrip, normalized, special;
+} ilki_added;
+
+/* One pass's patterns. Leftmost, then longest. */
+typedef struct ilki_added_set {
+    ilki_text_trie trie; /* ids are indices of ilki_tokenizer.added */
+    size_t longest;      /* characters */
+    bool first[128];     /* ASCII characters a pattern begins with; others always look */
+    bool beyond_ascii;   /* some pattern begins beyond ASCII */
+    bool has_space;      /* some pattern holds white space, or takes it on its left */
+    size_t n;
+} ilki_added_set;
+
+enum { ILKI_ADDED_MAX_BYTES = 512 };
+
+typedef struct ilki_added_match {
+    const ilki_added *token; /* NULL: none */
+    size_t start, end;       /* with the white space that lstrip and rstrip take */
+    size_t resume;           /* where the search goes on */
+} ilki_added_match;
+
+/* The first match at or behind `from` that begins before `stop`; matches that do not count (a special token where
+ * `skip_special`, a single word inside a word) are stepped over. `from` is also the border that lstrip respects. */
+void ilki_text_added_find_bytes(const ilki_tokenizer *t, const char *text, size_t n, size_t from, size_t search,
+                                size_t stop, bool skip_special, ilki_added_match *m);
+void ilki_text_added_find_chars(const ilki_tokenizer *t, const ilki_text_char *c, size_t n, size_t from, size_t search,
+                                bool skip_special, ilki_added_match *m);
+
+/* Enters t->added into the two sets; the ids are set. */
+ilk_status ilki_text_added_build(ilki_tokenizer *t, ilk_error *err);
+
+/* ------------------------------------------------------------------ the tokenizer */
+
+struct ilki_tokenizer {
+    ilki_arena arena;
+    ilki_vocab vocab;
+    ilki_normalizer *normalizers;
+    size_t n_normalizers;
+    ilki_splitter *splitters;
+    size_t n_splitters;
+    const ilki_text_model_row *model;
+    void *model_state;
+    ilki_template single, pair;
+
+    ilki_added *added;
+    size_t n_added, cap_added;
+    ilki_map added_by_content;      /* index of added */
+    ilki_added_set raw, normalized; /* pass 1, pass 2 */
+
+    int32_t special[ILKI_SPECIAL_COUNT];
+    uint8_t *is_special; /* by id, vocab.n of them */
+    size_t max_length;
+    bool truncate_left;
+    bool split_special; /* the files say that special tokens in a text are text */
+
+    /* how a text may be cut, derived from the parts */
+    bool cut_space;           /* behind ASCII white space */
+    bool ascii_lane;          /* BERT's normalizer and pre-tokenizer: words of ASCII need no normalising */
+    bool ascii_lower;         /* the lane lower-cases */
+    bool lane_chinese;        /* the normalizer sets ideographs apart */
+    int32_t ascii_punct[128]; /* the token of a punctuation character alone */
+};
+
+/* Reads the files as a class of transformers does (checkpoint.c): parts, added tokens, specials. */
+ilk_status ilki_text_read_checkpoint(ilki_tokenizer *t, const ilki_tokenizer_files *files, ilk_error *err);
+
+/* The parts of a tokenizer.json by the letter, vocabulary included, without its added tokens (tokenizer.c). */
+ilk_status ilki_text_read_parts(ilki_tokenizer *t, const ilki_text_reader *r, ilki_json_node root);
+
+/* Runs the normalizers over s->str; false when memory is short. */
+bool ilki_text_normalise(const ilki_tokenizer *t, ilki_text_scratch *s);
+
+#endif

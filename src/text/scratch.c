@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The growing arrays of a scratch. A text is at most 2^31 bytes and gives at most three characters a byte, so counts are
+ * far from overflow on 64 bits; the checked allocation stands all the same. */
+#include <stdlib.h>
+
+#include "base/utf8.h"
+#include "text/part.h"
+
+/* Room for n of `size` bytes each; *cap is updated. The old block or, on failure, NULL (and the old block stays). */
+static void *grow(void *p, size_t size, size_t n, size_t *cap)
+{
+    size_t want = *cap + *cap / 2, bytes;
+    if (want < n)
+        want = n;
+    if (want < 64)
+        want = 64;
+    if (!ilki_base_mul(want, size, &bytes) || bytes > PTRDIFF_MAX)
+        return NULL;
+    void *q = realloc(p, bytes);
+    if (q)
+        *cap = want;
+    return q;
+}
+
+bool ilki_text_str_reserve(ilki_text_str *s, size_t n)
+{
+    if (n <= s->cap && s->c)
+        return true;
+    ilki_text_char *c = grow(s->c, sizeof *c, n, &s->cap);
+    if (c)
+        s->c = c;
+    return c != NULL;
+}
+
+bool ilki_text_str_put(ilki_text_str *s, uint32_t cp, ilki_span at)
+{
+    if (s->n == s->cap && !ilki_text_str_reserve(s, s->n + 1))
+        return false;
+    s->c[s->n++] = (ilki_text_char){cp, at};
+    return true;
+}
+
+bool ilki_text_pieces_put(ilki_text_pieces *p, size_t first, size_t n)
+{
+    if (n == 0)
+        return true;
+    if (p->n == p->cap) {
+        ilki_text_piece *q = grow(p->p, sizeof *q, p->n + 1, &p->cap);
+        if (!q)
+            return false;
+        p->p = q;
+    }
+    p->p[p->n++] = (ilki_text_piece){first, n};
+    return true;
+}
+
+bool ilki_text_marks_reserve(ilki_text_marks *m, size_t n)
+{
+    if (n <= m->cap)
+        return true;
+    ilki_text_mark *q = grow(m->m, sizeof *q, n, &m->cap);
+    if (q)
+        m->m = q;
+    return q != NULL;
+}
+
+bool ilki_text_tokens_reserve(ilki_text_tokens *t, size_t n)
+{
+    size_t cap = t->cap, unused = t->cap;
+    if (n <= t->cap)
+        return true;
+    int32_t *ids = grow(t->ids, sizeof *ids, n, &unused);
+    if (!ids)
+        return false;
+    t->ids = ids;
+    ilki_span *spans = grow(t->spans, sizeof *spans, n, &cap);
+    if (!spans)
+        return false;
+    t->spans = spans;
+    t->cap = cap;
+    return true;
+}
+
+bool ilki_text_str_load(ilki_text_str *s, const char *text, size_t n, size_t base)
+{
+    s->n = 0;
+    if (!ilki_text_str_reserve(s, n)) /* a character takes a byte or more */
+        return false;
+    ilki_text_char *c = s->c;
+    for (size_t i = 0, len; i < n; i += len) {
+        uint32_t cp = (unsigned char)text[i];
+        len = 1;
+        if (cp >= 0x80)
+            cp = ilki_base_utf8_get(text + i, n - i, &len);
+        *c++ = (ilki_text_char){cp, {(uint32_t)(base + i), (uint32_t)(base + i + len)}};
+    }
+    s->n = (size_t)(c - s->c);
+    return true;
+}
+
+ilki_text_scratch *ilki_text_scratch_new(void)
+{
+    return ilki_base_zalloc(1, sizeof(ilki_text_scratch));
+}
+
+void ilki_text_scratch_free(ilki_text_scratch *s)
+{
+    if (!s)
+        return;
+    free(s->str.c);
+    free(s->spare.c);
+    free(s->pieces.p);
+    free(s->spare_pieces.p);
+    free(s->marks.m);
+    free(s->spare_marks.m);
+    for (int i = 0; i < 2; i++) {
+        free(s->tokens[i].ids);
+        free(s->tokens[i].spans);
+    }
+    free(s);
+}

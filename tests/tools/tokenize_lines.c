@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * For tools/tokenizer_parity.py: tokenises each line of standard input with the tokenizer of a folder and writes one
+ * line of "id:start:end" each, offsets in bytes.
+ *
+ *   tokenize_lines DIR [--literal] [--plain] [--max N] < LINES */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/vfs.h"
+#include "text/tokenizer.h"
+
+static char *read_optional(const char *dir, const char *name, ilki_text_file *f)
+{
+    char *path = ilki_base_path_join(dir, name), *data = NULL;
+    size_t n;
+    if (path && ilki_base_read_file(&ilki_base_vfs_posix, path, 1U << 28, &data, &n, NULL) == ILK_OK)
+        *f = (ilki_text_file){.data = data, .n = n};
+    free(path);
+    return data;
+}
+
+static ilk_status open_folder(ilki_tokenizer **t, const char *dir, bool literal, ilk_error *err)
+{
+    ilki_tokenizer_files files = {.mode = literal ? ILKI_TOKENIZER_LITERAL : ILKI_TOKENIZER_DEFAULT};
+    char *data[] = {read_optional(dir, "tokenizer.json", &files.tokenizer_json),
+                    read_optional(dir, "tokenizer_config.json", &files.tokenizer_config),
+                    read_optional(dir, "special_tokens_map.json", &files.special_tokens_map),
+                    read_optional(dir, "vocab.txt", &files.vocab_txt)};
+    ilk_status status = ilki_text_tokenizer_open(t, &files, err);
+    for (size_t i = 0; i < sizeof data / sizeof *data; i++)
+        free(data[i]);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    ilk_error err;
+    ilk_error_init(&err);
+    ilki_tokenizer *t = NULL;
+    ilki_encode_options opt = {.add_specials = true};
+    ilki_encoding e = {0};
+    bool literal = false;
+    char *line = NULL;
+    size_t cap = 0;
+    for (int i = 2; i < argc; i++) {
+        if (strcmp(argv[i], "--literal") == 0)
+            literal = true;
+        else if (strcmp(argv[i], "--plain") == 0)
+            opt.add_specials = false;
+        else if (strcmp(argv[i], "--max") == 0 && i + 1 < argc)
+            opt.max_tokens = strtoul(argv[++i], NULL, 10);
+    }
+    ilki_text_scratch *s = ilki_text_scratch_new();
+    if (argc < 2 || !s || open_folder(&t, argv[1], literal, &err) != ILK_OK) {
+        fprintf(stderr, "tokenize_lines: %s\n", argc < 2 ? "no folder" : err.message);
+        return 2;
+    }
+    for (ssize_t n; (n = getline(&line, &cap, stdin)) >= 0;) {
+        if (n > 0 && line[n - 1] == '\n')
+            n--;
+        if (ilki_text_encode(t, s, line, (size_t)n, &opt, &e, &err) != ILK_OK) {
+            fprintf(stderr, "tokenize_lines: %s\n", err.message);
+            return 2;
+        }
+        for (size_t i = 0; i < e.n; i++)
+            printf("%s%d:%u:%u", i ? " " : "", (int)e.ids[i], e.spans[i].start, e.spans[i].end);
+        putchar('\n');
+    }
+    free(line);
+    ilki_text_encoding_deinit(&e);
+    ilki_text_scratch_free(s);
+    ilki_text_tokenizer_free(t);
+    return 0;
+}
