@@ -1,0 +1,288 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes tests/fixtures/tok-*: small tokenizers of our own and what the reference makes of nasty strings with them.
+
+Needs transformers 5.2x and tokenizers 0.23. The vocabularies are counted, not trained, so that a second run writes the
+same files. Each folder holds tokenizer.json and/or vocab.txt, tokenizer_config.json and cases.json:
+
+  {"mode": "default" or "literal", "reference": "…", "cases": [{"hex": bytes of the text, "pair": bytes or null,
+   "max": limit or 0, "truncate": "longest_first"…, "specials": bool, "no_special": bool,
+   "ids": […], "types": […], "from": [0, 1 or 255…], "spans": [start, end, …] in bytes, "dropped": n}]}
+"""
+import argparse
+import collections
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+ROOT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "fixtures"
+SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+SENTENCES = [
+    "A red bicycle leans against the garden wall.", "The quick reader finds what the slow writer hides.",
+    "Searching, searched and searches are forms of search.", "Tokenizers split unhappiness into happy little pieces.",
+    "Numbers 0 1 2 3 4 5 6 7 8 9 42 1984 and 3.14159", "prices: $5, 10%, #7 & co. <tag> (x+y)^2 = `code` ~ | _ @",
+    "Un café très réservé où l'été s'achève à Noël", "Der Bär läuft übers Straßenpflaster, schöne Grüße",
+    "Ein Mädchen isst süße Äpfel und Öl", "İstanbul ve ışık, ıhlamur şöyle böyle", "Łódź, žluťoučký kůň, ďábelské ódy",
+    "Ένα μικρό σπίτι στη θάλασσα, ΟΔΟΣ οδός", "Маленький ёжик и чайка летят домой", "Їжак їсть ґанок",
+    "שלום לכל העולם הגדול", "مرحبا بالعالم الكبير وسلام", "नमस्ते दुनिया, पढ़ना और लिखना", "สวัสดีชาวโลก ภาษาไทย",
+    "小さな猫が窓の外を見ている", "カタカナとひらがな", "我们在山上看见一只小鸟", "繁體中文的句子", "작은 고양이가 창밖을 본다",
+    "Xin chào thế giới, tiếng Việt rất đẹp", "ﬁne ﬂow ﬀ", "Ｆｕｌｌ ｗｉｄｔｈ １２３", "naive naïve café resume résumé",
+]
+
+NASTY = [
+    "", " ", "   ", "\t", "\n", "\r\n", "a  b", " lead", "trail ", "tab\tbed", "line\nbreak", "crlf\r\nend", "a\u00a0b",
+    "a\u3000b", "a\u2028b\u2029c", "a\u0085b", "a\u000bb\u000cc", "a\u0000b", "\u0001a\u001fb\u007fc", "a\ufffdb", "\ufeffbom",
+    "so\u00adft hy\u00adphen", "zero\u200bwidth\u200cjoin\u200der", "left\u200eright\u200f", "e\u0301 cafe\u0301", "\u0301", "\u0301\u0301a",
+    "a\u0301\u0323b a\u0323\u0301b", "q\u0345\u0301\u0334x", "\u0344", "a\u035c\u0315\u0300\u05ae\u0062", "!\u0301 ?\u0308a", " \u0301a",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f1e9\U0001f1ea\U0001f1eb\U0001f1f7", "\u2764\ufe0f red", "ok\U0001f44d\U0001f3fdok",
+    "한국어 고양이가", "\u1100\u1161\u11a8 \u1100\u1161", "각각", "カタカナ ｶﾞ ガ か\u3099", "小さな猫 看见鸟", "山A上b", "山\u0301上",
+    "\U00020000\U0002a6d6 \U0002b820 \U0002b920 \U0002ceaf \U0002f800", "\uf900 \ufa0e", "ภาษาไทย ที่นี่", "العـــربية مرحبا", "שָׁלוֹם", "नमस्ते पढ़ना",
+    "ﬁne ﬂow", "Ｆｕｌｌ ｗｉｄｔｈ", "İstanbul I\u0307 ı", "ſearch ſ", "ΟΔΟΣ ΣΑΣ", "ẞ ß STRASSE", "ǅ ǆ Ǆ", "\u212b \u2126 \u1e9b\u0323", "①②③ ½ ²",
+    "a" * 100, "a" * 101, "é" * 100, "é" * 101, "x" + "a\u0301" * 60, "search" * 16 + "sear", "b" * 300 + " tail", "z" * 1000,
+    "\u0378 \u0530 \U0001f9ff \U000e0001 \U0010fffd", "\ue000 \uf8ff", "##search ##", "# # #", "un##happy", "a-b_c.d,e;f:g", "don't can't",
+    "[CLS] a [SEP] b [MASK][PAD] [UNK]", "[cls] [Sep]", "[SEP][SEP]", "x[SEP]y", "[ SEP ]", "[SEP", "[[SEP]]", "\u0301[SEP]\u0301",
+    "…—–‘’“”«»¡¿", "\u2e43 \u2e52 \U00010100 \U0001e95e", "$+<=>^`|~", "\u00a7\u00b6\u00b7\u00a9", "A\u030aB C\u0327", "searching searched!searches?",
+    "ᾳ ᾼ ᾈ", "ᏸ Ᏸ ꭰ", "Ა ა", "Ⴀ ⴀ", "\U00010400\U00010428", "Ꞌ ꞌ Ɬ", "\u0345\u0345a", "\u3099か", "ཀ\u0f71\u0f72\u0f74 \u0f73", "ក្ក ្",
+]
+
+BROKEN = ["61ff62", "c3", "c328", "e28228 61", "e2 82", "f0 9f 98", "f0 28 8c bc", "ed a0 80 61", "c0 80 61", "f4 90 80 80",
+          "80 61 80", "61 e4 b8 62", "5b 53 45 50 ff 5d", "ff 5b 53 45 50 5d fe", "e5 b1", "61 20 e5 b1 20 62"]
+
+
+class Text:
+    """Bytes, what python's errors=replace makes of them, and the byte span of each of its characters."""
+
+    def __init__(self, data):
+        self.data, self.chars, self.at = data, [], [0]
+        i = 0
+        while i < len(data):
+            for n in (1, 2, 3, 4):
+                try:
+                    c = data[i:i + n].decode()
+                    break
+                except UnicodeDecodeError as e:
+                    c, n = "\ufffd", e.end - e.start
+                    if i + n < len(data) + 1 and e.reason == "unexpected end of data" and len(data) > i + n:
+                        c = None
+                        continue
+                    break
+            self.chars.append(c)
+            i += n
+            self.at.append(i)
+        self.text = "".join(self.chars)
+        assert self.text == data.decode(errors="replace"), (data, self.text)
+
+
+def count_vocabulary(lower, n):
+    """Specials, all characters, then the commonest beginnings and continuations of words."""
+    from tokenizers import normalizers, pre_tokenizers
+
+    norm = normalizers.BertNormalizer(lowercase=lower)
+    first, rest, chars = collections.Counter(), collections.Counter(), set()
+    for s in SENTENCES:
+        for word, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(norm.normalize_str(s)):
+            chars.update(word)
+            for i in range(len(word)):
+                for j in range(i + 2, min(len(word), i + 12) + 1):
+                    if i == 0:
+                        first[word[:j]] += j
+                    else:
+                        rest["##" + word[i:j]] += j - i
+    vocab = SPECIALS + sorted(chars) + sorted("##" + c for c in chars)
+    for counter in (first, rest):
+        vocab += [t for t, _ in sorted(counter.items(), key=lambda x: (-x[1], x[0]))[:n]]
+    return vocab
+
+
+def tokenizer_json(vocab, normalizer, splitter, post=None, added=(), **model):
+    specials = [{"id": i, "content": t, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
+                 "special": True} for i, t in enumerate(SPECIALS)]
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": specials + list(added),
+            "normalizer": normalizer, "pre_tokenizer": splitter, "post_processor": post, "decoder": None,
+            "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                      "max_input_chars_per_word": 100, **model, "vocab": {t: i for i, t in enumerate(vocab)}}}
+
+
+def bert_normalizer(**over):
+    return {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None,
+            "lowercase": True, **over}
+
+
+def template(vocab):
+    def token(t, kind):
+        return {"SpecialToken": {"id": t, "type_id": kind}}
+
+    def seq(s, kind):
+        return {"Sequence": {"id": s, "type_id": kind}}
+
+    return {"type": "TemplateProcessing",
+            "single": [token("[CLS]", 0), seq("A", 0), token("two", 1)],
+            "pair": [token("[CLS]", 0), seq("A", 0), token("[SEP]", 2), seq("B", 3), token("two", 3)],
+            "special_tokens": {"[CLS]": {"id": "[CLS]", "ids": [2], "tokens": ["[CLS]"]},
+                               "[SEP]": {"id": "[SEP]", "ids": [3], "tokens": ["[SEP]"]},
+                               "two": {"id": "two", "ids": [3, 5], "tokens": ["[SEP]", vocab[5]]}}}
+
+
+def added_token(i, content, **over):
+    return {"id": i, "content": content, "single_word": False, "lstrip": False, "rstrip": False, "normalized": True,
+            "special": False, **over}
+
+
+def folders():
+    """name, {file: content}, extra texts"""
+    lower, cased = count_vocabulary(True, 220), count_vocabulary(False, 220)
+    bert, split = bert_normalizer(), {"type": "BertPreTokenizer"}
+    cls = {"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}
+
+    def config(**over):
+        return {"tokenizer_class": "BertTokenizer", "model_max_length": 64, **over}
+
+    yield "tok-bert-uncased", "default", {
+        "tokenizer.json": tokenizer_json(lower, bert, split, cls), "vocab.txt": lower,
+        "tokenizer_config.json": config(do_lower_case=True)}, []
+    yield "tok-bert-cased", "default", {
+        "tokenizer.json": tokenizer_json(cased, bert_normalizer(lowercase=False), split, cls),
+        "tokenizer_config.json": config(do_lower_case=False)}, []
+    yield "tok-bert-accents", "default", {
+        "vocab.txt": lower, "tokenizer_config.json": config(strip_accents=False)}, []
+    yield "tok-bert-no-chinese", "default", {
+        "vocab.txt": lower, "tokenizer_config.json": config(tokenize_chinese_chars=False, tokenizer_class="BertTokenizerFast",
+                                                            truncation_side="left")}, []
+    yield "tok-bert-strip-cased", "default", {
+        "vocab.txt": cased, "tokenizer_config.json": config(strip_accents=True, do_lower_case=False,
+                                                            tokenizer_class="DistilBertTokenizer")}, []
+    # transformers rebuilds what this file says, and adds what the configuration names
+    n = len(lower)
+    texts = ["a<ent>b <ENT> <Ent>", "Search  <m>  search", "yes yesterday YES", "[NEW] [new] new", "<q>x <q>", "é<é> e<e>É<É>"]
+    yield "tok-bert-added", "default", {
+        "tokenizer.json": tokenizer_json(lower, {"type": "Lowercase"}, {"type": "Whitespace"}, None,
+                                         [added_token(n + 5, "<ent>"), added_token(n + 3, "yes", single_word=True),
+                                          added_token(n, "[NEW]", normalized=False), added_token(n + 9, "<é>")],
+                                         max_input_chars_per_word=7),
+        "special_tokens_map.json": {"mask_token": {"content": "<m>", "lstrip": True, "rstrip": True, "normalized": False,
+                                                   "single_word": False}, "additional_special_tokens": ["<q>"]},
+        "tokenizer_config.json": config()}, texts
+    yield "tok-bert-decoder", "default", {
+        "tokenizer.json": tokenizer_json(lower, bert, split),
+        "tokenizer_config.json": config(
+            added_tokens_decoder={
+                "1": {"content": "[UNK]", "lstrip": False, "normalized": False, "rstrip": False, "single_word": False,
+                      "special": True},
+                "7777": {"content": "<ent>", "lstrip": False, "normalized": True, "rstrip": True, "single_word": False,
+                         "special": False},
+                "777": {"content": "yes", "lstrip": True, "normalized": False, "rstrip": False, "single_word": True,
+                        "special": False}},
+            cls_token="search", pad_token=None, extra_special_tokens=["<q>"], image_token="[NEW]")}, texts
+    parts = [
+        ("nfc", {"type": "NFC"}, {"type": "Whitespace"}), ("nfd", {"type": "NFD"}, {"type": "WhitespaceSplit"}),
+        ("nfkc", {"type": "Sequence", "normalizers": [{"type": "NFKC"}, {"type": "Lowercase"}]}, {"type": "Whitespace"}),
+        ("nfkd", {"type": "Sequence", "normalizers": [
+            {"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Sequence", "normalizers": [{"type": "Lowercase"}]}]},
+         {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Punctuation"}]}),
+        ("replace", {"type": "Sequence", "normalizers": [
+            {"type": "Strip", "strip_left": True, "strip_right": True},
+            {"type": "Replace", "pattern": {"String": "ea"}, "content": "É xx"},
+            {"type": "Replace", "pattern": {"String": " "}, "content": "_"},
+            {"type": "Strip", "strip_left": False, "strip_right": True}]},
+         {"type": "Punctuation", "behavior": "MergedWithNext"}),
+        ("plain", None, {"type": "Punctuation", "behavior": "Contiguous"}),
+        ("none", None, None),
+        ("previous", {"type": "StripAccents"}, {"type": "Punctuation", "behavior": "MergedWithPrevious"}),
+        ("removed", bert_normalizer(clean_text=False), {"type": "Punctuation", "behavior": "Removed"})]
+    extra = texts + ["search[S] [S]ing [s]", "a <r>  b", "b  <l> c", "ea  sea!?.", "--a--b--", "_ea_ ", "x<é>y <É> <e\u0301>"]
+    for name, normalizer, splitter in parts:
+        yield f"tok-parts-{name}", "literal", {
+            "tokenizer.json": tokenizer_json(cased, normalizer, splitter, template(cased) if name != "none" else None, [
+                added_token(900, "[S]", single_word=True), added_token(901, "<r>", rstrip=True),
+                added_token(902, "<l>", lstrip=True, special=True), added_token(903, "<é>"),
+                added_token(904, "b  ", normalized=False)])}, extra
+
+
+def open_reference(folder, mode):
+    from tokenizers import Tokenizer
+
+    if mode == "literal":
+        return Tokenizer.from_file(str(folder / "tokenizer.json")), "right"
+    from transformers import AutoTokenizer
+
+    with tempfile.TemporaryDirectory() as tmp:
+        for f in folder.iterdir():
+            shutil.copy(f, tmp)
+        (pathlib.Path(tmp) / "config.json").write_text('{"model_type": "bert"}')
+        t = AutoTokenizer.from_pretrained(tmp)
+        return t.backend_tokenizer, t.truncation_side
+
+
+def make_case(tok, side, text, pair=None, limit=0, strategy="longest_first", specials=True, no_special=False):
+    tok.no_padding()
+    tok.no_truncation()
+    tok.encode_special_tokens = no_special
+    whole = tok.encode(text.text, pair.text if pair else None, add_special_tokens=specials)
+    if limit:
+        tok.enable_truncation(limit, strategy=strategy, direction=side)
+    e = tok.encode(text.text, pair.text if pair else None, add_special_tokens=specials)
+    spans = []
+    for which, (a, b) in zip(e.sequence_ids, e.offsets):
+        source = pair if which == 1 else text
+        spans += [0, 0] if which is None else [source.at[a], source.at[b]]
+    return {"hex": text.data.hex(), "pair": pair.data.hex() if pair else None, "max": limit, "truncate": strategy,
+            "specials": specials, "no_special": no_special, "ids": e.ids, "types": e.type_ids,
+            "from": [255 if s is None else s for s in e.sequence_ids], "spans": spans,
+            "dropped": len(whole.ids) - len(e.ids)}
+
+
+def make_cases(tok, side, extra):
+    texts = [Text(s.encode()) for s in NASTY + SENTENCES + extra] + [Text(bytes.fromhex(h)) for h in BROKEN]
+    cases = [make_case(tok, side, t) for t in texts]
+    special = [t for t in texts if b"[" in t.data or b"<" in t.data]
+    cases += [make_case(tok, side, t, no_special=True) for t in special]
+    long = [Text(" ".join(SENTENCES[i:i + 4]).encode()) for i in (0, 5, 17)]
+    for i, t in enumerate(long):
+        other = long[(i + 1) % 3]
+        cases.append(make_case(tok, side, t, other))
+        cases.append(make_case(tok, side, t, other, specials=False))
+        cases += [make_case(tok, side, t, limit=n) for n in (4, 5, 7, 16)]
+        cases += [make_case(tok, side, t, specials=False, limit=n) for n in (1, 9)]
+        cases += [make_case(tok, side, t, other, limit=n) for n in (6, 7, 8, 20, 21, 90)]
+        cases.append(make_case(tok, side, t, Text(b"search"), limit=12))
+        cases.append(make_case(tok, side, Text(b"search"), t, limit=12))
+        cases.append(make_case(tok, side, t, Text(b"search"), limit=12, strategy="only_first"))
+        cases.append(make_case(tok, side, Text(b""), t, limit=13, strategy="only_second"))
+    return cases
+
+
+def write(folder, files):
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        if name == "vocab.txt":
+            (folder / name).write_text("\n".join(content) + "\n")
+        else:
+            (folder / name).write_text(json.dumps(content, ensure_ascii=False, indent=None) + "\n")
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--out", type=pathlib.Path, default=ROOT)
+    args = args.parse_args()
+    import tokenizers
+    import transformers
+
+    for name, mode, files, extra in folders():
+        write(args.out / name, files)
+        tok, side = open_reference(args.out / name, mode)
+        cases = make_cases(tok, side, extra)
+        head = {"mode": mode, "reference": f"tokenizers {tokenizers.__version__}, transformers {transformers.__version__}"}
+        lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
+        (args.out / name / "cases.json").write_text(json.dumps(head)[:-1] + ', "cases": [\n' + lines + "\n]}\n")
+        print(name, len(cases), "cases")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
