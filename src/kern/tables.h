@@ -7,7 +7,11 @@
 
 /* symbol, name of the ISA, bits of base/cpu.h; a later row goes over an earlier one */
 #if defined(__x86_64__)
-#define ILKI_KERN_ISA_LIST(X) X(ilki_kern_avx512_gemm, "avx512", ILKI_CPU_AVX512)
+#define ILKI_KERN_ISA_LIST(X)                                                                                          \
+    X(ilki_kern_avx512_gemm, "avx512", ILKI_CPU_AVX512)                                                                \
+    X(ilki_kern_avx512_vec, "avx512", ILKI_CPU_AVX512)                                                                 \
+    X(ilki_kern_avx512_dot, "avx512", ILKI_CPU_AVX512)                                                                 \
+    X(ilki_kern_avx512vnni_dot, "avx512vnni", ILKI_CPU_AVX512 | ILKI_CPU_AVX512_VNNI)
 #elif defined(__aarch64__)
 #define ILKI_KERN_ISA_LIST(X)
 #else

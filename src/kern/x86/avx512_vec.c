@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Rows and elementwise vectors, AVX-512. A tail is a masked register, so an element has the same bits at every position.
+ * A row's sums run in four accumulators of 16 lanes; how they are split depends on n alone. */
+#include "kern/x86/avx512_math.h"
+
+#include <math.h>
+
+/* f(x[i..i+16), mask) for the whole of 0..n */
+#define EACH(n, i, mask)                                                                                               \
+    for (size_t i = 0; i < (n); i += 16)                                                                               \
+        for (__mmask16 mask = head_mask((n)-i), once_ = 1; once_; once_ = 0)
+
+/* ---- vec */
+
+static void act_f32(float *x, size_t n, ilki_act act)
+{
+    EACH(n, i, mask)
+    _mm512_mask_storeu_ps(x + i, mask, act_ps(_mm512_maskz_loadu_ps(mask, x + i), act));
+}
+
+static void add_f32(float *y, const float *x, size_t n)
+{
+    EACH(n, i, mask)
+    _mm512_mask_storeu_ps(y + i, mask,
+                          _mm512_add_ps(_mm512_maskz_loadu_ps(mask, y + i), _mm512_maskz_loadu_ps(mask, x + i)));
+}
+
+static void mul_f32(float *y, const float *x, size_t n)
+{
+    EACH(n, i, mask)
+    _mm512_mask_storeu_ps(y + i, mask,
+                          _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, y + i), _mm512_maskz_loadu_ps(mask, x + i)));
+}
+
+static void axpy_f32(float *y, const float *x, float a, size_t n)
+{
+    const __m512 va = _mm512_set1_ps(a);
+    EACH(n, i, mask)
+    _mm512_mask_storeu_ps(y + i, mask,
+                          _mm512_fmadd_ps(va, _mm512_maskz_loadu_ps(mask, x + i), _mm512_maskz_loadu_ps(mask, y + i)));
+}
+
+static void scale_f32(float *y, float a, size_t n)
+{
+    const __m512 va = _mm512_set1_ps(a);
+    EACH(n, i, mask)
+    _mm512_mask_storeu_ps(y + i, mask, _mm512_mul_ps(va, _mm512_maskz_loadu_ps(mask, y + i)));
+}
+
+static void rope_split(float *x, const float *cos_, const float *sin_, size_t half)
+{
+    EACH(half, i, mask)
+    {
+        __m512 a = _mm512_maskz_loadu_ps(mask, x + i), b = _mm512_maskz_loadu_ps(mask, x + half + i);
+        __m512 c = _mm512_maskz_loadu_ps(mask, cos_ + i), s = _mm512_maskz_loadu_ps(mask, sin_ + i);
+        _mm512_mask_storeu_ps(x + i, mask, _mm512_fmsub_ps(a, c, _mm512_mul_ps(b, s)));
+        _mm512_mask_storeu_ps(x + half + i, mask, _mm512_fmadd_ps(b, c, _mm512_mul_ps(a, s)));
+    }
+}
+
+/* Eight pairs a register; cosines and sines are doubled into both places of a pair. */
+static void rope_f32(float *x, const float *cos_, const float *sin_, size_t half, bool interleaved)
+{
+    if (!interleaved) {
+        rope_split(x, cos_, sin_, half);
+        return;
+    }
+    const __m512i twice = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+    for (size_t i = 0; i < half; i += 8) {
+        __mmask16 pairs = head_mask(half - i < 8 ? half - i : 8), mask = head_mask(2 * (half - i));
+        __m512 v = _mm512_maskz_loadu_ps(mask, x + 2 * i);
+        __m512 c = _mm512_permutexvar_ps(twice, _mm512_maskz_loadu_ps(pairs, cos_ + i));
+        __m512 s = _mm512_permutexvar_ps(twice, _mm512_maskz_loadu_ps(pairs, sin_ + i));
+        __m512 t = _mm512_mul_ps(_mm512_permute_ps(v, 0xb1), s); /* the other of the pair */
+        _mm512_mask_storeu_ps(x + 2 * i, mask, _mm512_fmaddsub_ps(v, c, t));
+    }
+}
+
+/* ---- rows */
+
+INLINE float sum4(__m512 a, __m512 b, __m512 c, __m512 d)
+{
+    return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d)));
+}
+
+/* s0..s3 += f(x) in turn, `f` an expression over v, which is zero past n; its value there is masked off. */
+#define SUM_ROW(x, n, result, f)                                                                                       \
+    do {                                                                                                               \
+        __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0, v;                                                 \
+        size_t i_ = 0;                                                                                                 \
+        for (; i_ + 64 <= (n); i_ += 64) {                                                                             \
+            v = _mm512_loadu_ps((x) + i_);                                                                             \
+            s0 = _mm512_add_ps(s0, f);                                                                                 \
+            v = _mm512_loadu_ps((x) + i_ + 16);                                                                        \
+            s1 = _mm512_add_ps(s1, f);                                                                                 \
+            v = _mm512_loadu_ps((x) + i_ + 32);                                                                        \
+            s2 = _mm512_add_ps(s2, f);                                                                                 \
+            v = _mm512_loadu_ps((x) + i_ + 48);                                                                        \
+            s3 = _mm512_add_ps(s3, f);                                                                                 \
+        }                                                                                                              \
+        for (; i_ < (n); i_ += 16) {                                                                                   \
+            __mmask16 mask = head_mask((n)-i_);                                                                        \
+            v = _mm512_maskz_loadu_ps(mask, (x) + i_);                                                                 \
+            s0 = _mm512_mask_add_ps(s0, mask, s0, f);                                                                  \
+        }                                                                                                              \
+        result = sum4(s0, s1, s2, s3);                                                                                 \
+    } while (0)
+
+INLINE float inverse_root(float x)
+{
+    return 1.0f / _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
+}
+
+/* Two passes for the moments: the second also finds how far the first one's mean was off, and takes it out again. */
+static void layernorm_f32(float *y, const float *x, const float *w, const float *b, size_t rows, size_t n, size_t ldy,
+                          size_t ldx, float eps)
+{
+    for (size_t r = 0; r < rows; r++, y += ldy, x += ldx) {
+        float sum, square, inverse_n = 1.0f / (float)n;
+        SUM_ROW(x, n, sum, v);
+        const __m512 mean = _mm512_set1_ps(sum * inverse_n);
+        SUM_ROW(x, n, sum, _mm512_sub_ps(v, mean));
+        float off = sum * inverse_n;
+        const __m512 vo = _mm512_set1_ps(off);
+        SUM_ROW(x, n, square,
+                _mm512_mul_ps(_mm512_sub_ps(_mm512_sub_ps(v, mean), vo), _mm512_sub_ps(_mm512_sub_ps(v, mean), vo)));
+        const __m512 scale = _mm512_set1_ps(inverse_root(square * inverse_n + eps));
+        EACH(n, i, mask)
+        {
+            __m512 v = _mm512_sub_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), mean), vo);
+            __m512 vb = b ? _mm512_maskz_loadu_ps(mask, b + i) : _mm512_setzero_ps();
+            v = _mm512_fmadd_ps(_mm512_mul_ps(v, scale), _mm512_maskz_loadu_ps(mask, w + i), vb);
+            _mm512_mask_storeu_ps(y + i, mask, v);
+        }
+    }
+}
+
+static void rmsnorm_f32(float *y, const float *x, const float *w, size_t rows, size_t n, size_t ldy, size_t ldx,
+                        float eps, float w_add)
+{
+    const __m512 add = _mm512_set1_ps(w_add);
+    for (size_t r = 0; r < rows; r++, y += ldy, x += ldx) {
+        float square;
+        SUM_ROW(x, n, square, _mm512_mul_ps(v, v));
+        const __m512 scale = _mm512_set1_ps(inverse_root(square / (float)n + eps));
+        EACH(n, i, mask)
+        {
+            __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), scale);
+            v = _mm512_mul_ps(v, _mm512_add_ps(_mm512_maskz_loadu_ps(mask, w + i), add));
+            _mm512_mask_storeu_ps(y + i, mask, v);
+        }
+    }
+}
+
+static void softmax_f32(float *x, size_t rows, size_t n, size_t ldx)
+{
+    for (size_t r = 0; r < rows; r++, x += ldx) {
+        __m512 max = _mm512_set1_ps(-INFINITY), sum = _mm512_setzero_ps();
+        EACH(n, i, mask)
+        max = _mm512_mask_max_ps(max, mask, max, _mm512_maskz_loadu_ps(mask, x + i));
+        max = _mm512_set1_ps(_mm512_reduce_max_ps(max));
+        EACH(n, i, mask)
+        {
+            __m512 e = exp_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), max));
+            sum = _mm512_mask_add_ps(sum, mask, sum, e);
+            _mm512_mask_storeu_ps(x + i, mask, e);
+        }
+        scale_f32(x, 1.0f / _mm512_reduce_add_ps(sum), n);
+    }
+}
+
+const ilki_kern_ops ilki_kern_avx512_vec = {
+    .name = "avx512",
+    .layernorm_f32 = layernorm_f32,
+    .rmsnorm_f32 = rmsnorm_f32,
+    .softmax_f32 = softmax_f32,
+    .act_f32 = act_f32,
+    .add_f32 = add_f32,
+    .mul_f32 = mul_f32,
+    .axpy_f32 = axpy_f32,
+    .scale_f32 = scale_f32,
+    .rope_f32 = rope_f32,
+};

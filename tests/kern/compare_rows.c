@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The comparator, normalisations and softmax: values against double precision, rows against themselves alone. */
+#include "kern/compare.h"
+
+static const size_t lengths[] = {96, 127, 384, 768, 1000, 1024, 4099};
+enum { N_ALL = N_LENGTHS + sizeof lengths / sizeof *lengths };
+
+static size_t length(size_t c)
+{
+    return c < N_LENGTHS ? c : lengths[c - N_LENGTHS];
+}
+
+/* Rows of kinds in turn; every third one far from zero, where a careless variance cancels. */
+static float *rows_take(int pen, size_t rows, size_t n, size_t ld)
+{
+    float *x = pen_take(pen, span(rows, n, ld) * sizeof *x);
+    for (size_t r = 0; r < rows; r++) {
+        fill(x + r * ld, n, (enum kind)(r % N_KINDS));
+        for (size_t i = 0; i < n && r % 3 == 2; i++)
+            x[r * ld + i] += 300.0f;
+    }
+    return x;
+}
+
+/* Roundings that a sum over a row passes: chains of at least four lanes each, then a tree. */
+static double depth(size_t n)
+{
+    return (double)n / 4.0 + 10.0;
+}
+
+typedef struct norm_row {
+    const float *x, *w, *b;
+    size_t n;
+    float eps, w_add;
+} norm_row;
+
+static double layernorm_exact(const norm_row *t, size_t i, double *bound)
+{
+    double mean = 0.0, var = 0.0, size = 0.0, n = (double)t->n;
+    for (size_t j = 0; j < t->n; j++) {
+        mean += (double)t->x[j] / n;
+        size += fabs((double)t->x[j]) / n;
+    }
+    for (size_t j = 0; j < t->n; j++)
+        var += ((double)t->x[j] - mean) * ((double)t->x[j] - mean) / n;
+    double r = 1.0 / sqrt(var + (double)t->eps), w = (double)t->w[i], b = t->b ? (double)t->b[i] : 0.0;
+    double y = ((double)t->x[i] - mean) * r * w;
+    /* a mean that is off by `off` shifts each element; its square adds to the variance */
+    double off = depth(t->n) * U * size + U * fabs((double)t->x[i]);
+    double relative = (depth(t->n) + 8.0) * U + 2.0 * off * off * r * r;
+    *bound = fabs(w) * r * off + fabs(y) * relative + 2.0 * U * (fabs(y) + fabs(b)) + 4.0 * TINY;
+    return y + b;
+}
+
+static double rmsnorm_exact(const norm_row *t, size_t i, double *bound)
+{
+    double square = 0.0;
+    for (size_t j = 0; j < t->n; j++)
+        square += (double)t->x[j] * (double)t->x[j] / (double)t->n;
+    double w = (double)t->w[i], y = (double)t->x[i] / sqrt(square + (double)t->eps);
+    *bound = (depth(t->n) + 8.0) * U * fabs(y) * (fabs(w) + fabs((double)t->w_add)) + 4.0 * TINY;
+    return y * (w + (double)t->w_add);
+}
+
+static void norm_call(bool rms, float *y, const float *x, const norm_row *t, size_t rows, size_t ldy, size_t ldx)
+{
+    if (rms)
+        table->rmsnorm_f32(y, x, t->w, rows, t->n, ldy, ldx, t->eps, t->w_add);
+    else
+        table->layernorm_f32(y, x, t->w, t->b, rows, t->n, ldy, ldx, t->eps);
+}
+
+static void norm_check(bool rms)
+{
+    enum { ROWS = 7 };
+    for (size_t c = 0; c < N_ALL; c++) {
+        size_t n = length(c), ldx = n + c % 3, ldy = n + c % 4;
+        float *x = rows_take(0, ROWS, n, ldx), *w = pen_floats(1, n, PLAIN), *b = pen_floats(2, n, PLAIN);
+        float *y = pen_take(3, span(ROWS, n, ldy) * sizeof *y), *alone = pen_take(4, n * sizeof *alone);
+        norm_row t = {
+            .w = w, .b = c % 5 ? b : NULL, .n = n, .eps = c % 2 ? 1e-12f : 1e-5f, .w_add = c % 3 ? 0.0f : 1.0f};
+        norm_call(rms, y, x, &t, ROWS, ldy, ldx);
+        CHECK(pen_kept(3, y) && gaps_kept(y, ROWS, n, ldy));
+        for (size_t r = 0; r < ROWS && n; r++) {
+            t.x = x + r * ldx;
+            for (size_t i = 0; i < n; i++) {
+                double bound, want = rms ? rmsnorm_exact(&t, i, &bound) : layernorm_exact(&t, i, &bound);
+                if (!within((double)y[r * ldy + i], want, bound)) {
+                    test_check(false, __FILE__, __LINE__, "n %zu row %zu [%zu]: got %.9g, want %.9g +- %g", n, r, i,
+                               (double)y[r * ldy + i], want, bound);
+                    return;
+                }
+            }
+            norm_call(rms, alone, t.x, &t, 1, n, n);
+            CHECK_MEM(alone, y + r * ldy, n * sizeof *y);
+            norm_call(rms, (float *)(uintptr_t)t.x, t.x, &t, 1, n, n); /* in place */
+            CHECK_MEM(t.x, alone, n * sizeof *y);
+        }
+    }
+}
+
+static void layernorm_all(void)
+{
+    norm_check(false);
+}
+static void rmsnorm_all(void)
+{
+    norm_check(true);
+}
+
+static void softmax_all(void)
+{
+    enum { ROWS = 6 };
+    for (size_t c = 0; c < N_ALL; c++) {
+        size_t n = length(c), ld = n + c % 3;
+        float *x = rows_take(0, ROWS, n, ld), *was = pen_take(1, span(ROWS, n, ld) * sizeof *was);
+        for (size_t i = 1; i < n; i += 5)
+            x[i] = -INFINITY; /* masked places of row 0, never its first */
+        memcpy(was, x, span(ROWS, n, ld) * sizeof *was);
+        table->softmax_f32(x, ROWS, n, ld);
+        CHECK(pen_kept(0, x) && gaps_kept(x, ROWS, n, ld));
+        for (size_t r = 0; r < ROWS; r++) {
+            double max = -INFINITY, sum = 0.0;
+            for (size_t i = 0; i < n; i++)
+                max = fmax(max, (double)was[r * ld + i]);
+            for (size_t i = 0; i < n; i++)
+                sum += exp((double)was[r * ld + i] - max);
+            for (size_t i = 0; i < n; i++) {
+                double d = (double)was[r * ld + i] - max, want = exp(d) / sum;
+                /* the difference is rounded once, e^d carries that; every other step is relative */
+                double bound = want * U * ((isinf(d) ? 0.0 : fabs(d)) + depth(n) + 8.0) + 0x1p-126;
+                if (!within((double)x[r * ld + i], want, bound)) {
+                    test_check(false, __FILE__, __LINE__, "n %zu row %zu [%zu]: got %.9g, want %.9g +- %g", n, r, i,
+                               (double)x[r * ld + i], want, bound);
+                    return;
+                }
+            }
+            table->softmax_f32(was + r * ld, 1, n, n);
+            CHECK_MEM(was + r * ld, x + r * ld, n * sizeof *x);
+        }
+    }
+}
+
+static void layernorm(void)
+{
+    each_table(E_layernorm_f32, layernorm_all);
+}
+static void rmsnorm(void)
+{
+    each_table(E_rmsnorm_f32, rmsnorm_all);
+}
+static void softmax(void)
+{
+    each_table(E_softmax_f32, softmax_all);
+}
+static void all_ran(void)
+{
+    static const enum entry entries[] = {E_layernorm_f32, E_rmsnorm_f32, E_softmax_f32};
+    check_all_ran(entries, sizeof entries / sizeof *entries);
+}
+
+TEST_MAIN({"layernorm", layernorm}, {"rmsnorm", rmsnorm}, {"softmax", softmax}, {"all_ran", all_ran})
