@@ -10,9 +10,20 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #elif defined(__AARCH64EL__)
-#define ILKI_HASH_ARM
 #include <arm_acle.h>
 #include <arm_neon.h>
+/* GCC switches the instructions on per function; clang's headers have them only where the whole file does. */
+#if !defined(__clang__)
+#define ARM_SHA __attribute__((target("+crypto")))
+#define ARM_CRC __attribute__((target("+crc")))
+#else
+#if defined(__ARM_FEATURE_SHA2)
+#define ARM_SHA
+#endif
+#if defined(__ARM_FEATURE_CRC32)
+#define ARM_CRC
+#endif
+#endif
 #endif
 
 /* First 32 bits of the fractions of the cube roots of the first 64 primes. */
@@ -53,14 +64,17 @@ static void blocks_ref(uint32_t state[8], const uint8_t *p, size_t n)
             uint32_t s1 = rotr(w[i - 2], 17) ^ rotr(w[i - 2], 19) ^ w[i - 2] >> 10;
             w[i] = w[i - 16] + s0 + w[i - 7] + s1;
         }
-        for (int i = 0; i < 64; i++) {
-            uint32_t s1 = rotr(v[4], 6) ^ rotr(v[4], 11) ^ rotr(v[4], 25);
-            uint32_t t1 = v[7] + s1 + ((v[4] & v[5]) ^ (~v[4] & v[6])) + K[i] + w[i];
-            uint32_t s0 = rotr(v[0], 2) ^ rotr(v[0], 13) ^ rotr(v[0], 22);
-            uint32_t t2 = s0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-            memmove(v + 1, v, 7 * sizeof *v);
-            v[4] += t1;
-            v[0] = t1 + t2;
+        for (int i = 0; i < 64; i += 8) {
+/* instead of moving a..h along by one each round, the names move: a of round j is v[-j mod 8] */
+#pragma GCC unroll 8
+            for (int j = 0; j < 8; j++) {
+                uint32_t a = v[(8 - j) & 7], b = v[(9 - j) & 7], c = v[(10 - j) & 7], e = v[(12 - j) & 7],
+                         f = v[(13 - j) & 7], g = v[(14 - j) & 7], *d = &v[(11 - j) & 7], *h = &v[(15 - j) & 7];
+                uint32_t t1 = *h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + ((e & f) ^ (~e & g)) + K[i + j] +
+                              w[i + j];
+                *d += t1;
+                *h = t1 + (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+            }
         }
         for (int i = 0; i < 8; i++)
             state[i] += v[i];
@@ -100,14 +114,8 @@ __attribute__((target("sha,sse4.1"))) static void blocks_x86(uint32_t state[8], 
     _mm_storeu_si128((__m128i *)(void *)state, _mm_blend_epi16(feba, dchg, 0xf0));
     _mm_storeu_si128((__m128i *)(void *)(state + 4), _mm_alignr_epi8(dchg, feba, 8));
 }
-#elif defined(ILKI_HASH_ARM)
-#if defined(__clang__)
-__attribute__((target("sha2")))
-#else
-__attribute__((target("+sha2")))
-#endif
-static void
-blocks_arm(uint32_t state[8], const uint8_t *p, size_t n)
+#elif defined(ARM_SHA)
+ARM_SHA static void blocks_arm(uint32_t state[8], const uint8_t *p, size_t n)
 {
     uint32x4_t abcd = vld1q_u32(state), efgh = vld1q_u32(state + 4);
     for (; n > 0; n--, p += 64) {
@@ -137,7 +145,7 @@ static void blocks(ilki_sha256 *s, const uint8_t *p, size_t n)
         blocks_x86(s->h, p, n);
         return;
     }
-#elif defined(ILKI_HASH_ARM)
+#elif defined(ARM_SHA)
     if (!s->plain && ilki_base_cpu_features() & ILKI_CPU_ARM_SHA2) {
         blocks_arm(s->h, p, n);
         return;
@@ -242,14 +250,8 @@ __attribute__((target("sse4.2"))) static uint32_t crc_x86(uint32_t crc, const ui
         c = _mm_crc32_u8((uint32_t)c, *p);
     return ~(uint32_t)c;
 }
-#elif defined(ILKI_HASH_ARM)
-#if defined(__clang__)
-__attribute__((target("crc")))
-#else
-__attribute__((target("+crc")))
-#endif
-static uint32_t
-crc_arm(uint32_t crc, const uint8_t *p, size_t n)
+#elif defined(ARM_CRC)
+ARM_CRC static uint32_t crc_arm(uint32_t crc, const uint8_t *p, size_t n)
 {
     uint64_t word;
     crc = ~crc;
@@ -268,7 +270,7 @@ uint32_t ilki_base_crc32c(uint32_t crc, const void *data, size_t n)
 #if defined(__x86_64__)
     if (ilki_base_cpu_features() & ILKI_CPU_SSE42)
         return crc_x86(crc, data, n);
-#elif defined(ILKI_HASH_ARM)
+#elif defined(ARM_CRC)
     if (ilki_base_cpu_features() & ILKI_CPU_ARM_CRC)
         return crc_arm(crc, data, n);
 #endif
