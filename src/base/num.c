@@ -306,16 +306,14 @@ size_t ilki_base_num_print_float(float f, char out[ILKI_NUM_BYTES])
     double v = fabs((double)f);
     bool negative = signbit(f);
     float back;
-    int exponent;
     if (v == 0)
         return print_zero(negative, out);
     if (v < 16777216.0 && v == floor(v))
         return print_integer((uint64_t)v, negative, out);
-    if (v < 1e-9 || v >= 1e9 || frexp(v, &exponent) == 0.5)
+    if (v < 1e-9 || v >= 1e9)
         return print_slow(v, negative, true, out);
     /* Nine digits always read back; fewer are tried as long as they do. 10^(exponent) <= v < 10^(exponent + 1). */
-    int power;
-    exponent = 0;
+    int exponent = 0, power;
     while (exponent < 9 && v >= powers[exponent + 1])
         exponent++;
     while (v < 1 && exponent > -9 && v * powers[-exponent] < 1)

@@ -105,7 +105,8 @@ size_t ilki_base_utf8_floor(const char *s, size_t n)
 {
     size_t start = n;
     unsigned char low, high;
-    while (start > 0 && n - start < 3 && ((unsigned char)s[start - 1] & 0xc0) == 0x80)
+    /* three bytes behind a first one already make it whole */
+    while (start > 0 && n - start < 2 && ((unsigned char)s[start - 1] & 0xc0) == 0x80)
         start--;
     if (start == 0)
         return n; /* nothing but continuation bytes: no character to cut */

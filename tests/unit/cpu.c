@@ -117,6 +117,11 @@ static void cgroups_of_both_versions(void)
                                          {"sys/fs/cgroup/a/memory.max", "9000\n"},
                                          {NULL, NULL}};
     check_cgroup(two, 2500, 5000);
+    static const char *const least[][2] = {{"proc/self/cgroup", "0::/a/b\n"},
+                                           {"sys/fs/cgroup/a/b/cpu.max", "100000 100000\n"},
+                                           {"sys/fs/cgroup/a/cpu.max", "400000 100000\n"},
+                                           {NULL, NULL}};
+    check_cgroup(least, 1000, UINT64_MAX);
     static const char *const container[][2] = {{"proc/self/cgroup", "0::/../../x\n"},
                                                {"sys/fs/cgroup/cpu.max", "50000 100000\n"},
                                                {"sys/fs/cgroup/memory.high", "7000\n"},

@@ -37,8 +37,8 @@ static void bytes_become_text(void)
 {
     ilk_error err;
     ilk_error_init(&err);
-    ilki_base_fail(&err, ILK_IO, "%s", "a\x1b[31m\tb\nc\xff\xc3");
-    CHECK_STR(err.message, "a?[31m?b\nc\xef\xbf\xbd\xef\xbf\xbd");
+    ilki_base_fail(&err, ILK_IO, "%s", "a\x1b[31m\x7f\xc2\x85\tb\nc\xff\xc3");
+    CHECK_STR(err.message, "a?[31m???b\nc\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 /* Every length around the end of the message, in characters of two and three bytes: whole, terminated and maximal. */

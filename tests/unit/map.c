@@ -116,6 +116,9 @@ static void hash_spreads(void)
     for (int b = 0; b < 64; b++) /* 19,320 flips: 0.5 +- 5 standard deviations is 0.482 to 0.518 */
         CHECK_NEAR((double)turned[b] / (double)flips, 0.5, 0.018);
     CHECK(ilki_base_hash64("abc", 3, 1) != ilki_base_hash64("abc", 3, 2));
+    static const char zeros[40];
+    for (size_t len = 1; len <= sizeof zeros; len++)
+        CHECK(ilki_base_hash64(zeros, len, 6) != ilki_base_hash64(zeros, len - 1, 6));
     CHECK_INT(ilki_base_hash64(NULL, 0, 3), ilki_base_hash64("x", 0, 3));
 }
 

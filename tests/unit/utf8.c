@@ -39,6 +39,7 @@ static void maximal_subparts(void)
         {"\xc2", 1, "a"},
         {"\xc2\x41", 2, "a1"},
         {"\xe0\x80\xbf", 3, "aaa"},
+        {"\xe0\x9f\xbf", 3, "aaa"},
         {"\xe0\xa0", 2, "b"},
         {"\xe0\xa0\x41", 3, "b1"},
         {"\xed\xa0\x80", 3, "aaa"},
