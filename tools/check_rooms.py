@@ -37,6 +37,10 @@ ROOMS = {
     "programs/media": ["base", "kern", "docs", "media"],
 }
 ROOM_LINES = {"kern": 6000, "models": 6000, "engine": 6000}
+# A kernel's header needs the flags of the ISA in its name, as its source file gets them.
+ISA_FLAGS = {"avx2": ["-mavx2", "-mfma", "-mbmi2", "-mf16c"]}
+ISA_FLAGS["avx512"] = ISA_FLAGS["avx2"] + ["-mavx512" + s for s in ("f", "bw", "dq", "vl", "cd")]
+ISA_FLAGS["avx512vnni"] = ISA_FLAGS["avx512"] + ["-mavx512vnni"]
 MAX_ROOM_LINES, MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_README_LINES, MAX_FOLDER_SOURCES = 4000, 1000, 100, 40, 20
 # Ends the host's process or writes to its streams.
 FORBIDDEN = re.compile(r"\b(abort|exit|_exit|_Exit|quick_exit|printf|vprintf|puts|putchar|perror)\s*\(|"
@@ -183,10 +187,15 @@ def check_names(texts):
 
 
 def check_headers(root, texts, compiler, language, paths):
+    machine = subprocess.run([compiler, "-dumpmachine"], stdout=subprocess.PIPE, text=True).stdout
     for path in paths:
+        arch = re.match(r"src/kern/(x86|arm)/([a-z0-9]+)", path)
+        if arch and (arch.group(1) == "x86") != machine.startswith("x86_64"):
+            continue
         name = os.path.relpath(path, "src") if path.startswith("src") else os.path.basename(path)
         std = ["-std=c11", "-Wpedantic"] if language == "c" else ["-std=c++11", "-Wpedantic"]
         command = [compiler, "-x", language, *std, "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+                   *(ISA_FLAGS.get(arch.group(2), []) if arch else []),
                    "-I" + os.path.join(root, "src"), "-I" + os.path.join(root, "include"),
                    "-I" + os.path.join(root, os.path.dirname(path)), "-"]
         run = subprocess.run(command, input='#include "%s"\nextern int ilk_alone;\n' % name, text=True,
