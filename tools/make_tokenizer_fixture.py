@@ -41,7 +41,7 @@ NASTY = [
     "a\u0301\u0323b a\u0323\u0301b", "q\u0345\u0301\u0334x", "\u0344", "a\u035c\u0315\u0300\u05ae\u0062", "!\u0301 ?\u0308a", " \u0301a",
     "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f1e9\U0001f1ea\U0001f1eb\U0001f1f7", "\u2764\ufe0f red", "ok\U0001f44d\U0001f3fdok",
     "한국어 고양이가", "\u1100\u1161\u11a8 \u1100\u1161", "각각", "カタカナ ｶﾞ ガ か\u3099", "小さな猫 看见鸟", "山A上b", "山\u0301上",
-    "\U00020000\U0002a6d6 \U0002b820 \U0002b920 \U0002ceaf \U0002f800", "\uf900 \ufa0e", "ภาษาไทย ที่นี่", "العـــربية مرحبا", "שָׁלוֹם", "नमस्ते पढ़ना",
+    "\U00020000\U0002a6d6 \U0002b820 \U0002b920 \U0002ceaf \U0002f800", "a\U0002b820b a\U0002b81fb a\U0002b920b", "\uf900 \ufa0e", "ภาษาไทย ที่นี่", "العـــربية مرحبا", "שָׁלוֹם", "नमस्ते पढ़ना",
     "ﬁne ﬂow", "Ｆｕｌｌ ｗｉｄｔｈ", "İstanbul I\u0307 ı", "ſearch ſ", "ΟΔΟΣ ΣΑΣ", "ẞ ß STRASSE", "ǅ ǆ Ǆ", "\u212b \u2126 \u1e9b\u0323", "①②③ ½ ²",
     "a" * 100, "a" * 101, "é" * 100, "é" * 101, "x" + "a\u0301" * 60, "search" * 16 + "sear", "b" * 300 + " tail", "z" * 1000,
     "\u0378 \u0530 \U0001f9ff \U000e0001 \U0010fffd", "\ue000 \uf8ff", "##search ##", "# # #", "un##happy", "a-b_c.d,e;f:g", "don't can't",
@@ -177,7 +177,7 @@ def folders():
                          "special": False},
                 "777": {"content": "yes", "lstrip": True, "normalized": False, "rstrip": False, "single_word": True,
                         "special": False}},
-            cls_token="search", pad_token=None, extra_special_tokens=["<q>"], image_token="[NEW]")}, texts
+            cls_token="search", pad_token=None, mask_token="yes", extra_special_tokens=["<q>"], image_token="[NEW]")}, texts
     parts = [
         ("nfc", {"type": "NFC"}, {"type": "Whitespace"}), ("nfd", {"type": "NFD"}, {"type": "WhitespaceSplit"}),
         ("nfkc", {"type": "Sequence", "normalizers": [{"type": "NFKC"}, {"type": "Lowercase"}]}, {"type": "Whitespace"}),
@@ -239,7 +239,7 @@ def make_case(tok, side, text, pair=None, limit=0, strategy="longest_first", spe
 def make_cases(tok, side, extra):
     texts = [Text(s.encode()) for s in NASTY + SENTENCES + extra] + [Text(bytes.fromhex(h)) for h in BROKEN]
     cases = [make_case(tok, side, t) for t in texts]
-    special = [t for t in texts if b"[" in t.data or b"<" in t.data]
+    special = [t for t in texts if b"[" in t.data or b"<" in t.data or b"yes" in t.data]
     cases += [make_case(tok, side, t, no_special=True) for t in special]
     long = [Text(" ".join(SENTENCES[i:i + 4]).encode()) for i in (0, 5, 17)]
     for i, t in enumerate(long):

@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Compares ilk's tokenizer with the reference, the pinned `tokenizers` package, on text in many languages.
+
+  tokenizer_parity.py --driver build/dev/tokenize_lines     ids and byte spans of 20,000 lines or more
+  tokenizer_parity.py --tables                              src/text/unicode_gen.c against every code point
+
+The tokenizers are those of $ILK_TEST_DATA/tokenizers. The text is fetched when the test runs, by apt: translated
+messages of apt, dpkg and iso-codes (.mo files) and manual pages. The package goes into a virtual environment under
+.cache/. What cannot be had makes the test exit 77, with the reason; nothing fetched is kept in the tree.
+"""
+import argparse
+import collections
+import contextlib
+import fcntl
+import glob
+import gzip
+import json
+import os
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PACKAGE = "tokenizers==0.23.3"
+DEBS = ["apt", "dpkg", "iso-codes", "manpages-de", "manpages-fr", "manpages-ja", "manpages-ru", "manpages-zh", "manpages-pl"]
+PER_LANGUAGE, WANT_LINES, WANT_LANGUAGES = 700, 20000, 30
+SECONDS = 240
+
+
+class Skip(Exception):
+    pass
+
+
+def run(command, **more):
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS, **more)
+    except (OSError, subprocess.SubprocessError) as e:
+        said = (getattr(e, "stderr", None) or str(e)).strip().splitlines()
+        raise Skip(f"{command[0]} {command[1]}: {said[-1] if said else e}") from e
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """One test at a time fills a folder of the cache."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        yield
+
+
+def ensure_package(cache):
+    """Goes on in an interpreter that has the pinned package."""
+    wanted = PACKAGE.split("==")[1]
+    try:
+        import tokenizers
+
+        if tokenizers.__version__ == wanted:
+            return
+    except ImportError:
+        pass
+    if os.environ.get("ILK_PARITY_CHILD"):
+        raise Skip(f"the virtual environment has no {PACKAGE}")
+    venv = cache / "parity-venv"
+    python = venv / "bin" / "python"
+    with locked(venv):
+        if not (venv / wanted).exists():
+            run([sys.executable, "-m", "venv", str(venv)])
+            run([str(python), "-m", "pip", "install", "--quiet", "--no-deps", PACKAGE])
+            (venv / wanted).touch()
+    os.environ["ILK_PARITY_CHILD"] = "1"
+    os.execv(python, [str(python), *sys.argv])
+
+
+# ---------------------------------------------------------------- text
+
+def messages(path):
+    """Translations of a GNU .mo file."""
+    data = path.read_bytes()
+    order = "little" if data[:4] == b"\xde\x12\x04\x95" else "big"
+
+    def number(at):
+        return int.from_bytes(data[at:at + 4], order)
+
+    count, table = number(8), number(16)
+    for i in range(count):
+        length, at = number(table + 8 * i), number(table + 8 * i + 4)
+        yield from data[at:at + length].decode("utf-8", "replace").replace("\0", "\n").split("\n")
+
+
+def manual_lines(path):
+    with gzip.open(path) as f:
+        for line in f.read().decode("utf-8", "replace").split("\n"):
+            if line and not line.startswith('.\\"'):
+                yield line
+
+
+def fetch_text(cache):
+    folder = cache / "parity-text"
+    with locked(folder):
+        if not (folder / "complete").exists():
+            run(["apt-get", "download", *DEBS], cwd=folder)
+            for deb in glob.glob(str(folder / "*.deb")):
+                run(["dpkg-deb", "-x", deb, str(folder / "root")])
+                os.unlink(deb)
+            (folder / "complete").touch()
+    lines = collections.defaultdict(dict)  # dicts keep the order and drop repetitions
+    share = folder / "root" / "usr" / "share"
+    for mo in sorted(share.glob("locale/*/LC_MESSAGES/*.mo")):
+        for line in messages(mo):
+            if len(line) > 1:
+                lines[mo.parts[-3]][line] = None
+    for page in sorted(share.glob("man/*/man*/*.gz")):
+        if not page.is_symlink():
+            for line in manual_lines(page):
+                lines[page.parts[-3]][line] = None
+    pick = random.Random(1)
+    chosen = {}
+    for language, found in sorted(lines.items()):
+        found = list(found)
+        chosen[language] = found if len(found) <= PER_LANGUAGE else pick.sample(found, PER_LANGUAGE)
+    return chosen
+
+
+# ---------------------------------------------------------------- tokenizers
+
+def reference_of_vocab(path, lower):
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    t = Tokenizer(models.WordPiece.from_file(str(path), unk_token="[UNK]"))
+    t.normalizer = normalizers.BertNormalizer(lowercase=lower)
+    t.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    t.add_special_tokens(["[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"])
+    t.post_processor = processors.BertProcessing(("[SEP]", t.token_to_id("[SEP]")), ("[CLS]", t.token_to_id("[CLS]")))
+    return t
+
+
+def subjects(data, tmp):
+    """name, the reference, the folder and the options for the driver"""
+    from tokenizers import Tokenizer
+
+    uncased = data / "bert-uncased"
+    for options in ([], ["--literal"], ["--max", "24"]):
+        yield " ".join(["bert-uncased", *options]), Tokenizer.from_file(str(uncased / "tokenizer.json")), uncased, options
+    for name, lower in (("bert-multilingual-cased", False), ("chinese-clip-bert", True)):
+        folder = tmp / name
+        folder.mkdir()
+        os.symlink(data / name / "vocab.txt", folder / "vocab.txt")
+        (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": lower}))
+        yield name, reference_of_vocab(data / name / "vocab.txt", lower), folder, []
+
+
+def expected(tok, lines, options):
+    tok.no_padding()
+    tok.no_truncation()
+    if options[:1] == ["--max"]:
+        tok.enable_truncation(int(options[1]))
+    for line, e in zip(lines, tok.encode_batch(lines)):
+        at = [0]
+        for c in line:
+            at.append(at[-1] + len(c.encode()))
+        yield " ".join(f"{i}:{at[a]}:{at[b]}" for i, (a, b) in zip(e.ids, e.offsets))
+
+
+def compare(driver, name, tok, folder, options, lines):
+    out = subprocess.run([driver, str(folder), *options], input="\n".join(lines).encode() + b"\n", capture_output=True,
+                         timeout=SECONDS)
+    if out.returncode:
+        print(f"{name}: the driver failed: {out.stderr.decode()}")
+        return False
+    got = out.stdout.decode().split("\n")[:-1]
+    want = list(expected(tok, lines, options))
+    bad = [(i, g, w) for i, (g, w) in enumerate(zip(got, want)) if g != w]
+    print(f"{name}: {len(lines)} lines, {sum(w.count(':') // 2 for w in want)} tokens, {len(bad)} lines differ")
+    for i, g, w in bad[:5]:
+        print(f"  {lines[i]!r}\n    want {w}\n    got  {g}")
+    return not bad and len(got) == len(lines)
+
+
+def parity(args):
+    data = os.environ.get("ILK_TEST_DATA")
+    if not data or not (pathlib.Path(data) / "tokenizers" / "bert-uncased" / "tokenizer.json").exists():
+        raise Skip("ILK_TEST_DATA names no folder with tokenizers/bert-uncased")
+    ensure_package(args.cache)
+    chosen = fetch_text(args.cache)
+    lines = [line for found in chosen.values() for line in found]
+    full = sum(len(found) >= 100 for found in chosen.values())
+    print(f"{len(lines)} lines in {len(chosen)} languages, {full} of them with 100 lines or more")
+    if len(lines) < WANT_LINES or full < WANT_LANGUAGES:
+        print(f"expected {WANT_LINES} lines and {WANT_LANGUAGES} languages of 100 lines")
+        return 1
+    with tempfile.TemporaryDirectory() as tmp:
+        good = [compare(args.driver, *s, lines) for s in subjects(pathlib.Path(data) / "tokenizers", pathlib.Path(tmp))]
+    return 0 if all(good) else 1
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--driver", help="the program tokenize_lines of the build")
+    args.add_argument("--tables", action="store_true", help="check the Unicode tables instead")
+    args.add_argument("--cache", type=pathlib.Path, default=ROOT / ".cache")
+    args = args.parse_args()
+    try:
+        if args.tables:
+            ensure_package(args.cache)
+            return subprocess.run([sys.executable, str(ROOT / "tools" / "gen_unicode.py"), "--check"]).returncode
+        if not args.driver:
+            print("--driver or --tables is needed")
+            return 2
+        return parity(args)
+    except Skip as e:
+        print(f"SKIPPED: {e}")
+        return 77
+
+
+if __name__ == "__main__":
+    sys.exit(main())
