@@ -227,7 +227,7 @@ static void threads(void)
 /* Sequence s of a batch as a batch of its own, in `order` places of a new one. */
 static batch pick(const batch *from, const uint32_t *order, uint32_t n)
 {
-    uint32_t lens[MAX_SEQS];
+    uint32_t lens[MAX_SEQS] = {0};
     for (uint32_t i = 0; i < n; i++)
         lens[i] = from->offsets[order[i] + 1] - from->offsets[order[i]];
     batch b = new_batch(&from->d, lens, n, 1);

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Linear layers: weights from tensors and masters, activations, residuals, low-rank deltas, the MLP; rows as blocks; the
+ * same bits in every company and on any threads; failures inside a pass. */
+#include "tensor/linear.h"
+
+#include "alloc_count.h"
+#include "nn/layers.h"
+#include "nn_test.h"
+
+/* ---- a layer and its call */
+
+typedef struct call {
+    ilki_linear l;
+    float *w, *x, *residual, *y; /* w [n_out][n_in]; rows of x, residual and y are 3 floats longer than needed */
+    size_t n, ldx, ldy;
+    ilki_act act;
+    bool has_residual, in_place; /* in_place: the residual is y */
+} call;
+
+static call new_call(const ilki_kern_ops *ops, size_t n, size_t n_in, size_t n_out, bool bias, uint64_t seed)
+{
+    call c = {.n = n, .ldx = n_in + 3, .ldy = n_out + 3};
+    ilk_error err;
+    ilk_error_init(&err);
+    CHECK_OK(ilki_tensor_linear_init_master(&c.l, ops, n_out, n_in, bias, &err), &err);
+    c.w = c.l.master;
+    float *w = nn_random(&seed, n_in * n_out), *b = nn_random(&seed, n_out);
+    memcpy(c.w, w, n_in * n_out * sizeof *w);
+    if (bias)
+        memcpy(c.l.bias, b, n_out * sizeof *b);
+    c.l.stale = true;
+    ilki_tensor_linear_repack(&c.l, ops);
+    CHECK(!c.l.stale);
+    c.x = nn_random(&seed, n * c.ldx);
+    c.residual = nn_random(&seed, n * c.ldy);
+    c.y = malloc(n * c.ldy * sizeof *c.y);
+    free(w);
+    free(b);
+    return c;
+}
+
+static void free_call(call *c)
+{
+    ilki_tensor_linear_deinit(&c->l);
+    free(c->x);
+    free(c->residual);
+    free(c->y);
+}
+
+static void run_linear(ilki_nn *ctx, void *arg)
+{
+    call *c = arg;
+    if (c->in_place && !ilki_nn_measuring(ctx))
+        memcpy(c->y, c->residual, c->n * c->ldy * sizeof *c->y);
+    ilki_linear_args a = {.x = c->x,
+                          .y = c->y,
+                          .residual = c->in_place       ? c->y
+                                      : c->has_residual ? c->residual
+                                                        : NULL,
+                          .n_rows = c->n,
+                          .ldx = c->ldx,
+                          .ldy = c->ldy,
+                          .ldr = c->ldy,
+                          .act = c->act};
+    ilki_nn_linear(ctx, &c->l, &a);
+}
+
+static double act_of(double x, ilki_act act)
+{
+    switch (act) {
+    case ILKI_ACT_GELU:
+        return x / 2 * erfc(-x / sqrt(2));
+    case ILKI_ACT_GELU_TANH:
+        return x / 2 * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case ILKI_ACT_GELU_QUICK:
+        return x / (1 + exp(-1.702 * x));
+    case ILKI_ACT_SILU:
+        return x / (1 + exp(-x));
+    case ILKI_ACT_RELU:
+        return x > 0 ? x : 0;
+    case ILKI_ACT_TANH:
+        return tanh(x);
+    case ILKI_ACT_SIGMOID:
+        return 1 / (1 + exp(-x));
+    case ILKI_ACT_NONE:
+        break;
+    }
+    return x;
+}
+
+static double want_one(const call *c, size_t i, size_t j)
+{
+    const float *x = c->x + i * c->ldx;
+    size_t n_in = c->l.n_in;
+    double s = c->l.bias ? (double)c->l.bias[j] : 0;
+    for (size_t p = 0; p < n_in; p++)
+        s += (double)x[p] * (double)c->w[j * n_in + p];
+    for (size_t r = 0; c->l.delta && r < c->l.delta->rank; r++) {
+        double low = 0;
+        for (size_t p = 0; p < n_in; p++)
+            low += (double)x[p] * (double)c->l.delta->a[r * n_in + p];
+        s += (double)c->l.delta->scale * low * (double)c->l.delta->b[j * c->l.delta->rank + r];
+    }
+    s = act_of(s, c->act);
+    return c->has_residual || c->in_place ? s + (double)c->residual[i * c->ldy + j] : s;
+}
+
+static void check_call(const ilki_kern_ops *ops, call *c)
+{
+    ilk_error err;
+    ilk_error_init(&err);
+    CHECK_OK(nn_pass(&(ilki_nn){.ops = ops}, run_linear, c, &err), &err);
+    float *want = malloc(c->l.n_out * sizeof *want);
+    for (size_t i = 0; i < c->n; i++) {
+        for (size_t j = 0; j < c->l.n_out; j++)
+            want[j] = (float)want_one(c, i, j);
+        if (!CHECK_FLOATS(c->y + i * c->ldy, want, c->l.n_out, 3e-7 * (double)(c->l.n_in + 4), 1e-6)) {
+            printf("    row %zu of [%zu][%zu] x [%zu], act %d, table %s\n", i, c->n, c->l.n_in, c->l.n_out, (int)c->act,
+                   ops->name);
+            break;
+        }
+    }
+    free(want);
+}
+
+static void set_delta(const ilki_kern_ops *ops, call *c, size_t rank)
+{
+    uint64_t seed = 77;
+    float *a = nn_random(&seed, rank * c->l.n_in), *b = nn_random(&seed, rank * c->l.n_out);
+    CHECK_OK(ilki_tensor_linear_set_delta(&c->l, ops, rank, 0.25f, a, b, NULL), NULL);
+    free(a);
+    free(b);
+}
+
+static const size_t shapes[][3] = {{1, 1, 1}, {3, 5, 7}, {17, 33, 20}, {130, 64, 48}, {2, 200, 300}};
+
+static void results(void)
+{
+    ilki_kern_ops ops[2];
+    for (size_t t = 0, n = nn_tables(ops); t < n; t++)
+        for (size_t s = 0; s < 5; s++)
+            for (unsigned bits = 0; bits < 16; bits++) {
+                call c = new_call(&ops[t], shapes[s][0], shapes[s][1], shapes[s][2], bits & 1, s);
+                c.has_residual = bits & 2;
+                c.in_place = bits & 4;
+                if (bits & 8)
+                    set_delta(&ops[t], &c, 4);
+                for (int act = ILKI_ACT_NONE; act <= ILKI_ACT_SIGMOID; act++) {
+                    c.act = (ilki_act)act;
+                    check_call(&ops[t], &c);
+                }
+                free_call(&c);
+            }
+}
+
+/* A delta replaces the one before; rank 0 takes it away. */
+static void deltas(void)
+{
+    call c = new_call(&ilki_kern_ref, 3, 10, 11, true, 1);
+    set_delta(&ilki_kern_ref, &c, 2);
+    set_delta(&ilki_kern_ref, &c, 5);
+    CHECK_INT(c.l.delta->rank, 5);
+    check_call(&ilki_kern_ref, &c);
+    c.l.delta->a[3] += 1; /* trained */
+    c.l.delta->stale = true;
+    ilki_tensor_linear_repack(&c.l, &ilki_kern_ref);
+    CHECK(!c.l.delta->stale);
+    check_call(&ilki_kern_ref, &c);
+    set_delta(&ilki_kern_ref, &c, 0);
+    CHECK(c.l.delta == NULL);
+    check_call(&ilki_kern_ref, &c);
+    free_call(&c);
+}
+
+/* ---- the same bits */
+
+static void threads(void)
+{
+    ilki_kern_ops ops[2];
+    static const size_t sizes[][3] = {{700, 96, 130}, {3, 512, 700}, {1, 1000, 1500}};
+    for (size_t t = 0, n = nn_tables(ops); t < n; t++)
+        for (size_t s = 0; s < 3; s++)
+            for (int delta = 0; delta < 2; delta++) {
+                call c = new_call(&ops[t], sizes[s][0], sizes[s][1], sizes[s][2], true, s);
+                c.ldy = sizes[s][2];
+                c.act = ILKI_ACT_GELU;
+                if (delta)
+                    set_delta(&ops[t], &c, 3);
+                nn_same(&ops[t], run_linear, &c, c.y, c.n * c.ldy);
+                free_call(&c);
+            }
+}
+
+static void rows_alone(void)
+{
+    ilki_kern_ops ops[2];
+    ilk_error err;
+    ilk_error_init(&err);
+    for (size_t t = 0, n = nn_tables(ops); t < n; t++)
+        for (int delta = 0; delta < 2; delta++) {
+            call c = new_call(&ops[t], 150, 100, 90, true, 5);
+            if (delta)
+                set_delta(&ops[t], &c, 3);
+            CHECK_OK(nn_pass(&(ilki_nn){.ops = &ops[t]}, run_linear, &c, &err), &err);
+            float one[93];
+            for (size_t i = 0; i < c.n; i += 7) {
+                call alone = c;
+                alone.x = c.x + i * c.ldx;
+                alone.y = one;
+                alone.n = 1;
+                CHECK_OK(nn_pass(&(ilki_nn){.ops = &ops[t]}, run_linear, &alone, &err), &err);
+                CHECK_FLOATS(one, c.y + i * c.ldy, 90, 0, 0);
+            }
+            free_call(&c);
+        }
+}
+
+/* ---- from tensors */
+
+static ilki_tensor matrix(const char *name, const void *data, ilki_dtype dtype, size_t n_out, size_t n_in)
+{
+    ilki_tensor t = {.name = name, .data = data, .shape = {n_out, n_in}, .rank = n_in ? 2 : 1, .dtype = dtype};
+    t.n_bytes = n_out * (n_in ? n_in : 1) * ilki_tensor_dtype_bits(dtype) / 8;
+    return t;
+}
+
+/* Upper halves of floats: bf16 that is exact. */
+static void to_bf16(const float *x, uint16_t *to, float *back, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t u;
+        memcpy(&u, &x[i], 4);
+        to[i] = (uint16_t)(u >> 16);
+        u &= 0xffff0000U;
+        memcpy(&back[i], &u, 4);
+    }
+}
+
+/* q, k, v of three types and sizes, the second without bias, as one GEMM. */
+static void stacked(void)
+{
+    ilki_kern_ops ops[2];
+    enum { K = 37, A = 250, B = 9, C = 13, N = A + B + C };
+    uint64_t seed = 3;
+    float *w = nn_random(&seed, N * K), *b = nn_random(&seed, N), *x = nn_random(&seed, 2 * K);
+    uint16_t *half = malloc((size_t)A * K * sizeof *half);
+    to_bf16(w, half, w, (size_t)A * K);
+    ilki_tensor wa = matrix("a.weight", half, ILKI_DTYPE_BF16, A, K),
+                wb = matrix("b.weight", w + A * K, ILKI_DTYPE_F32, B, K),
+                wc = matrix("c.weight", w + (A + B) * K, ILKI_DTYPE_F32, C, K),
+                ba = matrix("a.bias", b, ILKI_DTYPE_F32, A, 0), bc = matrix("c.bias", b + A + B, ILKI_DTYPE_F32, C, 0);
+    memset(b + A, 0, B * sizeof *b);
+    const ilki_tensor *const ws[] = {&wa, &wb, &wc}, *const bs[] = {&ba, NULL, &bc};
+    ilk_error err;
+    ilk_error_init(&err);
+    for (size_t t = 0, n = nn_tables(ops); t < n; t++)
+        for (int biased = 0; biased < 2; biased++) {
+            float y[2 * N];
+            call c = {.w = w, .x = x, .y = y, .n = 2, .ldx = K, .ldy = N};
+            CHECK_OK(ilki_tensor_linear_init(&c.l, &ops[t], ws, biased ? bs : NULL, 3, &err), &err);
+            CHECK(c.l.source == NULL);
+            CHECK_INT(c.l.n_out, N);
+            CHECK(!c.l.bias == !biased);
+            if (biased)
+                CHECK_FLOATS(c.l.bias, b, N, 0, 0);
+            check_call(&ops[t], &c);
+            ilki_tensor_linear_deinit(&c.l);
+            CHECK_OK(ilki_tensor_linear_init(&c.l, &ops[t], ws, bs, 1, &err), &err);
+            CHECK(c.l.source == &wa);
+            ilki_tensor_linear_deinit(&c.l);
+        }
+    free(w);
+    free(b);
+    free(x);
+    free(half);
+}
+
+static void bad_tensors(void)
+{
+    float data[64] = {0}, nan[64] = {[63] = NAN};
+    ilki_tensor good = matrix("good", data, ILKI_DTYPE_F32, 8, 8),
+                narrow = matrix("narrow", data, ILKI_DTYPE_F32, 8, 7),
+                vector = matrix("vector", data, ILKI_DTYPE_F32, 64, 0),
+                empty = matrix("empty", data, ILKI_DTYPE_F32, 8, 8), bad = matrix("bad", nan, ILKI_DTYPE_F32, 8, 8),
+                bias = matrix("bias", data, ILKI_DTYPE_F32, 9, 0),
+                bad_bias = matrix("bad_bias", nan + 56, ILKI_DTYPE_F32, 8, 0);
+    empty.shape[1] = 0;
+    const struct {
+        const ilki_tensor *w[2], *b[2];
+        size_t n;
+        ilk_status status;
+        const char *names;
+    } bads[] = {
+        {{&good, &narrow}, {NULL}, 2, ILK_MISMATCH, "narrow"}, {{&vector}, {NULL}, 1, ILK_MISMATCH, "vector"},
+        {{&empty}, {NULL}, 1, ILK_MISMATCH, "empty"},          {{&good, &bad}, {NULL}, 2, ILK_NOT_FINITE, "bad"},
+        {{&good}, {&bias}, 1, ILK_MISMATCH, "bias"},           {{&good}, {&bad_bias}, 1, ILK_NOT_FINITE, "bad_bias"},
+        {{&good}, {&good}, 1, ILK_MISMATCH, "good"},
+    };
+    for (size_t i = 0; i < sizeof bads / sizeof *bads; i++) {
+        ilki_linear l;
+        ilk_error err;
+        ilk_error_init(&err);
+        CHECK_STATUS(ilki_tensor_linear_init(&l, &ilki_kern_ref, bads[i].w, bads[i].b, bads[i].n, &err), bads[i].status,
+                     &err);
+        CHECK(strstr(err.message, bads[i].names) != NULL);
+        CHECK(l.packed == NULL && l.bias == NULL);
+    }
+}
+
+static void no_memory(void)
+{
+    float data[64] = {0};
+    ilki_tensor w = matrix("w", data, ILKI_DTYPE_F32, 8, 8), b = matrix("b", data, ILKI_DTYPE_F32, 8, 0);
+    const ilki_tensor *const ws[] = {&w}, *const bs[] = {&b};
+    for (int what = 0; what < 3; what++)
+        for (uint64_t n = 1;; n++) {
+            ilki_linear l = {0};
+            if (what == 2)
+                CHECK_OK(ilki_tensor_linear_init(&l, &ilki_kern_ref, ws, bs, 1, NULL), NULL);
+            alloc_fail_at(n, false);
+            ilk_status status = what == 0   ? ilki_tensor_linear_init(&l, &ilki_kern_ref, ws, bs, 1, NULL)
+                                : what == 1 ? ilki_tensor_linear_init_master(&l, &ilki_kern_ref, 8, 8, true, NULL)
+                                            : ilki_tensor_linear_set_delta(&l, &ilki_kern_ref, 2, 1, data, data, NULL);
+            bool failed = alloc_fail_off();
+            CHECK_STATUS(status, failed ? ILK_NO_MEMORY : ILK_OK, NULL);
+            ilki_tensor_linear_deinit(&l);
+            if (!failed)
+                break;
+        }
+}
+
+/* ---- MLP and chains */
+
+typedef struct mlp_call {
+    ilki_linear in, out;
+    ilki_mlp mlp;
+    float *x, *y;
+    size_t n;
+} mlp_call;
+
+static void run_mlp(ilki_nn *ctx, void *arg)
+{
+    mlp_call *m = arg;
+    ilki_nn_mlp(ctx, &m->mlp, &(ilki_linear_args){.x = m->x, .y = m->y, .residual = m->x, .n_rows = m->n});
+}
+
+static void check_mlp(const ilki_kern_ops *ops, bool gated)
+{
+    enum { D = 24, H = 40, N = 300 };
+    call in = new_call(ops, N, D, gated ? 2 * H : H, true, 1), out = new_call(ops, N, H, D, true, 2);
+    mlp_call m = {.mlp = {&in.l, &out.l, ILKI_ACT_SILU, gated}, .x = in.residual, .y = out.y, .n = N};
+    nn_same(ops, run_mlp, &m, m.y, (size_t)N * D);
+    for (size_t i = 0; i < N; i += 13) {
+        float h[H], want[D];
+        call first = in;
+        first.x = m.x;
+        first.ldx = D;
+        for (size_t j = 0; j < H; j++)
+            h[j] = (float)(act_of(want_one(&first, i, j), ILKI_ACT_SILU) * (gated ? want_one(&first, i, H + j) : 1));
+        call one = out;
+        one.x = h;
+        for (size_t j = 0; j < D; j++)
+            want[j] = (float)(want_one(&one, 0, j) + (double)m.x[i * D + j]);
+        CHECK_FLOATS(m.y + i * D, want, D, 3e-5, 1e-6);
+    }
+    free_call(&in);
+    free_call(&out);
+}
+
+static void mlps(void)
+{
+    ilki_kern_ops ops[2];
+    for (size_t t = 0, n = nn_tables(ops); t < n; t++) {
+        check_mlp(&ops[t], false);
+        check_mlp(&ops[t], true);
+    }
+}
+
+typedef struct sums {
+    float *x, *y;
+    size_t n;
+} sums;
+
+static void run_sums(ilki_nn *ctx, void *arg)
+{
+    sums *s = arg;
+    if (!ilki_nn_measuring(ctx))
+        memcpy(s->y, s->x, s->n * 10 * sizeof *s->y);
+    ilki_nn_act(ctx, ILKI_ACT_RELU, s->y, 10, s->n, 9);
+    ilki_nn_add(ctx, s->y, 10, s->x, 10, s->n, 8);
+}
+
+static void element_wise(void)
+{
+    enum { N = 100000 };
+    uint64_t seed = 1;
+    sums s = {nn_random(&seed, N * 10), malloc((size_t)N * 10 * sizeof(float)), N};
+    nn_same(&ilki_kern_ref, run_sums, &s, s.y, (size_t)N * 10);
+    size_t n_bad = 0;
+    for (size_t i = 0; i < (size_t)N * 10; i++) {
+        float x = s.x[i], relu = x > 0 ? x : 0, want = i % 10 < 8 ? relu + x : i % 10 == 8 ? relu : x;
+        n_bad += s.y[i] < want || s.y[i] > want;
+    }
+    CHECK_INT(n_bad, 0);
+    free(s.x);
+    free(s.y);
+}
+
+/* ---- what a chain is told, and failures inside a pass */
+
+typedef struct chain {
+    size_t n, scratch, fail_at;
+    atomic_size_t done, most, measured;
+    atomic_uint bad;
+} chain;
+
+static void chain_rows(ilki_nn *sub, void *arg, size_t first, size_t n)
+{
+    chain *c = arg;
+    unsigned char *p = ilki_nn_take(sub, n, c->scratch);
+    if (ilki_nn_measuring(sub)) {
+        c->measured += 1;
+        return;
+    }
+    if (sub->pool || sub->job || !p || n == 0 || first + n > c->n)
+        c->bad++;
+    if (p)
+        memset(p, 1, n * c->scratch);
+    if (first <= c->fail_at && c->fail_at < first + n)
+        ilki_nn_fail(sub, ILK_NOT_FOUND, "row %zu", c->fail_at);
+    c->done += n;
+    if (n > c->most)
+        c->most = n;
+}
+
+static void run_chain(ilki_nn *ctx, void *arg)
+{
+    chain *c = arg;
+    ilki_nn_rows(ctx, &(ilki_rows_args){chain_rows, c, c->n, 100000});
+}
+
+static void chains(void)
+{
+    ilk_error err;
+    ilk_error_init(&err);
+    for (unsigned threads = 0; threads < 4; threads++) {
+        ilki_pool *pool = NULL;
+        if (threads)
+            CHECK_OK(ilki_base_pool_new(&pool, threads, NULL), NULL);
+        ilki_nn with = {.ops = &ilki_kern_ref, .pool = pool};
+        chain c = {.n = 1000, .scratch = 100, .fail_at = 1000};
+        CHECK_OK(nn_pass(&with, run_chain, &c, &err), &err);
+        CHECK_INT(c.done, 1000);
+        CHECK_INT(c.bad, 0);
+        CHECK(c.measured >= 2);
+        CHECK(c.most <= 50); /* 5 ms of rows of 0.1 ms */
+        chain failing = {.n = 1000, .scratch = 0, .fail_at = 500};
+        CHECK_STATUS(nn_pass(&with, run_chain, &failing, &err), ILK_NOT_FOUND, NULL);
+        CHECK_STR(err.message, "row 500");
+        chain one = {.n = 1, .scratch = 8, .fail_at = 1};
+        CHECK_OK(nn_pass(&with, run_chain, &one, &err), &err);
+        ilki_base_pool_free(pool);
+    }
+}
+
+static void overrun(void)
+{
+    call c = new_call(&ilki_kern_ref, 4, 8, 8, true, 1);
+    set_delta(&ilki_kern_ref, &c, 2);
+    _Alignas(ILKI_ALIGN) unsigned char memory[128];
+    ilki_ws ws;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilki_base_ws_init(&ws, memory, sizeof memory);
+    ilki_nn ctx = {.ops = &ilki_kern_ref, .ws = &ws, .err = &err};
+    c.y[0] = 123;
+    run_linear(&ctx, &c);
+    CHECK_STATUS(ctx.status, ILK_LIMIT, NULL);
+    CHECK(strstr(err.message, "workspace") != NULL);
+    CHECK_NEAR(c.y[0], 123, 0);
+    ilki_nn_fail(&ctx, ILK_IO, "later"); /* the first failure stays */
+    CHECK_STATUS(ctx.status, ILK_LIMIT, NULL);
+    free_call(&c);
+}
+
+static void stopped(void)
+{
+    call c = new_call(&ilki_kern_ref, 4, 8, 8, true, 1);
+    ilk_job *job = ilk_job_new(NULL);
+    ilk_job_cancel(job);
+    c.y[0] = 123;
+    CHECK_STATUS(nn_pass(&(ilki_nn){.ops = &ilki_kern_ref, .job = job}, run_linear, &c, NULL), ILK_CANCELLED, NULL);
+    CHECK_NEAR(c.y[0], 123, 0);
+    ilk_job_free(job);
+    free_call(&c);
+}
+
+TEST_MAIN({"results", results}, {"deltas", deltas}, {"threads", threads}, {"rows alone", rows_alone},
+          {"stacked", stacked}, {"bad tensors", bad_tensors}, {"no memory", no_memory}, {"mlps", mlps},
+          {"element-wise", element_wise}, {"chains", chains}, {"overrun", overrun}, {"stopped", stopped})
