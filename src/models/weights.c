@@ -376,8 +376,10 @@ ilk_status ilki_models_load(const ilki_weight_list *list, const ilki_model_sourc
 void ilki_models_unload(const ilki_weight_list *list, const ilki_weight_target *to)
 {
     loader l = {.list = list, .to = (ilki_weight_target[]){*to}};
+    if (!to->net)
+        return;
     for (size_t i = 0; i < list->n_rows; i++)
-        for (uint32_t layer = 0; to->net && layer < n_instances(to, &list->rows[i]); layer++)
+        for (uint32_t layer = 0; layer < n_instances(to, &list->rows[i]); layer++)
             if (list->rows[i].kind == ILKI_WEIGHT_LINEAR)
                 ilki_tensor_linear_deinit(member(&l, &list->rows[i], layer));
     ilki_base_arena_deinit(to->arena);

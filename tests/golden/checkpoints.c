@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Every folder of tests/fixtures that holds a golden.safetensors (tools/make_goldens.py) against the reference, stage by
+ * stage, so that a drift has an address. A new folder needs no line here. */
+#include <dirent.h>
+#include <stdlib.h>
+
+#include "net.h"
+#include "nn/layers.h"
+
+#define HIDDEN_ABS 4e-6 /* hidden states are of the order of one */
+#define HIDDEN_REL 4e-6
+#define VECTOR_ABS 5e-6 /* entries of a unit vector */
+
+typedef struct golden {
+    test_net t;
+    ilki_weights *w;
+    ilki_json *j;
+    unsigned pooling;
+} golden;
+
+static float *read_golden(const golden *g, const char *kind, size_t text, const ilki_tensor **out, size_t *n)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s.%zu", kind, text);
+    const ilki_tensor *t = ilki_format_find(g->w, name);
+    *out = t;
+    if (!t || !ilki_tensor_count(t, n))
+        return NULL;
+    float *x = malloc((*n + 1) * sizeof *x);
+    if (x)
+        CHECK_OK(ilki_tensor_read_f32(t, 0, *n, x, NULL), NULL);
+    return x;
+}
+
+static unsigned read_pooling(const ilki_json *j)
+{
+    static const struct {
+        const char *name;
+        unsigned mode;
+    } modes[] = {{"cls", ILKI_POOL_CLS},
+                 {"max", ILKI_POOL_MAX},
+                 {"mean", ILKI_POOL_MEAN},
+                 {"mean_sqrt_len", ILKI_POOL_MEAN_SQRT},
+                 {"weightedmean", ILKI_POOL_WEIGHTED},
+                 {"lasttoken", ILKI_POOL_LAST}};
+    unsigned got = 0;
+    ilki_json_node list = ilki_base_json_get(j, ilki_base_json_root(j), "pooling");
+    for (ilki_json_node v = ilki_base_json_first(j, list); v; v = ilki_base_json_next(j, v))
+        for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+            if (strcmp(ilki_base_json_string(j, v, NULL), modes[i].name) == 0)
+                got |= modes[i].mode;
+    return got;
+}
+
+static bool open_golden(golden *g, const char *dir)
+{
+    ilk_error err;
+    ilk_error_init(&err);
+    *g = (golden){0};
+    if (!CHECK_OK(test_read_json(&g->j, dir, "golden.json", &err), &err) ||
+        !CHECK_OK(test_open_weights(&g->w, dir, "golden.safetensors", &err), &err) ||
+        !CHECK_OK(test_net_open(&g->t, dir, 2, &err), &err))
+        return false;
+    g->pooling = read_pooling(g->j);
+    return CHECK(g->pooling != 0);
+}
+
+static void close_golden(golden *g)
+{
+    test_net_close(&g->t);
+    ilki_format_close(g->w);
+    ilki_base_json_free(g->j);
+}
+
+static bool same(const float *got, const float *want, size_t n, double abs, double rel, const char *what,
+                 const char *dir, size_t text, int layer)
+{
+    double worst = 0;
+    for (size_t i = 0; i < n; i++) {
+        double over = fabs((double)got[i] - (double)want[i]) / (abs + rel * fabs((double)want[i]));
+        worst = over > worst || isnan(over) ? over : worst;
+    }
+    return CHECK_THAT(worst <= 1, "%s: text %zu: %s %d: %.2f times the bound", dir, text, what, layer, worst);
+}
+
+/* The stages of one text, in order; the first that differs is the address. */
+static void check_text(const golden *g, size_t text)
+{
+    const ilki_tower_info *tower = &g->t.net->tower[0];
+    const ilki_tensor *t;
+    size_t n = 0, n_hidden = 0, n_pooled = 0, n_pooler = 0, dim = tower->dim;
+    float *ids = read_golden(g, "ids", text, &t, &n), *hidden = read_golden(g, "hidden", text, &t, &n_hidden);
+    float *pooled = read_golden(g, "pooled", text, &t, &n_pooled),
+          *pooler = read_golden(g, "pooler", text, &t, &n_pooler);
+    float *got = calloc(n * dim + 1, sizeof *got), *logits = calloc(dim, sizeof *logits);
+    float *vector = calloc(dim * ilki_nn_pool_count(g->pooling), sizeof *vector);
+    int32_t list[4096];
+    uint32_t offsets[2] = {0, (uint32_t)n};
+    ilk_error err;
+    ilk_error_init(&err);
+    bool ok = CHECK(ids && hidden && pooled && got && n <= 4096 && n_hidden == (tower->n_layers + 1) * n * dim &&
+                    n_pooled == dim * ilki_nn_pool_count(g->pooling));
+    for (size_t i = 0; ok && i < n; i++)
+        list[i] = (int32_t)ids[i];
+    ilki_tower_in in = {.n_seqs = 1, .n_tokens = n, .offsets = offsets, .ids = list};
+    for (uint32_t k = 0; ok && k <= tower->n_layers; k++) {
+        ilki_tower_out out = {.layer = (int32_t)k, .layer_tokens = got};
+        ok = CHECK_OK(test_net_run(&g->t, g->t.rt->pool, &in, &out, &err), &err) &&
+             same(got, hidden + k * n * dim, n * dim, HIDDEN_ABS, HIDDEN_REL, "hidden state", g->t.dir, text, (int)k);
+    }
+    ilki_logits head = {.head = "pooler", .out = logits, .n_classes = dim};
+    ilki_tower_out out = {.pooling = g->pooling, .pooled = vector, .logits = &head, .n_logits = pooler ? 1 : 0};
+    ok = ok && CHECK_OK(test_net_run(&g->t, g->t.rt->pool, &in, &out, &err), &err);
+    if (ok)
+        same(vector, pooled, n_pooled, HIDDEN_ABS, HIDDEN_REL, "pooled", g->t.dir, text, 0);
+    if (ok && pooler)
+        same(logits, pooler, n_pooler, HIDDEN_ABS, HIDDEN_REL, "pooler", g->t.dir, text, 0);
+    free(ids);
+    free(hidden);
+    free(pooled);
+    free(pooler);
+    free(got);
+    free(logits);
+    free(vector);
+}
+
+static bool check_folder(const char *dir)
+{
+    golden g;
+    bool ok = open_golden(&g, dir);
+    size_t n = ilki_base_json_count(g.j, ilki_base_json_get(g.j, ilki_base_json_root(g.j), "texts"));
+    CHECK(n > 0);
+    for (size_t i = 0; ok && i < n; i++)
+        check_text(&g, i);
+    close_golden(&g);
+    return ok;
+}
+
+static void every_fixture(void)
+{
+    static const char root[] = ILK_TEST_DIR "/fixtures";
+    int n = 0;
+    DIR *d = opendir(root);
+    REQUIRE(CHECK(d != NULL));
+    for (struct dirent *e; (e = readdir(d));) {
+        char dir[1024], file[1100];
+        snprintf(dir, sizeof dir, "%s/%s", root, e->d_name);
+        snprintf(file, sizeof file, "%s/golden.safetensors", dir);
+        FILE *f = fopen(file, "rb");
+        if (f) {
+            fclose(f);
+            n += check_folder(dir);
+        }
+    }
+    closedir(d);
+    CHECK(n >= 8);
+}
+
+TEST_MAIN({"every_fixture", every_fixture})
