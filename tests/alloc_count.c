@@ -24,6 +24,12 @@ char *__wrap_strndup(const char *s, size_t n);
 static atomic_uint_least64_t n_allocs, n_failed;
 static atomic_int_least64_t until_failure; /* 0: off; 1: the next one */
 static atomic_bool fails_for_ever;
+static _Thread_local int paused;
+
+void alloc_count_pause(int change)
+{
+    paused += change;
+}
 
 void alloc_count_reset(void)
 {
@@ -52,6 +58,8 @@ bool alloc_fail_off(void)
 /* Counts one allocation; true when it is to fail. */
 static bool fails(void)
 {
+    if (paused > 0)
+        return false;
     atomic_fetch_add(&n_allocs, 1);
     int_least64_t left = atomic_load(&until_failure);
     while (left > 0)

@@ -32,4 +32,8 @@ void alloc_fail_at(uint64_t n, bool for_ever);
 /* Ends the failing; true when any allocation was failed since alloc_fail_at. */
 bool alloc_fail_off(void);
 
+/* +1: what this thread allocates is neither counted nor failed, until -1. For other helpers of the tests: faulty.c does
+ * it by itself. */
+void alloc_count_pause(int change);
+
 #endif
