@@ -37,7 +37,7 @@ typedef struct faulty_file {
 } faulty_file;
 
 /* What befalls one call. */
-typedef enum fate { GOES_WELL, FAILS, TORN, LAST_BEFORE_THE_CUT } fate;
+typedef enum call_fate { GOES_WELL, FAILS, TORN, LAST_BEFORE_THE_CUT } call_fate;
 
 /* Of alloc_count.h, where the test is linked with it: the twin's own memory is not the test's matter. */
 void alloc_count_pause(int change) __attribute__((weak));
@@ -87,7 +87,7 @@ static bool rule_strikes(faulty *f, faulty_op op)
 }
 
 /* Counts the call, with the lock held, and decides; a failure's message is written. */
-static fate decide(faulty *f, faulty_op op, bool changes, const char *verb, const char *path, ilk_error *err)
+static call_fate decide(faulty *f, faulty_op op, bool changes, const char *verb, const char *path, ilk_error *err)
 {
     f->counts[op]++;
     f->counts[FAULTY_ANY]++;
@@ -107,13 +107,13 @@ static fate decide(faulty *f, faulty_op op, bool changes, const char *verb, cons
     return op == FAULTY_WRITE && (f->fail_flags & FAULTY_TORN) ? TORN : FAILS;
 }
 
-static bool acts(fate fate)
+static bool acts(call_fate fate)
 {
     return fate == GOES_WELL || fate == LAST_BEFORE_THE_CUT;
 }
 
 /* What a call reports: its own status, or the failure it was dealt. */
-static ilk_status outcome(const faulty *f, fate fate, ilk_status st)
+static ilk_status outcome(const faulty *f, call_fate fate, ilk_status st)
 {
     if (fate == GOES_WELL)
         return st;
@@ -128,11 +128,11 @@ static ilk_status fail(int errno_value, const char *verb, const char *path, ilk_
 }
 
 /* The start of a call on an open file: takes the lock, decides its fate. */
-static fate enter(ilki_file *file, faulty_op op, bool changes, const char *verb, ilk_error *err)
+static call_fate enter(ilki_file *file, faulty_op op, bool changes, const char *verb, ilk_error *err)
 {
     faulty_file *h = of_file(file);
     take(h->f);
-    fate fate = decide(h->f, op, changes, verb, h->path, err);
+    call_fate fate = decide(h->f, op, changes, verb, h->path, err);
     if (fate != FAILS && h->boot != h->f->boot) {
         ilki_base_fail(err, ILK_IO, "%s %s: opened before the crash", verb, h->path);
         return FAILS;
@@ -140,7 +140,7 @@ static fate enter(ilki_file *file, faulty_op op, bool changes, const char *verb,
     return fate;
 }
 
-static ilk_status leave(faulty *f, fate fate, ilk_status st)
+static ilk_status leave(faulty *f, call_fate fate, ilk_status st)
 {
     st = outcome(f, fate, st);
     give(f);
@@ -177,7 +177,7 @@ static ilk_status faulty_open(const ilki_vfs *v, ilki_file **out, const char *pa
     if (h == NULL)
         abort();
     *h = (faulty_file){.base = {v}, .f = f, .writable = flags & ILKI_OPEN_WRITE};
-    fate fate = decide(f, FAULTY_OPEN, flags & ILKI_OPEN_CREATE, "open", path, err);
+    call_fate fate = decide(f, FAULTY_OPEN, flags & ILKI_OPEN_CREATE, "open", path, err);
     ilk_status st = ILK_OK;
     if (acts(fate)) {
         int e = fs_clean_path(path, h->path) ? open_node(f, h->path, flags, &h->node) : ENOENT;
@@ -216,7 +216,7 @@ static void faulty_close(ilki_file *file)
 static ilk_status faulty_read(ilki_file *file, uint64_t at, void *to, size_t n, size_t *got, ilk_error *err)
 {
     faulty_file *h = of_file(file);
-    fate fate = enter(file, FAULTY_READ, false, "read", err);
+    call_fate fate = enter(file, FAULTY_READ, false, "read", err);
     *got = 0;
     ilk_status st = ILK_OK;
     while (acts(fate) && *got < n) {
@@ -233,7 +233,7 @@ static ilk_status faulty_read(ilki_file *file, uint64_t at, void *to, size_t n, 
 static ilk_status faulty_write(ilki_file *file, uint64_t at, const void *from, size_t n, ilk_error *err)
 {
     faulty_file *h = of_file(file);
-    fate fate = enter(file, FAULTY_WRITE, true, "write", err);
+    call_fate fate = enter(file, FAULTY_WRITE, true, "write", err);
     ilk_status st = ILK_OK;
     if (fate == TORN)
         fs_write(h->node, at, from, n / 2);
@@ -247,7 +247,7 @@ static ilk_status faulty_write(ilki_file *file, uint64_t at, const void *from, s
 static ilk_status faulty_truncate(ilki_file *file, uint64_t size, ilk_error *err)
 {
     faulty_file *h = of_file(file);
-    fate fate = enter(file, FAULTY_TRUNCATE, true, "truncate", err);
+    call_fate fate = enter(file, FAULTY_TRUNCATE, true, "truncate", err);
     ilk_status st = ILK_OK;
     if (acts(fate) && (!h->writable || !fs_truncate(h->node, size)))
         st = fail(EINVAL, "truncate", h->path, err);
@@ -257,7 +257,7 @@ static ilk_status faulty_truncate(ilki_file *file, uint64_t size, ilk_error *err
 static ilk_status faulty_sync(ilki_file *file, ilk_error *err)
 {
     faulty_file *h = of_file(file);
-    fate fate = enter(file, FAULTY_SYNC, true, "sync", err);
+    call_fate fate = enter(file, FAULTY_SYNC, true, "sync", err);
     if (fate == GOES_WELL)
         fs_sync(h->node);
     else if (fate == FAILS && h->boot == h->f->boot)
@@ -282,7 +282,7 @@ static void take_stat(const fs_node *n, ilki_stat *st)
 static ilk_status faulty_fstat(ilki_file *file, ilki_stat *st, ilk_error *err)
 {
     faulty_file *h = of_file(file);
-    fate fate = enter(file, FAULTY_STAT, false, "stat", err);
+    call_fate fate = enter(file, FAULTY_STAT, false, "stat", err);
     if (acts(fate))
         take_stat(h->node, st);
     return leave(h->f, fate, ILK_OK);
@@ -301,7 +301,7 @@ static ilk_status faulty_size(ilki_file *file, uint64_t *size, ilk_error *err)
 static ilk_status set_lock(ilki_file *file, uint64_t begin, uint64_t end, ilki_lock how, ilk_error *err)
 {
     faulty_file *h = of_file(file);
-    fate fate = enter(file, FAULTY_LOCK, false, "lock", err);
+    call_fate fate = enter(file, FAULTY_LOCK, false, "lock", err);
     ilk_status st = ILK_OK;
     int exclusive = how == ILKI_LOCK_NONE ? -1 : how == ILKI_LOCK_EXCLUSIVE;
     if (acts(fate) && (begin >= end || (exclusive == 1 && !h->writable)))
@@ -344,7 +344,7 @@ static ilk_status map_node(faulty_file *h, uint64_t at, size_t n, int prot, void
 static ilk_status faulty_map(ilki_file *file, uint64_t at, size_t n, const void **out, ilk_error *err)
 {
     faulty_file *h = of_file(file);
-    fate fate = enter(file, FAULTY_MAP, false, "map", err);
+    call_fate fate = enter(file, FAULTY_MAP, false, "map", err);
     void *p = NULL;
     ilk_status st = acts(fate) ? map_node(h, at, n, PROT_READ, &p, err) : ILK_OK;
     *out = p;
@@ -354,7 +354,7 @@ static ilk_status faulty_map(ilki_file *file, uint64_t at, size_t n, const void 
 static ilk_status faulty_map_shared(ilki_file *file, uint64_t at, size_t n, void **out, ilk_error *err)
 {
     faulty_file *h = of_file(file);
-    fate fate = enter(file, FAULTY_MAP, true, "map", err);
+    call_fate fate = enter(file, FAULTY_MAP, true, "map", err);
     *out = NULL;
     ilk_status st = fate == GOES_WELL ? map_node(h, at, n, PROT_READ | PROT_WRITE, out, err) : ILK_OK;
     return leave(h->f, fate, st);
@@ -370,7 +370,7 @@ static void faulty_unmap(ilki_file *file, const void *p, size_t n)
 /* ---- names */
 
 /* The start of a call on a path. */
-static fate enter_path(faulty *f, faulty_op op, bool changes, const char *verb, const char *path, ilk_error *err)
+static call_fate enter_path(faulty *f, faulty_op op, bool changes, const char *verb, const char *path, ilk_error *err)
 {
     take(f);
     return decide(f, op, changes, verb, path, err);
@@ -381,7 +381,7 @@ static ilk_status faulty_stat(const ilki_vfs *v, const char *path, bool follow, 
     faulty *f = of_vfs(v);
     char clean[FS_PATH];
     (void)follow;
-    fate fate = enter_path(f, FAULTY_STAT, false, "stat", path, err);
+    call_fate fate = enter_path(f, FAULTY_STAT, false, "stat", path, err);
     const fs_node *node = fs_clean_path(path, clean) ? fs_find(&f->fs, clean) : NULL;
     ilk_status status = ILK_OK;
     if (acts(fate) && node == NULL)
@@ -420,7 +420,7 @@ static ilk_status faulty_list(const ilki_vfs *v, const char *dir, ilki_dir_fn fn
     char clean[FS_PATH];
     size_t n = 0;
     entry *all = NULL;
-    fate fate = enter_path(f, FAULTY_LIST, false, "list", dir, err);
+    call_fate fate = enter_path(f, FAULTY_LIST, false, "list", dir, err);
     const fs_node *node = fs_clean_path(dir, clean) ? fs_find(&f->fs, clean) : NULL;
     ilk_status st = ILK_OK;
     if (acts(fate) && (node == NULL || !node->is_dir))
@@ -454,7 +454,7 @@ static ilk_status faulty_make_dir(const ilki_vfs *v, const char *dir, uint32_t m
     faulty *f = of_vfs(v);
     char clean[FS_PATH];
     (void)mode;
-    fate fate = enter_path(f, FAULTY_MAKE_DIR, true, "make directory", dir, err);
+    call_fate fate = enter_path(f, FAULTY_MAKE_DIR, true, "make directory", dir, err);
     int e = !acts(fate) ? 0 : fs_clean_path(dir, clean) ? make_dir_node(f, clean) : ENOENT;
     return leave(f, fate, e != 0 && fate == GOES_WELL ? fail(e, "make directory", dir, err) : ILK_OK);
 }
@@ -478,7 +478,7 @@ static ilk_status faulty_rename(const ilki_vfs *v, const char *from, const char 
 {
     faulty *f = of_vfs(v);
     char a[FS_PATH], b[FS_PATH];
-    fate fate = enter_path(f, FAULTY_RENAME, true, "rename", from, err);
+    call_fate fate = enter_path(f, FAULTY_RENAME, true, "rename", from, err);
     int e = !acts(fate) ? 0 : fs_clean_path(from, a) && fs_clean_path(to, b) ? rename_node(f, a, b) : ENOENT;
     return leave(f, fate, e != 0 && fate == GOES_WELL ? fail(e, "rename", from, err) : ILK_OK);
 }
@@ -496,7 +496,7 @@ static ilk_status faulty_unlink(const ilki_vfs *v, const char *path, ilk_error *
 {
     faulty *f = of_vfs(v);
     char clean[FS_PATH];
-    fate fate = enter_path(f, FAULTY_UNLINK, true, "unlink", path, err);
+    call_fate fate = enter_path(f, FAULTY_UNLINK, true, "unlink", path, err);
     int e = !acts(fate) ? 0 : fs_clean_path(path, clean) ? unlink_node(f, clean) : ENOENT;
     return leave(f, fate, e != 0 && fate == GOES_WELL ? fail(e, "unlink", path, err) : ILK_OK);
 }
@@ -505,7 +505,7 @@ static ilk_status faulty_sync_dir(const ilki_vfs *v, const char *dir, ilk_error 
 {
     faulty *f = of_vfs(v);
     char clean[FS_PATH];
-    fate fate = enter_path(f, FAULTY_SYNC_DIR, true, "sync directory", dir, err);
+    call_fate fate = enter_path(f, FAULTY_SYNC_DIR, true, "sync directory", dir, err);
     const fs_node *node = fs_clean_path(dir, clean) ? fs_find(&f->fs, clean) : NULL;
     ilk_status st = ILK_OK;
     if (fate == GOES_WELL && (node == NULL || !node->is_dir))
