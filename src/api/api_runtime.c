@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ilk_runtime_* and ilk_job_*: argument checks, and the kernel table that base knows nothing of. */
+ * ilk_runtime_* and ilk_job_*: argument checks. */
 #include <math.h>
-#include <stdlib.h>
 
 #include "api/sized.h"
-#include "base/cpu.h"
-#include "base/mem.h"
 #include "base/runtime.h"
-#include "kern/ops.h"
+#include "embed/kernels.h"
 
 void ilk_runtime_options_init_sized(void *opt, size_t size)
 {
@@ -24,25 +21,6 @@ void ilk_job_options_init_sized(void *opt, size_t size)
     ilki_api_init_sized(opt, size);
 }
 
-/* The option wins over the environment's ILK_CPU; neither given means all that the machine has. */
-static ilk_status select_kernels(ilk_runtime *rt, const char *cpu, ilk_error *err)
-{
-    ilki_kern_ops *ops = ilki_base_zalloc(1, sizeof *ops);
-    if (ops == NULL)
-        return ilki_base_fail_memory(err, sizeof *ops, "the kernel table");
-    const char *from = cpu != NULL ? "runtime options: cpu" : "environment: ILK_CPU";
-    if (cpu == NULL)
-        cpu = getenv("ILK_CPU");
-    ilk_status st = ilki_kern_select(ops, cpu, ilki_base_cpu_features(), rt->kernels, sizeof rt->kernels, err);
-    if (st != ILK_OK) {
-        ilki_base_error_prefix(err, "%s", from);
-        free(ops);
-        return st;
-    }
-    rt->ops = ops;
-    return ILK_OK;
-}
-
 ilk_status ilk_runtime_open(ilk_runtime **out, const ilk_runtime_options *opt, ilk_error *err)
 {
     if (out == NULL)
@@ -57,7 +35,7 @@ ilk_status ilk_runtime_open(ilk_runtime **out, const ilk_runtime_options *opt, i
     if (st == ILK_OK)
         st = ilki_base_runtime_new(&rt, &o, err);
     if (st == ILK_OK)
-        st = select_kernels(rt, o.cpu, err);
+        st = ilki_embed_kernels_open(rt, o.cpu, err);
     if (st != ILK_OK) {
         ilk_runtime_close(rt);
         return st;
@@ -70,9 +48,10 @@ void ilk_runtime_close(ilk_runtime *rt)
 {
     if (rt == NULL)
         return;
-    ilki_kern_ops *ops = (ilki_kern_ops *)(uintptr_t)rt->ops;
-    ilki_base_runtime_free(rt); /* the threads end first: they use the table */
-    free(ops);
+    ilki_base_pool_free(rt->pool); /* the threads end first: they use the table */
+    rt->pool = NULL;
+    ilki_embed_kernels_close(rt);
+    ilki_base_runtime_free(rt);
 }
 
 ilk_status ilk_runtime_get_info(const ilk_runtime *rt, ilk_runtime_info *info, ilk_error *err)
