@@ -78,7 +78,8 @@ static ilk_status read_info(ilki_rules *r, const char *dir, ilki_ignore **out, i
         free(common);
         git = to;
     }
-    ilk_status st = git ? read_list(r, git, "info/exclude", out, err) : ilki_base_fail_memory(err, strlen(dir), "a path");
+    ilk_status st = git ? read_list(r, git, "info/exclude", out, err)
+                        : ilki_base_fail_memory(err, strlen(dir), "a path");
     free(git);
     return st;
 }
@@ -223,7 +224,8 @@ bool ilki_engine_rules_exclude(ilki_rules *r, const char *path, bool is_dir)
         v = ilki_engine_ignore_match(r->exclude, path + r->n_root, n - r->n_root, is_dir);
     for (size_t i = r->n; !v && i-- > 0;)
         if (r->levels[i].ignore)
-            v = ilki_engine_ignore_match(r->levels[i].ignore, path + r->levels[i].n_dir, n - r->levels[i].n_dir, is_dir);
+            v = ilki_engine_ignore_match(r->levels[i].ignore, path + r->levels[i].n_dir, n - r->levels[i].n_dir,
+                                         is_dir);
     for (size_t i = r->n; !v && i-- > 0;) {
         level *l = &r->levels[i];
         if (l->git)

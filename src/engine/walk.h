@@ -16,10 +16,10 @@ typedef struct ilki_walk_options {
 } ilki_walk_options;
 
 typedef struct ilki_walk_entry {
-    const char *path; /* absolute */
-    const char *rel;  /* within the root; "" for the root itself */
-    ilki_stat st;     /* of a file */
-    ilk_status status; /* OK: a regular file; UNSUPPORTED: passed over; else: could not be read */
+    const char *path;   /* absolute */
+    const char *rel;    /* within the root; "" for the root itself */
+    ilki_stat st;       /* of a file */
+    ilk_status status;  /* OK: a regular file; UNSUPPORTED: passed over; else: could not be read */
     const char *reason; /* where not OK */
 } ilki_walk_entry;
 
