@@ -81,21 +81,7 @@ static ilk_status see(walk *w, const ilki_stat *st, bool *is_new, ilk_error *err
     return ILK_OK;
 }
 
-static const char *kind_of(const ilki_stat *st)
-{
-    switch (st->mode & 0170000) {
-    case 0010000:
-        return "a pipe";
-    case 0140000:
-        return "a socket";
-    case 0020000:
-        return "a character device";
-    case 0060000:
-        return "a block device";
-    default:
-        return "not a regular file";
-    }
-}
+static const char special[] = "a pipe, a socket or a device";
 
 /* ---- frames */
 
@@ -219,7 +205,7 @@ static ilk_status visit_link(walk *w, ilk_error *err)
         return keep_link(w, err);
     }
     if (st.type != ILKI_FILE_REGULAR)
-        return tell(w, NULL, ILK_UNSUPPORTED, kind_of(&st), err);
+        return tell(w, NULL, ILK_UNSUPPORTED, special, err);
     return tell(w, &st, ILK_OK, NULL, err);
 }
 
@@ -252,7 +238,7 @@ static ilk_status visit(walk *w, const name *e, ilk_error *err)
     case ILKI_FILE_REGULAR:
         return tell(w, &st, ILK_OK, NULL, err);
     default:
-        return tell(w, NULL, ILK_UNSUPPORTED, kind_of(&st), err);
+        return tell(w, NULL, ILK_UNSUPPORTED, special, err);
     }
 }
 
