@@ -70,7 +70,7 @@ static void pack_keys_f32(float *kt, const float *k, size_t ldk, size_t n_k, siz
             kt[p * ILKI_ATTN_KEYS + j] = j < n_k ? k[j * ldk + p] : 0.0f;
 }
 
-/* The scores of query row i; gives their maximum. */
+/* The scores of query row i; gives their maximum, or a NaN if there is one. */
 static float attn_scores(const ilki_attn_f32 *a, size_t i, float s[ILKI_ATTN_KEYS])
 {
     float max = -INFINITY;
@@ -84,8 +84,10 @@ static float attn_scores(const ilki_attn_f32 *a, size_t i, float s[ILKI_ATTN_KEY
         if (a->add)
             t += a->add[i * a->ldadd + j];
         s[j] = t;
-        if (t > max)
+        if (t > max || t != t)
             max = t;
+        if (max != max)
+            return max;
     }
     return max;
 }
@@ -99,6 +101,9 @@ static void attn_f32(const ilki_attn_f32 *a)
             max = a->m[i];
         if (max == -INFINITY) /* every key so far is masked: e^(-inf - -inf) must not be taken */
             continue;
+        if (max != max) /* an error upstream is to be seen: the row is NaN from here on */
+            for (size_t j = 0; j < a->n_k; j++)
+                s[j] = max;
         float shrink = expf(a->m[i] - max), l = a->l[i] * shrink;
         float *acc = a->acc + i * a->ldacc;
         for (size_t x = 0; x < a->dv; x++)

@@ -9,6 +9,7 @@
 #if defined(__x86_64__)
 #define ILKI_KERN_ISA_LIST(X)                                                                                          \
     X(ilki_kern_avx512_gemm, "avx512", ILKI_CPU_AVX512)                                                                \
+    X(ilki_kern_avx512_attn, "avx512", ILKI_CPU_AVX512)                                                                \
     X(ilki_kern_avx512_vec, "avx512", ILKI_CPU_AVX512)                                                                 \
     X(ilki_kern_avx512_dot, "avx512", ILKI_CPU_AVX512)                                                                 \
     X(ilki_kern_avx512vnni_dot, "avx512vnni", ILKI_CPU_AVX512 | ILKI_CPU_AVX512_VNNI)

@@ -168,9 +168,10 @@ enum { N_ACTS = ILKI_ACT_SIGMOID + 1 };
 #define ENTRIES(X)                                                                                                     \
     X(pack_f32)                                                                                                        \
     X(gemm_f32)                                                                                                        \
-    X(pack_keys_f32) X(attn_f32) X(attn_end_f32) X(layernorm_f32) X(rmsnorm_f32) X(softmax_f32) X(act_f32) X(add_f32)  \
-        X(mul_f32) X(axpy_f32) X(scale_f32) X(rope_f32) X(dot_f32) X(dot_f32_rows) X(dot_i8_rows) X(quant_i8)          \
-            X(peak_f32) X(peak_read)
+    X(pack_keys_f32)                                                                                                   \
+    X(attn_f32)                                                                                                        \
+    X(attn_end_f32) X(layernorm_f32) X(rmsnorm_f32) X(softmax_f32) X(act_f32) X(add_f32) X(mul_f32) X(axpy_f32)        \
+        X(scale_f32) X(rope_f32) X(dot_f32) X(dot_f32_rows) X(dot_i8_rows) X(quant_i8) X(peak_f32) X(peak_read)
 
 enum entry {
 #define ENTRY_ENUM(field) E_##field,

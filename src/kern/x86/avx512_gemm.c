@@ -7,7 +7,7 @@
  * cut is read once from far memory for each block of rows and then from L2; each tile asks for its share of the next cut
  * meanwhile. Sums wait between cuts as the f32 they are, so an element is one chain of fused multiply-adds over ascending k
  * from 0, whatever the tile's height, the block and the cut. */
-#include "kern/x86/avx512_math.h"
+#include "kern/x86/avx512_transpose.h"
 
 enum {
     NR = 48,
@@ -20,18 +20,11 @@ enum {
 
 static void pack_f32(float *packed, const float *w, size_t ldw, size_t n, size_t k)
 {
-    for (size_t j0 = 0; j0 < n; j0 += NR) {
-        for (size_t j = j0; j < j0 + NR; j++) {
-            float *to = packed + (j - j0);
-            if (j < n)
-                for (size_t p = 0; p < k; p++)
-                    to[p * NR] = w[j * ldw + p];
-            else
-                for (size_t p = 0; p < k; p++)
-                    to[p * NR] = 0.0f;
-        }
-        packed += k * NR;
-    }
+    for (size_t j0 = 0; j0 < n; j0 += NR, packed += k * NR)
+        for (size_t p = 0; p < k; p += 16)
+            for (size_t j = j0; j < j0 + NR; j += 16)
+                transpose16(packed + p * NR + (j - j0), NR, w + (j < n ? j * ldw + p : 0), ldw, j < n ? n - j : 0,
+                            k - p < 16 ? k - p : 16);
 }
 
 /* One step of k for row i: three multiply-adds. `rows` is a constant where this is inlined. */
@@ -97,7 +90,9 @@ INLINE void tile(const int rows, float *out, bool first, const float *a, size_t 
 TILE(1)
 TILE(2)
 TILE(3)
-TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
+TILE(4)
+TILE(5)
+TILE(6) TILE(7) TILE(8)
 
     /* Bias, activation and residual over a finished tile of rows x n columns at row i, column j. */
     INLINE
