@@ -262,6 +262,34 @@ static void priorities(void)
     CHECK_INT(tasks_taken_over(ILK_PRIORITY_NORMAL, ILK_PRIORITY_NORMAL), 0); /* the older one first */
 }
 
+/* A worker that comes free takes the older of two equal runs, and stays with it. */
+static void oldest_first(void)
+{
+    ilki_pool *p = new_pool(2);
+    ilk_job *high = job_of(ILK_PRIORITY_HIGH, 0), *end = job_of(ILK_PRIORITY_NORMAL, 0);
+    trace th = {.ms = 2}, ta = {.ms = 2}, tb = {.ms = 2};
+    runner r[] = {{.pool = p, .job = high, .t = &th, .n = 2000},
+                  {.pool = p, .job = end, .t = &ta, .n = 2000},
+                  {.pool = p, .job = end, .t = &tb, .n = 2000}};
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++) {
+        pthread_create(&threads[i], NULL, run_in_thread, &r[i]);
+        while (r[i].t->by_caller == 0)
+            sleep_ms(1);
+    }
+    CHECK_INT(ta.by_others + tb.by_others, 0);
+    ilk_job_cancel(high);
+    sleep_ms(40);
+    ilk_job_cancel(end);
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(ta.by_others >= 5);
+    CHECK_INT(tb.by_others, 0);
+    ilk_job_free(high);
+    ilk_job_free(end);
+    ilki_base_pool_free(p);
+}
+
 static void cancel(void)
 {
     ilki_pool *p = new_pool(3);
@@ -595,7 +623,8 @@ static void posts_run_and_post(void)
 }
 
 TEST_MAIN({"results", results}, {"visibility", visibility}, {"arguments", arguments}, {"sharing", sharing},
-          {"wake_all", wake_all}, {"priorities", priorities}, {"cancel", cancel}, {"late_cancel", late_cancel},
-          {"concurrent_callers", concurrent_callers}, {"fork", fork_child}, {"signals_and_modes", signals_and_modes},
-          {"quiet_when_idle", quiet_when_idle}, {"does_not_collapse", does_not_collapse},
-          {"allocates_nothing", allocates_nothing}, {"posts", posts}, {"posts_run_and_post", posts_run_and_post})
+          {"wake_all", wake_all}, {"priorities", priorities}, {"oldest_first", oldest_first}, {"cancel", cancel},
+          {"late_cancel", late_cancel}, {"concurrent_callers", concurrent_callers}, {"fork", fork_child},
+          {"signals_and_modes", signals_and_modes}, {"quiet_when_idle", quiet_when_idle},
+          {"does_not_collapse", does_not_collapse}, {"allocates_nothing", allocates_nothing}, {"posts", posts},
+          {"posts_run_and_post", posts_run_and_post})

@@ -215,6 +215,31 @@ static void memory_in_order(void)
     ilk_runtime_close(rt);
 }
 
+/* When the first in line gives up, the next one is looked at. */
+static void memory_next_in_line(void)
+{
+    ilk_runtime *rt = open_with(1, 1000);
+    REQUIRE(CHECK(rt != NULL));
+    CHECK_OK(ilki_base_runtime_reserve(rt, 500, "a pass", NULL, NULL), NULL);
+    taker t[] = {{.rt = rt, .n = 900, .job = ilk_job_new(NULL)}, {.rt = rt, .n = 200}};
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++) {
+        pthread_create(&threads[i], NULL, take_memory, &t[i]);
+        sleep_ms(15);
+    }
+    CHECK(!t[1].over);
+    ilk_job_cancel(t[0].job);
+    pthread_join(threads[0], NULL);
+    for (int i = 0; i < 100 && !t[1].over; i++)
+        sleep_ms(5);
+    CHECK(t[1].over);
+    ilki_base_runtime_release(rt, 500);
+    pthread_join(threads[1], NULL);
+    CHECK_INT(used(rt), 0);
+    ilk_job_free(t[0].job);
+    ilk_runtime_close(rt);
+}
+
 /* ---- log */
 
 typedef struct lines {
@@ -287,4 +312,4 @@ static void fork_child(void)
 }
 
 TEST_MAIN({"defaults", defaults}, {"options", options}, {"memory", memory}, {"memory_in_order", memory_in_order},
-          {"logging", logging}, {"fork", fork_child})
+          {"memory_next_in_line", memory_next_in_line}, {"logging", logging}, {"fork", fork_child})
