@@ -3,6 +3,8 @@
 """Makes tiny checkpoints of random weights in the layout of sentence-transformers, and what the reference gives for them.
 
     make_goldens.py [--only NAME] tests/fixtures
+    make_goldens.py --real DIR --run PROGRAM    goldens of the checkpoint in DIR in a temporary folder, on which PROGRAM
+                                                (golden/checkpoints) is run; 77 where DIR or the reference is not there
 
 Each folder NAME holds a checkpoint as published (config.json, modules.json, weights, tokenizer) and
   golden.json          versions of the reference, poolings, the texts
@@ -12,14 +14,25 @@ The reference runs in float32 on one thread with eager attention, one text at a 
 """
 import argparse
 import json
+import os
 import pathlib
 import shutil
+import subprocess
+import sys
+import tempfile
 
-import safetensors.torch
-import sentence_transformers
-import tokenizers
-import torch
-import transformers
+try:
+    import safetensors.torch
+    import sentence_transformers
+    import tokenizers
+    import torch
+    import transformers
+except ImportError as e:
+    other = os.environ.get("ILK_TEST_PYTHON")
+    if other and os.path.realpath(sys.prefix) != os.path.realpath(os.path.dirname(os.path.dirname(other))):
+        os.execv(other, [other] + sys.argv)
+    print(f"SKIPPED: the reference is not installed ({e}); ILK_TEST_PYTHON names an interpreter that has it")
+    sys.exit(77)
 
 WORDS = ("the a of and to in is it red blue green bicycle planet mars venus cat dog love market crash what deep learning "
          "water river stone light night music paper number seven un ##able ##ing ##ed ##s ##er ##ly").split()
@@ -28,6 +41,9 @@ VOCAB = (["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [chr(c) for c in range
 LIMIT = 24  # tokens, specials included
 TEXTS = ["The red bicycle is lovely.", "", "cat", "Mars and Venus: what a night!", "Caf\u00e9 M\u00dcNCHEN, \u6c34 water",
          "unlockable numbers, seven dogs crashed in the market", "deep learning " * 30, "a"]
+
+REAL_TEXTS = ["Which planet is known as the Red Planet?", "What is Deep Learning?", "one two three four five " * 80,
+              "Der schnelle braune Fuchs springt \u00fcber den faulen Hund. " * 7]
 
 # name: config changes, pooling modes, options
 VARIANTS = {
@@ -135,7 +151,7 @@ def write_checkpoint(out, name, seed):
                                      "position_embedding_type": "absolute"} | {f: getattr(config, f) for f in fields})
 
 
-def write_goldens(out):
+def write_goldens(out, pooling, texts):
     # the class BertModel strips "bert." itself; a "model." prefix is ours, so the reference gets the plain names
     ref = pathlib.Path(str(out) + ".reference")
     shutil.rmtree(ref, ignore_errors=True)
@@ -151,8 +167,8 @@ def write_goldens(out):
     assert set(n for n in plain if not n.startswith("pooler.")) <= set(model.state_dict())
     golden = {}
     with torch.no_grad():
-        for i, text in enumerate(TEXTS):
-            ids = st.tokenizer(text, truncation=True, max_length=LIMIT)["input_ids"]
+        for i, text in enumerate(texts):
+            ids = st.tokenizer(text, truncation=True, max_length=st.max_seq_length)["input_ids"]
             x = torch.tensor([ids])
             got = model(input_ids=x, attention_mask=torch.ones_like(x), output_hidden_states=True)
             golden[f"ids.{i}"] = x[0].int()
@@ -169,22 +185,40 @@ def write_goldens(out):
     write_json(out / "golden.json", {
         "made_by": "tools/make_goldens.py", "torch": torch.__version__.split("+")[0],
         "transformers": transformers.__version__, "sentence_transformers": sentence_transformers.__version__,
-        "tokenizers": tokenizers.__version__, "pooling": VARIANTS[out.name][1], "texts": TEXTS})
+        "tokenizers": tokenizers.__version__, "pooling": pooling, "texts": texts})
+
+
+def run_real(real, program):
+    if not real or not pathlib.Path(real).is_dir():
+        print("SKIPPED: no folder of a real checkpoint given (ILK_TEST_MINILM)")
+        return 77
+    with tempfile.TemporaryDirectory() as tmp:
+        out = pathlib.Path(tmp) / "real"
+        out.mkdir()
+        for f in pathlib.Path(real).resolve().iterdir():
+            (out / f.name).symlink_to(f.resolve())
+        write_goldens(out, ["mean"], TEXTS + REAL_TEXTS)
+        return subprocess.run([program], env=os.environ | {"ILK_TEST_FIXTURES": tmp}, check=False).returncode
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("out", type=pathlib.Path, nargs="?")
     parser.add_argument("--only")
+    parser.add_argument("--real")
+    parser.add_argument("--run")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
+    if args.run:
+        sys.exit(run_real(args.real or os.environ.get("ILK_TEST_MINILM"), args.run))
     for seed, name in enumerate(VARIANTS):
         if args.only in (None, name):
             out = args.out / name
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir(parents=True)
             write_checkpoint(out, name, seed + 1)
-            write_goldens(out)
+            write_goldens(out, VARIANTS[name][1], TEXTS)
             print(name, sum(f.stat().st_size for f in out.rglob("*") if f.is_file()), "bytes")
 
 

@@ -311,7 +311,7 @@ static void attend(ilki_nn *ctx, const pass *p)
 static bool only_first_tokens(const ilki_tower_out *out, uint32_t n_layers)
 {
     return !out->rows && !out->tokens && !(out->layer_tokens && (uint32_t)out->layer == n_layers) &&
-           (!out->pooled || out->pooling == ILKI_POOL_CLS);
+           (!out->pooled || (out->pooling == ILKI_POOL_CLS && !out->pool_skip));
 }
 
 /* Drops all rows of x and a but the first of each sequence. */

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The pass of a checkpoint's first tower, mean pooling, on batches of one length: bench_forward DIR [THREADS [SECONDS
+ * [SEQSxTOKENS ...]]]. Prints milliseconds (best and median), tokens a second and the share of the arithmetic of dense
+ * layers and attention in GFLOP/s. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "base/runtime.h"
+#include "models/model.h"
+
+typedef struct setup {
+    ilk_runtime *rt;
+    ilki_json *config;
+    ilki_weights *weights;
+    ilki_net *net;
+    ilk_error err;
+} setup;
+
+static ilk_status open_all(setup *s, const char *dir, unsigned n_threads)
+{
+    ilk_runtime_options opt;
+    ilk_runtime_options_init(&opt);
+    opt.n_threads = n_threads;
+    char *text = NULL, *config = ilki_base_path_join(dir, "config.json");
+    char *file = ilki_base_path_join(dir, "model.safetensors");
+    const char *const paths[] = {file};
+    size_t n = 0;
+    ilk_status st = ilk_runtime_open(&s->rt, &opt, &s->err);
+    uint64_t start = ilki_base_now_ns();
+    if (st == ILK_OK)
+        st = ilki_base_read_file(s->rt->vfs, config, 1 << 20, &text, &n, &s->err);
+    if (st == ILK_OK)
+        st = ilki_base_json_parse(&s->config, text, n, config, NULL, &s->err);
+    if (st == ILK_OK)
+        st = ilki_format_open(&s->weights, s->rt->vfs, paths, 1, false, &s->err);
+    if (st == ILK_OK) {
+        ilki_model_source src = {.dir = dir,
+                                 .config = s->config,
+                                 .weights = s->weights,
+                                 .ops = s->rt->ops,
+                                 .pool = s->rt->pool,
+                                 .rt = s->rt};
+        st = ilki_models_open(&s->net, &src, &s->err);
+    }
+    if (st == ILK_OK)
+        printf("open %.1f ms, kernels %s, %u threads\n", (double)(ilki_base_now_ns() - start) / 1e6, s->rt->kernels,
+               ilki_base_pool_threads(s->rt->pool));
+    free(text);
+    free(config);
+    free(file);
+    return st;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* multiply-adds count two; embeddings and norms not at all */
+static double n_flops(const ilki_net *net, size_t n_seqs, size_t n)
+{
+    const ilki_tower_info *t = &net->tower[0];
+    double d = t->dim, tables = ((double)t->vocab_size + t->max_tokens) * d;
+    double dense = ((double)net->n_parameters - tables) * 2, attention = 4 * d * (double)n * t->n_layers;
+    return (dense + attention) * (double)(n_seqs * n);
+}
+
+static void run_shape(setup *s, size_t n_seqs, size_t len, double seconds)
+{
+    enum { MAX_RUNS = 10000 };
+    static double ms[MAX_RUNS];
+    size_t n_tokens = n_seqs * len, dim = s->net->tower[0].dim, n_bytes = 0, n_runs = 0;
+    uint32_t *offsets = calloc(n_seqs + 1, sizeof *offsets);
+    int32_t *ids = calloc(n_tokens, sizeof *ids);
+    float *pooled = calloc(n_seqs * dim, sizeof *pooled);
+    for (size_t i = 0; i <= n_seqs; i++)
+        offsets[i] = (uint32_t)(i * len);
+    for (size_t i = 0; i < n_tokens; i++)
+        ids[i] = (int32_t)((i * 7919 + 1000) % s->net->tower[0].vocab_size);
+    ilki_tower_in in = {.n_seqs = n_seqs, .n_tokens = n_tokens, .offsets = offsets, .ids = ids};
+    ilki_tower_out out = {.pooling = ILKI_POOL_MEAN, .pooled = pooled};
+    ilki_ws ws;
+    ilki_nn ctx = {.ops = s->rt->ops, .pool = s->rt->pool, .ws = &ws, .err = &s->err};
+    ilk_status st = ilki_models_measure(s->net, 0, &ctx, &in, &out, &n_bytes, &s->err);
+    void *memory = ilki_base_alloc_aligned(n_bytes, 1);
+    uint64_t begin = ilki_base_now_ns();
+    while (st == ILK_OK && n_runs < MAX_RUNS && (double)(ilki_base_now_ns() - begin) < seconds * 1e9) {
+        ilki_base_ws_init(&ws, memory, n_bytes);
+        uint64_t start = ilki_base_now_ns();
+        st = ilki_models_forward(s->net, 0, &ctx, &in, &out);
+        ms[n_runs++] = (double)(ilki_base_now_ns() - start) / 1e6;
+    }
+    if (st != ILK_OK) {
+        printf("%s\n", s->err.message);
+    } else {
+        qsort(ms, n_runs, sizeof *ms, by_size);
+        double gflops = n_flops(s->net, n_seqs, len) / 1e6;
+        printf(
+            "%zux%zu: best %.3f ms, median %.3f ms, %.0f tokens/s, best %.1f median %.1f GFLOP/s, workspace %.1f MB\n",
+            n_seqs, len, ms[0], ms[n_runs / 2], (double)n_tokens / ms[0] * 1e3, gflops / ms[0], gflops / ms[n_runs / 2],
+            (double)n_bytes / 1e6);
+    }
+    free(memory);
+    free(offsets);
+    free(ids);
+    free(pooled);
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const usual[] = {"1x16", "1x128", "8x128", "32x32", "1x512"};
+    setup s = {0};
+    ilk_error_init(&s.err);
+    if (argc < 2 || open_all(&s, argv[1], argc > 2 ? (unsigned)atoi(argv[2]) : 0) != ILK_OK) {
+        printf("%s\n", argc < 2 ? "usage: bench_forward DIR [THREADS [SECONDS [SEQSxTOKENS ...]]]" : s.err.message);
+        return 2;
+    }
+    double seconds = argc > 3 ? atof(argv[3]) : 1;
+    int n = argc > 4 ? argc - 4 : (int)(sizeof usual / sizeof *usual);
+    for (int i = 0; i < n; i++) {
+        size_t n_seqs = 0, len = 0;
+        if (sscanf(argc > 4 ? argv[4 + i] : usual[i], "%zux%zu", &n_seqs, &len) == 2 && n_seqs && len)
+            run_shape(&s, n_seqs, len, seconds);
+    }
+    ilki_models_close(s.net);
+    ilki_format_close(s.weights);
+    ilki_base_json_free(s.config);
+    ilk_runtime_close(s.rt);
+    return 0;
+}
