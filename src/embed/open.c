@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * From a folder to a model: config.json and weights to a network, tokenizer files to a tokenizer, modules.json to what
+ * comes behind the network. Every step names the file it stumbles over. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "embed/state.h"
+
+#define MAX_TOKENIZER_BYTES ((size_t)256 << 20)
+
+/* ------------------------------------------------------------------ weights and network */
+
+static bool exists(const ilki_vfs *vfs, const char *dir, const char *name)
+{
+    ilki_stat info;
+    char *path = ilki_base_path_join(dir, name);
+    bool there = path && vfs->stat(vfs, path, true, &info, NULL) == ILK_OK && info.type == ILKI_FILE_REGULAR;
+    free(path);
+    return there;
+}
+
+static ilk_status open_weights(ilk_model *m, ilk_error *err)
+{
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
+    const ilki_vfs *vfs = m->rt->vfs;
+    const char *name = m->weights_path;
+    for (size_t i = 0; !name && i < 2; i++)
+        if (exists(vfs, m->dir, names[i]))
+            name = names[i];
+    if (!name) {
+        static const char *const others[] = {"pytorch_model.bin", "tf_model.h5", "model.onnx"};
+        for (size_t i = 0; i < 3; i++)
+            if (exists(vfs, m->dir, others[i]))
+                return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: expected model.safetensors, found %s, which is not read", m->dir, others[i]);
+        return ilki_base_fail(err, ILK_NOT_FOUND, "%s: expected model.safetensors, found no weights", m->dir);
+    }
+    m->weights_path = name;
+    char *path = ilki_base_path_join(m->dir, name);
+    if (!path)
+        return ilki_base_fail_memory(err, strlen(name), "a path");
+    const char *paths[1] = {path};
+    ilk_status st = ilki_format_open(&m->weights, vfs, paths, 1, m->no_mmap, err);
+    free(path);
+    return st;
+}
+
+static ilk_status open_net(ilk_model *m, ilk_error *err)
+{
+    ilk_status st = ilki_embed_read_json(&m->config, m->rt->vfs, m->dir, "config.json", true, err);
+    if (st == ILK_OK)
+        st = open_weights(m, err);
+    if (st != ILK_OK)
+        return st;
+    ilki_model_source src = {.dir = m->dir, .config = m->config, .weights = m->weights, .ops = m->rt->ops, .pool = m->rt->pool, .rt = m->rt};
+    return ilki_models_open(&m->net, &src, err);
+}
+
+/* ------------------------------------------------------------------ tokenizer */
+
+static ilk_status read_file(ilk_model *m, const char *name, ilki_text_file *to, ilk_error *err)
+{
+    char *text = NULL, *path = ilki_base_path_join(m->dir, name);
+    *to = (ilki_text_file){.name = name};
+    if (!path)
+        return ilki_base_fail_memory(err, strlen(name), "a path");
+    ilk_status st = ilki_base_read_file(m->rt->vfs, path, MAX_TOKENIZER_BYTES, &text, &to->n, err);
+    to->data = text;
+    free(path);
+    return st == ILK_NOT_FOUND ? ILK_OK : st;
+}
+
+static ilk_status open_tokenizer(ilk_model *m, ilk_error *err)
+{
+    ilki_tokenizer_files f = {.mode = ILKI_TOKENIZER_DEFAULT};
+    ilki_json_node root = ilki_base_json_root(m->config);
+    f.model_type = ilki_base_json_string(m->config, ilki_base_json_get(m->config, root, "model_type"), NULL);
+    ilk_status st = read_file(m, "tokenizer.json", &f.tokenizer_json, err);
+    if (st == ILK_OK)
+        st = read_file(m, "tokenizer_config.json", &f.tokenizer_config, err);
+    if (st == ILK_OK)
+        st = read_file(m, "special_tokens_map.json", &f.special_tokens_map, err);
+    if (st == ILK_OK)
+        st = read_file(m, "vocab.txt", &f.vocab_txt, err);
+    if (st == ILK_OK && !f.tokenizer_json.data && !f.vocab_txt.data)
+        st = ilki_base_fail(err, ILK_NOT_FOUND, "expected tokenizer.json or vocab.txt, found neither");
+    if (st == ILK_OK)
+        st = ilki_text_tokenizer_open(&m->tokenizer, &f, err);
+    if (st != ILK_OK)
+        ilki_base_error_prefix(err, "%s", m->dir);
+    free((void *)(uintptr_t)f.tokenizer_json.data);
+    free((void *)(uintptr_t)f.tokenizer_config.data);
+    free((void *)(uintptr_t)f.special_tokens_map.data);
+    free((void *)(uintptr_t)f.vocab_txt.data);
+    size_t n = st == ILK_OK ? ilki_text_vocab_size(m->tokenizer) : 0;
+    if (n > m->net->tower[0].vocab_size)
+        ilki_base_log(m->rt, ILK_LOG_WARN, "%s: the tokenizer has %zu tokens, the network %u: texts with the others will fail", m->dir, n,
+                      m->net->tower[0].vocab_size);
+    return st;
+}
+
+/* ------------------------------------------------------------------ what it is */
+
+/* sentence_bert_config.json, else min(model_max_length, positions); the caller may ask for less, or more up to what the
+ * network has positions for. */
+static ilk_status decide_length(ilk_model *m, uint32_t asked, ilk_error *err)
+{
+    uint32_t positions = m->net->tower[0].max_tokens, n = m->modules.max_seq_length;
+    size_t said = ilki_text_max_length(m->tokenizer);
+    if (asked && positions && asked > positions)
+        return ilki_base_fail(err, ILK_LIMIT, "max_tokens: asked for %u, the network has %u positions", asked, positions);
+    if (asked)
+        n = asked;
+    else if (!n)
+        n = said && (!positions || said < positions) ? (uint32_t)said : positions;
+    if (positions && n > positions)
+        n = positions;
+    size_t specials = ilki_text_n_added(m->tokenizer, false);
+    if (n && n <= specials)
+        return ilki_base_fail(err, ILK_LIMIT, "max_tokens: %u leaves no room beside %zu special tokens", n, specials);
+    m->info.max_tokens = n;
+    return ILK_OK;
+}
+
+static const char *copy(ilk_model *m, const char *s)
+{
+    return s ? ilki_base_arena_strndup(&m->arena, s, strlen(s)) : NULL;
+}
+
+static ilk_status join_notes(ilk_model *m, ilk_error *err)
+{
+    ilki_buf b;
+    ilki_base_buf_init(&b, 65536);
+    for (const char *const *n = m->net->notes; n && *n; n++)
+        ilki_base_buf_addf(&b, "%s%s", b.len ? "\n" : "", *n);
+    ilk_status st = ilki_base_buf_check(&b, "notes", err);
+    if (st == ILK_OK && b.len)
+        m->info.notes = copy(m, b.data);
+    ilki_base_buf_deinit(&b);
+    return st;
+}
+
+static ilk_status describe(ilk_model *m, const char *where, ilk_error *err)
+{
+    char pooling[128];
+    ilk_model_info *i = &m->info;
+    const ilki_tower_info *t = &m->net->tower[0];
+    m->pool_dim = t->dim * (uint32_t)__builtin_popcount(m->modules.pooling);
+    m->dim = ilki_embed_modules_dim(&m->modules, t->dim);
+    ilki_embed_pooling_name(m->modules.pooling, pooling, sizeof pooling);
+    i->size = sizeof *i;
+    i->id = copy(m, where);
+    i->path = copy(m, m->dir);
+    i->family = m->net->family->name;
+    i->dim = m->modules.truncate_dim && m->modules.truncate_dim < m->dim ? m->modules.truncate_dim : m->dim;
+    i->heads = ILK_HEAD_DENSE;
+    i->modalities = t->modalities;
+    i->vocab_size = t->vocab_size;
+    i->n_layers = t->n_layers;
+    i->n_parameters = m->net->n_parameters;
+    i->weights_bytes = ilki_format_bytes(m->weights);
+    i->precision = ILK_PRECISION_F32;
+    i->pooling = copy(m, pooling);
+    i->normalized = m->modules.n && m->modules.list[m->modules.n - 1].kind == ILKI_MODULE_NORMALIZE;
+    i->similarity = m->modules.similarity;
+    i->prompt_query = m->modules.prompt_query;
+    i->prompt_document = m->modules.prompt_document;
+    if (!i->id || !i->path || !i->pooling)
+        return ilki_base_fail_memory(err, strlen(where), "a model's description");
+    return join_notes(m, err);
+}
+
+/* `where` may name one weight file: the folder around it has the rest. */
+static ilk_status split_file(ilk_model *m, ilk_error *err)
+{
+    ilki_stat info;
+    ilk_status st = m->rt->vfs->stat(m->rt->vfs, m->dir, true, &info, err);
+    if (st != ILK_OK || info.type == ILKI_FILE_DIR)
+        return st;
+    char *name = (char *)(uintptr_t)ilki_base_path_name(m->dir);
+    m->weights_path = copy(m, name);
+    if (!m->weights_path)
+        return ilki_base_fail_memory(err, strlen(name), "a path");
+    if (name == m->dir)
+        memcpy(m->dir, ".", 2); /* a name has at least one byte */
+    else if (name == m->dir + 1)
+        name[0] = 0;
+    else
+        name[-1] = 0;
+    return ILK_OK;
+}
+
+ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_error *err)
+{
+    *out = NULL;
+    ilk_model *m = ilki_base_zalloc(1, sizeof *m);
+    if (!m)
+        return ilki_base_fail_memory(err, sizeof *m, "a model");
+    m->rt = rt;
+    m->no_mmap = opt->no_mmap;
+    m->batch_tokens = opt->batch_tokens ? opt->batch_tokens : 1024;
+    pthread_mutex_init(&m->lock, NULL);
+    pthread_cond_init(&m->idle, NULL);
+    ilk_status st = ilki_embed_resolve(rt->vfs, where, &m->dir, err);
+    if (st == ILK_OK)
+        st = split_file(m, err);
+    if (st == ILK_OK)
+        st = open_net(m, err);
+    if (st == ILK_OK)
+        st = open_tokenizer(m, err);
+    if (st == ILK_OK)
+        st = ilki_embed_read_modules(&m->modules, rt->vfs, m->dir, rt->ops, m->net->tower[0].dim, &m->arena, err);
+    if (st == ILK_OK)
+        st = describe(m, where, err);
+    if (st == ILK_OK)
+        st = decide_length(m, opt->max_tokens, err);
+    if (st != ILK_OK) {
+        ilki_embed_close(m);
+        return st;
+    }
+    if (m->modules.lower_case)
+        ilki_base_log(rt, ILK_LOG_WARN, "%s: do_lower_case of sentence_bert_config.json is left to the tokenizer", m->dir);
+    *out = m;
+    return ILK_OK;
+}
+
+void ilki_embed_close(ilk_model *m)
+{
+    if (!m)
+        return;
+    pthread_mutex_lock(&m->lock);
+    while (m->draining && ilki_base_runtime_check(m->rt, NULL) == ILK_OK)
+        pthread_cond_wait(&m->idle, &m->lock);
+    pthread_mutex_unlock(&m->lock);
+    ilki_embed_free_modules(&m->modules);
+    ilki_text_tokenizer_free(m->tokenizer);
+    ilki_models_close(m->net);
+    ilki_format_close(m->weights);
+    ilki_base_json_free(m->config);
+    pthread_cond_destroy(&m->idle);
+    pthread_mutex_destroy(&m->lock);
+    ilki_base_arena_deinit(&m->arena);
+    free(m->dir);
+    free(m);
+}
+
+const ilk_model_info *ilki_embed_info(const ilk_model *m)
+{
+    return &m->info;
+}
+
+const ilki_tokenizer *ilki_embed_tokenizer(const ilk_model *m)
+{
+    return m->tokenizer;
+}
+
+ilk_runtime *ilki_embed_runtime(const ilk_model *m)
+{
+    return m->rt;
+}

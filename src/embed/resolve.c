@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Where a model is read from. An existing path wins; else "org/name" or "org/name@revision" is looked for in the Hugging
+ * Face cache, in place: models--org--name/refs/REV holds a commit, snapshots/COMMIT the files, most of them links into
+ * blobs/. Nothing is fetched. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "embed/embed.h"
+
+#define MAX_PATH_BYTES 4096
+
+/* The cache's folder as huggingface_hub finds it. */
+static bool hub_dir(ilki_buf *to)
+{
+    static const struct {
+        const char *variable, *below;
+    } places[] = {{"HF_HUB_CACHE", ""}, {"HUGGINGFACE_HUB_CACHE", ""}, {"HF_HOME", "/hub"}, {"XDG_CACHE_HOME", "/huggingface/hub"},
+                  {"HOME", "/.cache/huggingface/hub"}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const char *value = getenv(places[i].variable);
+        if (value && *value)
+            return ilki_base_buf_addf(to, "%s%s", value, places[i].below);
+    }
+    return false;
+}
+
+/* One or two parts of [A-Za-z0-9._-], no part "." or "..", as the hub has it. */
+static bool is_id(const char *s, size_t n)
+{
+    size_t slashes = 0, part = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (s[i] == '/') {
+            if (part == 0 || ++slashes > 1)
+                return false;
+            part = 0;
+        } else if (isalnum((unsigned char)s[i]) || strchr("._-", s[i])) {
+            part++;
+        } else {
+            return false;
+        }
+    }
+    return part > 0 && s[0] != '.' && !strstr(s, "..");
+}
+
+static bool is_commit(const char *s)
+{
+    return strlen(s) == 40 && strspn(s, "0123456789abcdef") == 40;
+}
+
+/* The commit that refs/REVISION names; REVISION itself where it is one. */
+static ilk_status read_ref(const ilki_vfs *vfs, const char *repo, const char *revision, char commit[41], ilk_error *err)
+{
+    char *text = NULL;
+    size_t n;
+    ilki_buf path;
+    if (is_commit(revision)) {
+        memcpy(commit, revision, 41);
+        return ILK_OK;
+    }
+    ilki_base_buf_init(&path, MAX_PATH_BYTES);
+    ilki_base_buf_addf(&path, "%s/refs/%s", repo, revision);
+    ilk_status st = ilki_base_buf_check(&path, "a path", err);
+    if (st == ILK_OK)
+        st = ilki_base_read_file(vfs, path.data, 4096, &text, &n, err);
+    if (st == ILK_OK) {
+        text[strcspn(text, " \t\r\n")] = 0;
+        if (is_commit(text))
+            memcpy(commit, text, 41);
+        else
+            st = ilki_base_fail(err, ILK_BAD_FORMAT, "%s: expected a commit of 40 hex digits", path.data);
+    }
+    free(text);
+    ilki_base_buf_deinit(&path);
+    return st;
+}
+
+static ilk_status in_cache(const ilki_vfs *vfs, const char *where, char **dir, ilk_error *err)
+{
+    ilki_buf hub, repo;
+    ilki_stat info;
+    char commit[41];
+    const char *at = strchr(where, '@');
+    size_t n = at ? (size_t)(at - where) : strlen(where);
+    const char *revision = at ? at + 1 : "main";
+    ilki_base_buf_init(&hub, MAX_PATH_BYTES);
+    ilki_base_buf_init(&repo, MAX_PATH_BYTES);
+    ilk_status st = ILK_OK;
+    if (!is_id(where, n) || *revision == 0 || strstr(revision, "..") || *revision == '/') {
+        st = ilki_base_fail(err, ILK_NOT_FOUND, "%s: no such file or directory, and not an id \"org/name\"", where);
+    } else if (!hub_dir(&hub)) {
+        st = ilki_base_fail(err, ILK_NOT_FOUND, "%s: no such directory, and no Hugging Face cache: none of HF_HUB_CACHE, HF_HOME, "
+                            "XDG_CACHE_HOME and HOME is set", where);
+    } else {
+        ilki_base_buf_addf(&repo, "%s/models--", hub.data);
+        for (size_t i = 0; i < n; i++)
+            ilki_base_buf_adds(&repo, where[i] == '/' ? "--" : (char[2]){where[i], 0});
+        st = ilki_base_buf_check(&repo, "a path", err);
+    }
+    if (st == ILK_OK && vfs->stat(vfs, repo.data, true, &info, NULL) != ILK_OK)
+        st = ilki_base_fail(err, ILK_NOT_FOUND, "%s: no such directory, and not in the Hugging Face cache (%s)", where, repo.data);
+    if (st == ILK_OK)
+        st = read_ref(vfs, repo.data, revision, commit, err);
+    if (st == ILK_OK) {
+        ilki_base_buf_addf(&repo, "/snapshots/%s", commit);
+        if (repo.failed || vfs->stat(vfs, repo.data, true, &info, NULL) != ILK_OK || info.type != ILKI_FILE_DIR)
+            st = ilki_base_fail(err, ILK_NOT_FOUND, "%s: revision %s is not in the cache: no %s", where, revision,
+                                ilki_base_buf_view(&repo));
+        else
+            *dir = ilki_base_buf_take(&repo, NULL);
+    }
+    ilki_base_buf_deinit(&hub);
+    ilki_base_buf_deinit(&repo);
+    return st;
+}
+
+ilk_status ilki_embed_resolve(const ilki_vfs *vfs, const char *where, char **dir, ilk_error *err)
+{
+    ilki_stat info;
+    *dir = NULL;
+    if (*where == 0)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "model: expected a directory or an id, found an empty name");
+    if (strlen(where) > MAX_PATH_BYTES)
+        return ilki_base_fail(err, ILK_LIMIT, "model: a name of %zu bytes, at most %d", strlen(where), MAX_PATH_BYTES);
+    if (vfs->stat(vfs, where, true, &info, NULL) != ILK_OK)
+        return in_cache(vfs, where, dir, err);
+    if (info.type == ILKI_FILE_DIR || info.type == ILKI_FILE_REGULAR)
+        *dir = ilki_base_strndup(where, strlen(where));
+    else
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "%s: expected a directory or a file, found neither", where);
+    return *dir ? ILK_OK : ilki_base_fail_memory(err, strlen(where), "a path");
+}
