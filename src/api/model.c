@@ -40,7 +40,8 @@ void ilk_matrix_init_sized(void *m, size_t size)
 
 /* ------------------------------------------------------------------ models */
 
-ilk_status ilk_model_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_error *err)
+ilk_status ilk_model_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
+                          ilk_error *err)
 {
     if (out == NULL)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_model_open: out is NULL");
@@ -100,13 +101,15 @@ ilk_status ilk_model_get_fingerprint(ilk_model *m, ilk_job *job, const char **he
     return st == ILK_OK ? ilki_embed_fingerprint(m, job, hex, err) : st;
 }
 
-ilk_status ilk_model_get_similarity(const ilk_model *m, const float *a, const float *b, size_t dim, float *score, ilk_error *err)
+ilk_status ilk_model_get_similarity(const ilk_model *m, const float *a, const float *b, size_t dim, float *score,
+                                    ilk_error *err)
 {
     ilk_status st = check_model(m, "ilk_model_get_similarity", err);
     if (st != ILK_OK)
         return st;
     if (a == NULL || b == NULL || score == NULL || dim == 0)
-        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_model_get_similarity: expected two vectors and a score to fill");
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT,
+                              "ilk_model_get_similarity: expected two vectors and a score to fill");
     return ilki_embed_similarity(m, a, b, dim, score, err);
 }
 
@@ -134,8 +137,8 @@ static ilk_status take_embed_options(ilk_embed_options *o, const ilk_embed_optio
     return opt != NULL ? ilki_base_take_options(o, sizeof *o, opt, "embed options", err) : ILK_OK;
 }
 
-ilk_status ilk_embed(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt, ilk_job *job, ilk_vectors **out,
-                     ilk_error *err)
+ilk_status ilk_embed(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt, ilk_job *job,
+                     ilk_vectors **out, ilk_error *err)
 {
     if (out == NULL)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_embed: out is NULL");
@@ -157,7 +160,8 @@ ilk_status ilk_embed_text(ilk_model *m, const char *text, ilk_role role, float *
     if (text == NULL || out == NULL)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_embed_text: %s is NULL", text == NULL ? "text" : "out");
     if (dim != m->info.dim)
-        return ilki_base_fail(err, ILK_MISMATCH, "ilk_embed_text: room for %zu floats, the model's vectors have %u", dim, m->info.dim);
+        return ilki_base_fail(err, ILK_MISMATCH, "ilk_embed_text: room for %zu floats, the model's vectors have %u",
+                              dim, m->info.dim);
     ilk_part part;
     ilk_input in;
     ilk_embed_options o;
@@ -181,7 +185,8 @@ ilk_status ilk_embed_text(ilk_model *m, const char *text, ilk_role role, float *
     return st;
 }
 
-ilk_status ilk_submit(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt, ilk_job *job, ilk_error *err)
+ilk_status ilk_submit(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt, ilk_job *job,
+                      ilk_error *err)
 {
     ilk_embed_options o;
     ilk_status st = check_model(m, "ilk_submit", err);

@@ -20,7 +20,7 @@ typedef struct pass {
     const ilki_embed_plan *plan;
     int32_t *ids, *types;
     uint32_t *offsets, *skip;
-    size_t *row; /* of the result, per sequence */
+    size_t *row;  /* of the result, per sequence */
     float *x, *y; /* [n_seqs][width]: pooled, and what a dense module makes of it */
     size_t width;
     size_t cap_tokens, cap_seqs, n_tokens, n_seqs;
@@ -118,7 +118,9 @@ static void run_modules(pass *p, ilki_nn *ctx, size_t n_seqs, float **x, float *
             continue;
         }
         size_t out = mod->dense.n_out;
-        ilki_nn_linear(ctx, &mod->dense, &(ilki_linear_args){.x = *x, .y = *y, .n_rows = n_seqs, .ldx = dim, .ldy = out, .act = mod->act});
+        ilki_nn_linear(
+            ctx, &mod->dense,
+            &(ilki_linear_args){.x = *x, .y = *y, .n_rows = n_seqs, .ldx = dim, .ldy = out, .act = mod->act});
         float *swap = *x;
         *x = *y;
         *y = swap;
@@ -135,9 +137,13 @@ static ilk_status run_network(pass *p, size_t first, size_t last, ilk_vectors *v
     float *x = p->x + first * p->width, *y = p->y + first * p->width;
     for (size_t i = first; i <= last && base; i++)
         p->offsets[i] -= base;
-    ilki_tower_in in = {.n_seqs = n_seqs, .n_tokens = offsets[n_seqs], .offsets = offsets, .ids = p->ids + base,
+    ilki_tower_in in = {.n_seqs = n_seqs,
+                        .n_tokens = offsets[n_seqs],
+                        .offsets = offsets,
+                        .ids = p->ids + base,
                         .types = p->typed ? p->types + base : NULL};
-    ilki_tower_out out = {.pooling = m->modules.pooling, .pooled = x, .pool_skip = m->modules.skip_prompt ? p->skip + first : NULL};
+    ilki_tower_out out = {
+        .pooling = m->modules.pooling, .pooled = x, .pool_skip = m->modules.skip_prompt ? p->skip + first : NULL};
     ilki_ws ws, none;
     ilki_base_ws_init(&none, NULL, 0);
     ilki_nn ctx = {.ops = m->rt->ops, .pool = m->rt->pool, .job = p->job, .ws = &none, .err = err};
@@ -212,7 +218,8 @@ static void largest_pass(const ilki_window *w, size_t n, size_t budget, size_t *
     }
 }
 
-static ilk_status run_window(pass *p, const ilk_input *const *in, size_t first, size_t n, ilk_vectors *v, ilk_error *err)
+static ilk_status run_window(pass *p, const ilk_input *const *in, size_t first, size_t n, ilk_vectors *v,
+                             ilk_error *err)
 {
     ilki_window *w = NULL;
     size_t n_tokens, n_seqs, budget = p->m->batch_tokens;
@@ -246,8 +253,8 @@ static ilk_status run_window(pass *p, const ilk_input *const *in, size_t first, 
     return st;
 }
 
-ilk_status ilki_embed_batch(ilk_model *m, const ilk_input *const *in, size_t n, const ilki_embed_plan *plan, ilk_job *job,
-                            ilk_vectors *v, ilk_error *err)
+ilk_status ilki_embed_batch(ilk_model *m, const ilk_input *const *in, size_t n, const ilki_embed_plan *plan,
+                            ilk_job *job, ilk_vectors *v, ilk_error *err)
 {
     pass p = {.m = m, .job = job, .plan = plan, .width = m->pool_dim};
     ilk_status st = ILK_OK;

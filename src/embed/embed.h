@@ -8,7 +8,8 @@
 #include "models/model.h"
 #include "text/tokenizer.h"
 
-ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_error *err);
+ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
+                           ilk_error *err);
 void ilki_embed_close(ilk_model *m);
 
 /* Where a model would be read from: an existing directory, or the Hugging Face cache. Freed with free(). NOT_FOUND names
@@ -32,6 +33,7 @@ ilk_status ilki_embed_wait(ilk_job *job, ilk_vectors **out, ilk_error *err);
 
 /* Similarity of two vectors by the function that the checkpoint names; a larger one is nearer (distances are negated).
  * NOT_FINITE where a vector holds a NaN or infinity. */
-ilk_status ilki_embed_similarity(const ilk_model *m, const float *a, const float *b, size_t dim, float *score, ilk_error *err);
+ilk_status ilki_embed_similarity(const ilk_model *m, const float *a, const float *b, size_t dim, float *score,
+                                 ilk_error *err);
 
 #endif

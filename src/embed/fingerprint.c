@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/hash.h"
+#include "base/map.h"
 #include "embed/state.h"
 
 #define MAX_ROLES  64
@@ -32,8 +33,8 @@ static char *cache_path(void)
 
 static int key_of(const ilki_stat *st, char *to, size_t n)
 {
-    return snprintf(to, n, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " ", st->dev, st->ino, st->size, st->mtime_ns,
-                    st->ctime_ns);
+    return snprintf(to, n, "%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 " ", st->dev, st->ino, st->size,
+                    st->mtime_ns, st->ctime_ns);
 }
 
 static bool is_hex64(const char *s)
@@ -83,7 +84,8 @@ static void remember(const ilki_vfs *vfs, const char *cache, const ilki_stat *st
 
 /* ------------------------------------------------------------------ one file */
 
-static ilk_status hash_bytes(const ilki_vfs *vfs, const char *path, ilk_job *job, ilki_stat *st, char hex[65], ilk_error *err)
+static ilk_status hash_bytes(const ilki_vfs *vfs, const char *path, ilk_job *job, ilki_stat *st, char hex[65],
+                             ilk_error *err)
 {
     ilki_file *f = NULL;
     ilki_sha256 sha;
@@ -91,7 +93,8 @@ static ilk_status hash_bytes(const ilki_vfs *vfs, const char *path, ilk_job *job
     uint64_t at = 0;
     size_t got = 0;
     unsigned char *block = ilki_base_alloc_aligned(BLOCK, 1);
-    ilk_status s = block ? vfs->open(vfs, &f, path, ILKI_OPEN_READ, err) : ilki_base_fail_memory(err, BLOCK, "hashing a file");
+    ilk_status s = block ? vfs->open(vfs, &f, path, ILKI_OPEN_READ, err)
+                         : ilki_base_fail_memory(err, BLOCK, "hashing a file");
     if (s == ILK_OK)
         s = vfs->fstat(f, st, err);
     ilki_base_sha256_init(&sha);
@@ -158,7 +161,8 @@ static void add(entry *list, size_t *n, const char *role, const char *path)
 /* Files that are there of those that decide a vector. */
 static size_t collect(const ilk_model *m, entry *list)
 {
-    static const char *const tokenizer[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"};
+    static const char *const tokenizer[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                                            "vocab.txt"};
     size_t n = 0;
     add(list, &n, "config.json", "config.json");
     for (size_t i = 0; i < 4; i++) {

@@ -6,10 +6,10 @@
 
 #include "embed/state.h"
 
-#define TASK_INPUTS   16
-#define MAX_TEXT      ((size_t)1 << 30)
-#define NS_PER_BYTE   8 /* of text, a little more than it takes */
-#define NS_PER_INPUT  2000
+#define TASK_INPUTS  16
+#define MAX_TEXT     ((size_t)1 << 30)
+#define NS_PER_BYTE  8 /* of text, a little more than it takes */
+#define NS_PER_INPUT 2000
 
 /* One task's tokens; inputs of a task follow each other. */
 typedef struct part_ids {
@@ -52,7 +52,8 @@ static ilk_status choose_prompt(const ilk_model *m, const ilk_input *in, const c
             if (strcmp(m->modules.prompts[i].name, in->prompt_name) == 0)
                 *prompt = m->modules.prompts[i].text;
         if (!*prompt)
-            return ilki_base_fail(err, ILK_BAD_ARGUMENT, "prompt_name: this model has no prompt \"%.64s\"", in->prompt_name);
+            return ilki_base_fail(err, ILK_BAD_ARGUMENT, "prompt_name: this model has no prompt \"%.64s\"",
+                                  in->prompt_name);
     } else if (in->role == ILK_ROLE_QUERY)
         *prompt = m->info.prompt_query;
     else if (in->role == ILK_ROLE_DOCUMENT)
@@ -72,10 +73,12 @@ static ilk_status check_parts(const ilk_input *in, bool *is_ids, ilk_error *err)
     for (size_t i = 0; i < in->n_parts; i++) {
         const ilk_part *p = part_at(in, i);
         if (p->kind != ILK_PART_TEXT && p->kind != ILK_PART_IDS)
-            return ilki_base_fail(err, ILK_UNSUPPORTED, "part %zu: expected text or token ids, found kind %d, which this model does not read",
+            return ilki_base_fail(err, ILK_UNSUPPORTED,
+                                  "part %zu: expected text or token ids, found kind %d, which this model does not read",
                                   i, (int)p->kind);
         if (p->modality != 0 && p->modality != ILK_TEXT)
-            return ilki_base_fail(err, ILK_UNSUPPORTED, "part %zu: this model reads text, found modality %d", i, (int)p->modality);
+            return ilki_base_fail(err, ILK_UNSUPPORTED, "part %zu: this model reads text, found modality %d", i,
+                                  (int)p->modality);
         if (!p->data && (p->kind == ILK_PART_TEXT ? p->n_bytes : p->shape[0]) != 0)
             return ilki_base_fail(err, ILK_BAD_ARGUMENT, "part %zu: data is NULL", i);
         *is_ids |= p->kind == ILK_PART_IDS;
@@ -86,7 +89,8 @@ static ilk_status check_parts(const ilk_input *in, bool *is_ids, ilk_error *err)
 }
 
 /* The prompt and all parts as one text: borrowed where it is one piece, else in the slot's buffer. */
-static ilk_status join_text(slot *s, const ilk_input *in, const char *prompt, const char **text, size_t *n, ilk_error *err)
+static ilk_status join_text(slot *s, const ilk_input *in, const char *prompt, const char **text, size_t *n,
+                            ilk_error *err)
 {
     if (in->n_parts == 1 && (!prompt || !*prompt)) {
         *text = in->parts[0].data ? in->parts[0].data : "";
@@ -137,7 +141,8 @@ static ilk_status take_ids(const ilk_model *m, const ilk_input *in, part_ids *to
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "token ids: expected at least one, found none");
     for (uint32_t i = 0; i < n; i++)
         if (ids[i] < 0 || (uint32_t)ids[i] >= m->info.vocab_size)
-            return ilki_base_fail(err, ILK_BAD_ARGUMENT, "token %u: expected an id below %u, found %d", i, m->info.vocab_size, ids[i]);
+            return ilki_base_fail(err, ILK_BAD_ARGUMENT, "token %u: expected an id below %u, found %d", i,
+                                  m->info.vocab_size, ids[i]);
     if (m->info.max_tokens && n > m->info.max_tokens) {
         t->n_dropped = n - m->info.max_tokens;
         n = m->info.max_tokens;
@@ -146,7 +151,8 @@ static ilk_status take_ids(const ilk_model *m, const ilk_input *in, part_ids *to
     return append(to, ids, NULL, n, err);
 }
 
-static ilk_status take_text(ilki_window *w, slot *s, const ilk_input *in, part_ids *to, ilki_input_tokens *t, ilk_error *err)
+static ilk_status take_text(ilki_window *w, slot *s, const ilk_input *in, part_ids *to, ilki_input_tokens *t,
+                            ilk_error *err)
 {
     const char *prompt, *text;
     size_t n;
@@ -181,7 +187,8 @@ static ilk_status take_input(ilki_window *w, slot *s, size_t i, part_ids *to, il
     if (st == ILK_OK)
         st = is_ids ? take_ids(w->m, in, to, t, err) : take_text(w, s, in, to, t, err);
     if (st == ILK_OK && w->strict && t->n_dropped)
-        st = ilki_base_fail(err, ILK_LIMIT, "input of %u tokens or more, the limit is %u", t->n + t->n_dropped, w->m->info.max_tokens);
+        st = ilki_base_fail(err, ILK_LIMIT, "input of %u tokens or more, the limit is %u", t->n + t->n_dropped,
+                            w->m->info.max_tokens);
     return st;
 }
 
@@ -200,7 +207,8 @@ static void tokenize_task(void *arg, size_t index, unsigned slot_index)
         ilki_input_tokens *t = &w->tokens[i];
         size_t before = to->n;
         ilk_error_init(&err);
-        t->status = s->scratch ? take_input(w, s, i, to, &err) : ilki_base_fail_memory(&err, 0, "a tokenizer's scratch");
+        t->status = s->scratch ? take_input(w, s, i, to, &err)
+                               : ilki_base_fail_memory(&err, 0, "a tokenizer's scratch");
         if (t->status != ILK_OK) {
             t->n = 0;
             t->message = ilki_base_strndup(err.message, strlen(err.message));
@@ -220,8 +228,8 @@ static uint64_t cost(const ilki_window *w)
     return bytes * NS_PER_BYTE + w->n * NS_PER_INPUT;
 }
 
-ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_input *const *in, size_t n, bool strict, ilk_job *job,
-                                 ilk_error *err)
+ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_input *const *in, size_t n, bool strict,
+                                 ilk_job *job, ilk_error *err)
 {
     *out = NULL;
     ilki_window *w = ilki_base_zalloc(1, sizeof *w);

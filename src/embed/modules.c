@@ -51,7 +51,8 @@ void ilki_embed_pooling_name(unsigned pooling, char *to, size_t n_bytes)
             used += (size_t)snprintf(to + used, n_bytes - used, "%s%s", used ? "+" : "", poolings[i].name);
 }
 
-static ilk_status add_pooling(const ilki_json *j, ilki_json_node node, const char *file, unsigned *pooling, ilk_error *err)
+static ilk_status add_pooling(const ilki_json *j, ilki_json_node node, const char *file, unsigned *pooling,
+                              ilk_error *err)
 {
     const char *name = ilki_base_json_string(j, node, NULL);
     for (size_t i = 0; name && i < sizeof poolings / sizeof *poolings; i++)
@@ -59,7 +60,8 @@ static ilk_status add_pooling(const ilki_json *j, ilki_json_node node, const cha
             *pooling |= poolings[i].bit;
             return ILK_OK;
         }
-    return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: pooling_mode \"%s\" is not one that is built", file, name ? name : "?");
+    return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: pooling_mode \"%s\" is not one that is built", file,
+                          name ? name : "?");
 }
 
 static ilk_status read_pooling(ilki_modules *m, const ilki_json *j, const char *file, uint32_t dim, ilk_error *err)
@@ -84,7 +86,8 @@ static ilk_status read_pooling(ilki_modules *m, const ilki_json *j, const char *
     if (!width)
         width = ilki_base_json_get(j, root, "embedding_dimension");
     if (width && (!ilki_base_json_int(j, width, 1, INT32_MAX, &said) || said != (int64_t)dim))
-        return ilki_base_fail(err, ILK_MISMATCH, "%s: embedding dimension %lld, but the network's is %u", file, (long long)said, dim);
+        return ilki_base_fail(err, ILK_MISMATCH, "%s: embedding dimension %lld, but the network's is %u", file,
+                              (long long)said, dim);
     m->skip_prompt = !ilki_base_json_bool(j, ilki_base_json_get(j, root, "include_prompt"), true);
     return ILK_OK;
 }
@@ -113,8 +116,8 @@ static ilk_status read_activation(const ilki_json *j, const char *file, ilki_act
     return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: activation_function \"%s\" is not one that is built", file, name);
 }
 
-static ilk_status check_shape(const ilki_tensor *t, const char *file, const char *name, unsigned rank, int64_t rows, int64_t cols,
-                              ilk_error *err)
+static ilk_status check_shape(const ilki_tensor *t, const char *file, const char *name, unsigned rank, int64_t rows,
+                              int64_t cols, ilk_error *err)
 {
     char found[96] = "nothing";
     if (t)
@@ -122,21 +125,24 @@ static ilk_status check_shape(const ilki_tensor *t, const char *file, const char
     if (t && t->rank == rank && t->shape[0] == (uint64_t)rows && (rank == 1 || t->shape[1] == (uint64_t)cols))
         return ILK_OK;
     if (rank == 1)
-        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected [%lld], found %s", file, name, (long long)rows, found);
-    return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected [%lld, %lld], found %s", file, name, (long long)rows,
-                          (long long)cols, found);
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected [%lld], found %s", file, name,
+                              (long long)rows, found);
+    return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected [%lld, %lld], found %s", file, name,
+                          (long long)rows, (long long)cols, found);
 }
 
-static ilk_status read_dense(ilki_module *to, const ilki_vfs *vfs, const char *dir, const char *file, const ilki_json *j,
-                             const ilki_kern_ops *ops, uint32_t dim, ilk_error *err)
+static ilk_status read_dense(ilki_module *to, const ilki_vfs *vfs, const char *dir, const char *file,
+                             const ilki_json *j, const ilki_kern_ops *ops, uint32_t dim, ilk_error *err)
 {
     ilki_json_node root = ilki_base_json_root(j);
     int64_t in = 0, out = 0;
     if (!ilki_base_json_int(j, ilki_base_json_get(j, root, "in_features"), 1, 1 << 20, &in) ||
         !ilki_base_json_int(j, ilki_base_json_get(j, root, "out_features"), 1, 1 << 20, &out))
-        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: expected in_features and out_features from 1 to %d", file, 1 << 20);
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: expected in_features and out_features from 1 to %d", file,
+                              1 << 20);
     if (in != (int64_t)dim)
-        return ilki_base_fail(err, ILK_MISMATCH, "%s: in_features %lld, but what comes in has %u", file, (long long)in, dim);
+        return ilki_base_fail(err, ILK_MISMATCH, "%s: in_features %lld, but what comes in has %u", file, (long long)in,
+                              dim);
     if (ilki_base_json_bool(j, ilki_base_json_get(j, root, "use_residual"), false))
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: use_residual is not built", file);
     bool bias = ilki_base_json_bool(j, ilki_base_json_get(j, root, "bias"), true);
@@ -148,7 +154,8 @@ static ilk_status read_dense(ilki_module *to, const ilki_vfs *vfs, const char *d
     if (st == ILK_OK)
         st = ilki_format_open(&to->weights, vfs, paths, 1, false, err);
     if (st == ILK_OK) {
-        const ilki_tensor *w = ilki_format_find(to->weights, "linear.weight"), *b = ilki_format_find(to->weights, "linear.bias");
+        const ilki_tensor *w = ilki_format_find(to->weights, "linear.weight"),
+                          *b = ilki_format_find(to->weights, "linear.bias");
         st = check_shape(w, path, "linear.weight", 2, out, in, err);
         if (st == ILK_OK && bias)
             st = check_shape(b, path, "linear.bias", 1, out, 0, err);
@@ -202,11 +209,13 @@ static ilk_status read_module(chain *c, const char *type, const char *sub, ilk_e
     }
     bool pooling = strcmp(type, "Pooling") == 0, dense = strcmp(type, "Dense") == 0;
     if (!pooling && !dense)
-        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s/modules.json: a module of type \"%s\" is not built", c->dir, type);
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s/modules.json: a module of type \"%s\" is not built", c->dir,
+                              type);
     if (*sub == '/' || strstr(sub, "..") || strchr(sub, '\\'))
         return ilki_base_fail(err, ILK_BAD_FORMAT, "%s/modules.json: path \"%s\" leads out of the folder", c->dir, sub);
     if (dense && !c->m->pooling)
-        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s/modules.json: a Dense module before the pooling is not built", c->dir);
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s/modules.json: a Dense module before the pooling is not built",
+                              c->dir);
     char *folder = ilki_base_path_join(c->dir, sub);
     if (!folder)
         return ilki_base_fail_memory(err, strlen(sub), "a path");
@@ -240,17 +249,20 @@ static ilk_status read_chain(chain *c, const ilki_json *j, ilk_error *err)
         const char *type = ilki_base_json_string(j, ilki_base_json_get(j, i, "type"), NULL);
         const char *path = ilki_base_json_string(j, ilki_base_json_get(j, i, "path"), NULL);
         if (!type || !path)
-            return ilki_base_fail(err, ILK_BAD_FORMAT, "%s/modules.json: expected type and path of each module", c->dir);
+            return ilki_base_fail(err, ILK_BAD_FORMAT, "%s/modules.json: expected type and path of each module",
+                                  c->dir);
         st = read_module(c, type, path, err);
     }
     if (st == ILK_OK && !c->m->pooling)
-        st = ilki_base_fail(err, ILK_UNSUPPORTED, "%s/modules.json: no Pooling module: vectors per token are not built", c->dir);
+        st = ilki_base_fail(err, ILK_UNSUPPORTED, "%s/modules.json: no Pooling module: vectors per token are not built",
+                            c->dir);
     return st;
 }
 
 /* ------------------------------------------------------------------ prompts and limits */
 
-static ilk_status copy_string(ilki_arena *arena, const ilki_json *j, ilki_json_node node, const char **to, ilk_error *err)
+static ilk_status copy_string(ilki_arena *arena, const ilki_json *j, ilki_json_node node, const char **to,
+                              ilk_error *err)
 {
     size_t n;
     const char *s = ilki_base_json_string(j, node, &n);
@@ -284,7 +296,8 @@ static ilk_status read_prompts(ilki_modules *m, const ilki_json *j, ilki_arena *
             return ilki_base_fail_memory(err, len, "a prompt");
         st = copy_string(arena, j, p, &list[i].text, err);
         if (st == ILK_OK && !list[i].text)
-            return ilki_base_fail(err, ILK_BAD_FORMAT, "config_sentence_transformers.json: prompt \"%s\" is no string", list[i].name);
+            return ilki_base_fail(err, ILK_BAD_FORMAT, "config_sentence_transformers.json: prompt \"%s\" is no string",
+                                  list[i].name);
         i++;
     }
     m->prompts = list;
@@ -294,7 +307,9 @@ static ilk_status read_prompts(ilki_modules *m, const ilki_json *j, ilki_arena *
         st = copy_string(arena, j, ilki_base_json_get(j, root, "default_prompt_name"), &name, err);
         m->default_prompt = find_prompt(m, name);
         if (st == ILK_OK && name && !m->default_prompt)
-            return ilki_base_fail(err, ILK_BAD_FORMAT, "config_sentence_transformers.json: default_prompt_name \"%s\" names no prompt", name);
+            return ilki_base_fail(err, ILK_BAD_FORMAT,
+                                  "config_sentence_transformers.json: default_prompt_name \"%s\" names no prompt",
+                                  name);
     }
     if (st == ILK_OK)
         st = copy_string(arena, j, ilki_base_json_get(j, root, "similarity_fn_name"), &m->similarity, err);
@@ -329,7 +344,8 @@ static ilk_status read_limits(ilki_modules *m, const ilki_vfs *vfs, const char *
         if (ilki_base_json_int(j, max, 1, INT32_MAX, &n))
             m->max_seq_length = (uint32_t)n;
         else if (max && ilki_base_json_type(j, max) != ILKI_JSON_NULL)
-            st = ilki_base_fail(err, ILK_BAD_FORMAT, "%s/sentence_bert_config.json: max_seq_length: expected a positive integer", dir);
+            st = ilki_base_fail(err, ILK_BAD_FORMAT,
+                                "%s/sentence_bert_config.json: max_seq_length: expected a positive integer", dir);
         m->lower_case = ilki_base_json_bool(j, ilki_base_json_get(j, root, "do_lower_case"), false);
         m->files[m->n_files++] = "sentence_bert_config.json";
     }

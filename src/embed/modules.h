@@ -7,6 +7,7 @@
 #include "base/vfs.h"
 #include "format/format.h"
 #include "models/model.h"
+#include "tensor/linear.h"
 
 #define ILKI_EMBED_MODULES 8
 #define ILKI_EMBED_FILES   32
@@ -26,8 +27,8 @@ typedef struct ilki_prompt {
 } ilki_prompt;
 
 typedef struct ilki_modules {
-    unsigned pooling;      /* ILKI_POOL_… or-ed; 0: no Pooling module */
-    bool skip_prompt;      /* include_prompt false: tokens of the prompt are not pooled */
+    unsigned pooling; /* ILKI_POOL_… or-ed; 0: no Pooling module */
+    bool skip_prompt; /* include_prompt false: tokens of the prompt are not pooled */
     ilki_module list[ILKI_EMBED_MODULES];
     unsigned n;
     uint32_t max_seq_length; /* of sentence_bert_config.json; 0: it does not say */

@@ -32,7 +32,8 @@ static ilk_status open_weights(ilk_model *m, ilk_error *err)
         static const char *const others[] = {"pytorch_model.bin", "tf_model.h5", "model.onnx"};
         for (size_t i = 0; i < 3; i++)
             if (exists(vfs, m->dir, others[i]))
-                return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: expected model.safetensors, found %s, which is not read", m->dir, others[i]);
+                return ilki_base_fail(err, ILK_UNSUPPORTED,
+                                      "%s: expected model.safetensors, found %s, which is not read", m->dir, others[i]);
         return ilki_base_fail(err, ILK_NOT_FOUND, "%s: expected model.safetensors, found no weights", m->dir);
     }
     m->weights_path = name;
@@ -52,7 +53,8 @@ static ilk_status open_net(ilk_model *m, ilk_error *err)
         st = open_weights(m, err);
     if (st != ILK_OK)
         return st;
-    ilki_model_source src = {.dir = m->dir, .config = m->config, .weights = m->weights, .ops = m->rt->ops, .pool = m->rt->pool, .rt = m->rt};
+    ilki_model_source src = {
+        .dir = m->dir, .config = m->config, .weights = m->weights, .ops = m->rt->ops, .pool = m->rt->pool, .rt = m->rt};
     return ilki_models_open(&m->net, &src, err);
 }
 
@@ -94,7 +96,8 @@ static ilk_status open_tokenizer(ilk_model *m, ilk_error *err)
     free((void *)(uintptr_t)f.vocab_txt.data);
     size_t n = st == ILK_OK ? ilki_text_vocab_size(m->tokenizer) : 0;
     if (n > m->net->tower[0].vocab_size)
-        ilki_base_log(m->rt, ILK_LOG_WARN, "%s: the tokenizer has %zu tokens, the network %u: texts with the others will fail", m->dir, n,
+        ilki_base_log(m->rt, ILK_LOG_WARN,
+                      "%s: the tokenizer has %zu tokens, the network %u: texts with the others will fail", m->dir, n,
                       m->net->tower[0].vocab_size);
     return st;
 }
@@ -108,7 +111,8 @@ static ilk_status decide_length(ilk_model *m, uint32_t asked, ilk_error *err)
     uint32_t positions = m->net->tower[0].max_tokens, n = m->modules.max_seq_length;
     size_t said = ilki_text_max_length(m->tokenizer);
     if (asked && positions && asked > positions)
-        return ilki_base_fail(err, ILK_LIMIT, "max_tokens: asked for %u, the network has %u positions", asked, positions);
+        return ilki_base_fail(err, ILK_LIMIT, "max_tokens: asked for %u, the network has %u positions", asked,
+                              positions);
     if (asked)
         n = asked;
     else if (!n)
@@ -190,7 +194,8 @@ static ilk_status split_file(ilk_model *m, ilk_error *err)
     return ILK_OK;
 }
 
-ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_error *err)
+ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
+                           ilk_error *err)
 {
     *out = NULL;
     ilk_model *m = ilki_base_zalloc(1, sizeof *m);
@@ -219,7 +224,8 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
         return st;
     }
     if (m->modules.lower_case)
-        ilki_base_log(rt, ILK_LOG_WARN, "%s: do_lower_case of sentence_bert_config.json is left to the tokenizer", m->dir);
+        ilki_base_log(rt, ILK_LOG_WARN, "%s: do_lower_case of sentence_bert_config.json is left to the tokenizer",
+                      m->dir);
     *out = m;
     return ILK_OK;
 }

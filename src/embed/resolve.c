@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "embed/embed.h"
 
 #define MAX_PATH_BYTES 4096
@@ -15,7 +16,10 @@ static bool hub_dir(ilki_buf *to)
 {
     static const struct {
         const char *variable, *below;
-    } places[] = {{"HF_HUB_CACHE", ""}, {"HUGGINGFACE_HUB_CACHE", ""}, {"HF_HOME", "/hub"}, {"XDG_CACHE_HOME", "/huggingface/hub"},
+    } places[] = {{"HF_HUB_CACHE", ""},
+                  {"HUGGINGFACE_HUB_CACHE", ""},
+                  {"HF_HOME", "/hub"},
+                  {"XDG_CACHE_HOME", "/huggingface/hub"},
                   {"HOME", "/.cache/huggingface/hub"}};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         const char *value = getenv(places[i].variable);
@@ -89,8 +93,10 @@ static ilk_status in_cache(const ilki_vfs *vfs, const char *where, char **dir, i
     if (!is_id(where, n) || *revision == 0 || strstr(revision, "..") || *revision == '/') {
         st = ilki_base_fail(err, ILK_NOT_FOUND, "%s: no such file or directory, and not an id \"org/name\"", where);
     } else if (!hub_dir(&hub)) {
-        st = ilki_base_fail(err, ILK_NOT_FOUND, "%s: no such directory, and no Hugging Face cache: none of HF_HUB_CACHE, HF_HOME, "
-                            "XDG_CACHE_HOME and HOME is set", where);
+        st = ilki_base_fail(err, ILK_NOT_FOUND,
+                            "%s: no such directory, and no Hugging Face cache: none of HF_HUB_CACHE, HF_HOME, "
+                            "XDG_CACHE_HOME and HOME is set",
+                            where);
     } else {
         ilki_base_buf_addf(&repo, "%s/models--", hub.data);
         for (size_t i = 0; i < n; i++)
@@ -98,7 +104,8 @@ static ilk_status in_cache(const ilki_vfs *vfs, const char *where, char **dir, i
         st = ilki_base_buf_check(&repo, "a path", err);
     }
     if (st == ILK_OK && vfs->stat(vfs, repo.data, true, &info, NULL) != ILK_OK)
-        st = ilki_base_fail(err, ILK_NOT_FOUND, "%s: no such directory, and not in the Hugging Face cache (%s)", where, repo.data);
+        st = ilki_base_fail(err, ILK_NOT_FOUND, "%s: no such directory, and not in the Hugging Face cache (%s)", where,
+                            repo.data);
     if (st == ILK_OK)
         st = read_ref(vfs, repo.data, revision, commit, err);
     if (st == ILK_OK) {

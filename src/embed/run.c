@@ -7,8 +7,8 @@
 
 #include "embed/state.h"
 
-#define SHARED_INPUTS 8    /* a request of more runs alone, under its own job */
-#define SHARED_TOTAL  256  /* inputs of requests that run together */
+#define SHARED_INPUTS 8   /* a request of more runs alone, under its own job */
+#define SHARED_TOTAL  256 /* inputs of requests that run together */
 
 /* ------------------------------------------------------------------ vectors */
 
@@ -60,10 +60,12 @@ ilk_status ilki_embed_make_plan(const ilk_model *m, const ilk_embed_options *opt
     if (heads & ~m->info.heads)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "heads: asked for %#x, this model has %#x", heads, m->info.heads);
     if (opt->dim > m->dim)
-        return ilki_base_fail(err, ILK_MISMATCH, "dim: asked for %u entries, this model's vectors have %u", opt->dim, m->dim);
+        return ilki_base_fail(err, ILK_MISMATCH, "dim: asked for %u entries, this model's vectors have %u", opt->dim,
+                              m->dim);
     if (opt->normalize < -1 || opt->normalize > 1)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "normalize: expected -1, 0 or 1, found %d", opt->normalize);
-    *plan = (ilki_embed_plan){.dim = opt->dim ? opt->dim : m->info.dim, .strict = opt->strict != 0, .n_modules = m->modules.n};
+    *plan = (ilki_embed_plan){
+        .dim = opt->dim ? opt->dim : m->info.dim, .strict = opt->strict != 0, .n_modules = m->modules.n};
     plan->cut = plan->dim < m->dim;
     /* what the checkpoint itself cuts (truncate_dim) is left as it is, as the reference leaves it */
     plan->unit = opt->normalize == 1 || (opt->normalize == 0 && opt->dim && plan->cut && m->info.normalized);
@@ -102,7 +104,8 @@ ilk_status ilki_embed_run(ilk_model *m, const ilk_input *in, size_t n_in, const 
     return ILK_OK;
 }
 
-ilk_status ilki_embed_similarity(const ilk_model *m, const float *a, const float *b, size_t dim, float *score, ilk_error *err)
+ilk_status ilki_embed_similarity(const ilk_model *m, const float *a, const float *b, size_t dim, float *score,
+                                 ilk_error *err)
 {
     double ab = 0, aa = 0, bb = 0, manhattan = 0, squares = 0, s;
     for (size_t i = 0; i < dim; i++) {
@@ -229,7 +232,8 @@ static void run_group(ilk_model *m, request *group)
     for (request *r = group; r; r = r->next)
         n += r->n_in;
     const ilk_input **list = ilki_base_zalloc(n, sizeof *list);
-    ilk_status st = list ? ilki_embed_make_plan(m, &group->opt, &plan, &err) : ilki_base_fail_memory(&err, n * sizeof *list, "a batch");
+    ilk_status st = list ? ilki_embed_make_plan(m, &group->opt, &plan, &err)
+                         : ilki_base_fail_memory(&err, n * sizeof *list, "a batch");
     plan.quiet = true;
     if (st == ILK_OK)
         st = ilki_embed_vectors_new(&all, n, plan.dim, &err);

@@ -12,7 +12,7 @@ struct ilki_request;
 
 struct ilk_model {
     ilk_runtime *rt;
-    ilki_arena arena;     /* strings of info, prompts and space */
+    ilki_arena arena; /* strings of info, prompts and space */
     char *dir;
     const char *weights_path; /* one file, or the index of shards; NULL: model.safetensors of dir */
     ilki_json *config;
@@ -42,7 +42,7 @@ struct ilk_vectors {
         ilk_status status;
         const char *message; /* owned */
         size_t n_tokens, n_dropped;
-    } *state;
+    } * state;
 };
 ilk_status ilki_embed_vectors_new(ilk_vectors **out, size_t n, size_t dim, ilk_error *err);
 void ilki_embed_vectors_free(ilk_vectors *v);
@@ -54,19 +54,20 @@ typedef struct ilki_embed_plan {
     size_t dim;
     bool cut, unit; /* keep the first dim entries; end with unit length */
     bool strict;
-    bool quiet; /* no progress: this is not the caller's thread */
+    bool quiet;         /* no progress: this is not the caller's thread */
     unsigned n_modules; /* of the chain, a final Normalize left out where the caller asks for -1 */
 } ilki_embed_plan;
-ilk_status ilki_embed_make_plan(const ilk_model *m, const ilk_embed_options *opt, ilki_embed_plan *plan, ilk_error *err);
+ilk_status ilki_embed_make_plan(const ilk_model *m, const ilk_embed_options *opt, ilki_embed_plan *plan,
+                                ilk_error *err);
 
 /* Inputs [0, n) into rows [0, n) of v. */
-ilk_status ilki_embed_batch(ilk_model *m, const ilk_input *const *in, size_t n, const ilki_embed_plan *plan, ilk_job *job,
-                            ilk_vectors *v, ilk_error *err);
+ilk_status ilki_embed_batch(ilk_model *m, const ilk_input *const *in, size_t n, const ilki_embed_plan *plan,
+                            ilk_job *job, ilk_vectors *v, ilk_error *err);
 
 /* ---- tokens of one window of inputs: inputs.c */
 
 typedef struct ilki_input_tokens {
-    const int32_t *ids, *types; /* types NULL: zeros */
+    const int32_t *ids, *types;      /* types NULL: zeros */
     uint32_t n, n_dropped, n_prompt; /* n_prompt: tokens that pooling leaves out */
     ilk_status status;
     const char *message; /* owned by the window's owner until freed; NULL where OK */
@@ -74,8 +75,8 @@ typedef struct ilki_input_tokens {
 
 typedef struct ilki_window ilki_window;
 /* Tokenises on the pool. Errors of single inputs are in their status. */
-ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_input *const *in, size_t n, bool strict, ilk_job *job,
-                                 ilk_error *err);
+ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_input *const *in, size_t n, bool strict,
+                                 ilk_job *job, ilk_error *err);
 const ilki_input_tokens *ilki_embed_window_view(const ilki_window *w, size_t i);
 void ilki_embed_window_free(ilki_window *w);
 
