@@ -18,7 +18,7 @@ tell() {
 nm -D --defined-only "$so" | awk '{ sub(/@.*/, "", $3); print $3 }' | sort -u >"$work/exported"
 # a declaration may go over several lines: join them, then take the name before the parenthesis
 sed -e 's|/\*.*\*/||' "$header" | tr '\n' ' ' | grep -o 'ILK_API [^;(]*(' |
-    sed -e 's/($//' -e 's/.*[ *]//' | sort -u >"$work/declared"
+    sed -e 's/($//' -e 's/.*[ *]//' | grep '^ilk_' | sort -u >"$work/declared"
 [ "$(wc -l <"$work/declared")" -gt 50 ] || tell "read only $(wc -l <"$work/declared") declarations in $header"
 
 for name in $(comm -23 "$work/exported" "$work/declared"); do
