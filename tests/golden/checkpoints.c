@@ -138,14 +138,73 @@ static void check_text(const golden *g, size_t text)
     free(vector);
 }
 
+/* Ids of the public tokenizer, and the vector behind all modules. */
+static void check_vector(const golden *g, ilk_model *m, const ilk_vectors *all, size_t text, const char *s)
+{
+    const ilki_tensor *t;
+    ilk_tokens *tokens = NULL;
+    ilk_error err;
+    ilk_error_init(&err);
+    size_t n = 0, n_ids = 0, n_vector = 0, n_got = 0, n_bad = 0;
+    float *ids = read_golden(g, "ids", text, &t, &n), *want = read_golden(g, "vector", text, &t, &n_vector);
+    if (CHECK(ids && want) && CHECK_OK(ilk_tokenize(m, s, strlen(s), &tokens, &err), &err)) {
+        const int32_t *got = ilk_tokens_get_ids(tokens, &n_ids);
+        for (size_t i = 0; i < n && i < n_ids; i++)
+            n_bad += got[i] != (int32_t)ids[i];
+        CHECK_THAT(n_ids == n && n_bad == 0, "%s: text %zu: %zu ids, want %zu; %zu differ", g->t.dir, text, n_ids, n,
+                   n_bad);
+    }
+    const float *got = ilk_vectors_get_dense(all, text, &n_got);
+    double length = 0;
+    for (size_t i = 0; want && i < n_vector; i++)
+        length += (double)want[i] * (double)want[i];
+    if (CHECK(got && want && n_got == n_vector))
+        same(got, want, n_got, VECTOR_ABS * (length > 1 ? sqrt(length) : 1), 0, "vector", g->t.dir, text, 0);
+    ilk_tokens_free(tokens);
+    free(ids);
+    free(want);
+}
+
+/* All texts as one batch through the public calls. */
+static void check_public(const golden *g, ilki_json_node texts, size_t n)
+{
+    ilk_part *parts = calloc(n, sizeof *parts);
+    ilk_input *in = calloc(n, sizeof *in);
+    ilk_model *m = NULL;
+    ilk_vectors *all = NULL;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilki_json_node text = ilki_base_json_first(g->j, texts);
+    for (size_t i = 0; i < n; i++, text = ilki_base_json_next(g->j, text)) {
+        ilk_part_init(&parts[i]);
+        parts[i].kind = ILK_PART_TEXT;
+        parts[i].modality = ILK_TEXT;
+        parts[i].data = ilki_base_json_string(g->j, text, &parts[i].n_bytes);
+        ilk_input_init(&in[i]);
+        in[i].parts = &parts[i];
+        in[i].n_parts = 1;
+    }
+    if (CHECK_OK(ilk_model_open(&m, g->t.rt, g->t.dir, NULL, &err), &err) &&
+        CHECK_OK(ilk_embed(m, in, n, NULL, NULL, &all, &err), &err))
+        for (size_t i = 0; i < n; i++)
+            check_vector(g, m, all, i, parts[i].data);
+    ilk_vectors_free(all);
+    ilk_model_close(m);
+    free(parts);
+    free(in);
+}
+
 static bool check_folder(const char *dir)
 {
     golden g;
     bool ok = open_golden(&g, dir);
-    size_t n = ilki_base_json_count(g.j, ilki_base_json_get(g.j, ilki_base_json_root(g.j), "texts"));
+    ilki_json_node texts = ilki_base_json_get(g.j, ilki_base_json_root(g.j), "texts");
+    size_t n = ilki_base_json_count(g.j, texts);
     CHECK(n > 0);
     for (size_t i = 0; ok && i < n; i++)
         check_text(&g, i);
+    if (ok)
+        check_public(&g, texts, n);
     close_golden(&g);
     return ok;
 }
