@@ -136,11 +136,15 @@ static void no_threads(void)
         if (setrlimit(RLIMIT_AS, &little) != 0)
             _exit(9);
         ilk_status st = ilki_base_pool_new(&p, 500, &err);
+        if (st == ILK_OK)
+            _exit(77);
         _exit(st == ILK_IO && p == NULL && strstr(err.message, "of 500 could not be started") ? 0 : 1);
     }
     int status = -1;
     CHECK(waitpid(pid, &status, 0) == pid);
     CHECK(WIFEXITED(status));
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        TEST_SKIP("500 stacks fit into 64 MiB here: an emulator does not count address space");
     CHECK_INT(WEXITSTATUS(status), 0);
 #endif
 }

@@ -10,12 +10,10 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#if defined(__SSE__)
-#include <xmmintrin.h>
-#endif
 
 #include "alloc_count.h"
 #include "base/cpu.h"
+#include "base/fpmode.h"
 #include "base/runtime.h"
 #include "test.h"
 
@@ -455,22 +453,31 @@ static void host_post(void *arg)
     host_task(arg, 0, 1);
 }
 
-static void signals_and_modes(void)
+/* Flush-to-zero, as a fast-math library of the host program leaves it on this thread. */
+static void set_flushing(bool on)
 {
 #if defined(__SSE__)
-    unsigned mode = _mm_getcsr();
-    _mm_setcsr(mode | 0x8040); /* flush-to-zero and denormals-are-zero, as a fast-math library leaves them */
-    CHECK(smallest / 4 == 0);
+    _mm_setcsr(on ? _mm_getcsr() | 0x8040 : _mm_getcsr() & ~0x8040u);
+#elif defined(__aarch64__)
+    uint64_t mode = on ? 1 << 24 : 0;
+    __asm__ volatile("msr fpcr, %0" : : "r"(mode));
 #endif
+}
+
+static void signals_and_modes(void)
+{
+    set_flushing(true);
+    bool flushing = smallest / 4 == 0;
     ilki_pool *p = new_pool(3);
     host h = {0};
     ilki_run run = {host_task, &h, 20, 0, NULL};
     CHECK_OK(ilki_base_pool_run(p, &run, NULL), NULL);
     CHECK_OK(ilki_base_pool_post(p, ILK_PRIORITY_NORMAL, host_post, &h, NULL), NULL);
     ilki_base_pool_free(p);
-#if defined(__SSE__)
-    CHECK_INT(_mm_getcsr() & 0x8040, 0x8040); /* the caller keeps its own */
-    _mm_setcsr(mode);
+    CHECK_INT(smallest / 4 == 0, flushing); /* the caller keeps its own */
+    set_flushing(false);
+#if defined(__SSE__) || defined(__aarch64__)
+    CHECK(flushing);
 #endif
     CHECK(h.n_workers > 1);
     CHECK_INT(h.n_unblocked, 0);
