@@ -152,7 +152,7 @@ static bool encode_block(const run *r, size_t start, size_t end)
 {
     const ilki_tokenizer *t = r->t;
     ilki_text_str *str = &r->s->str;
-    if (!ilki_text_str_load(str, r->text + start, end - start, start) || !ilki_text_normalise(t, r->s))
+    if (!ilki_text_load(r->s, r->text + start, end - start, start) || !ilki_text_normalise(t, r->s))
         return false;
     if (!t->normalized.n)
         return encode_chars(r, 0, str->n);
@@ -266,6 +266,9 @@ static ilk_status run_text(const ilki_tokenizer *t, ilki_text_scratch *s, int wh
              .skip_special = skip_special || t->split_special};
     bool ok = encode_text(&r, more);
     trim(s);
+    if (!ok && s->too_long)
+        return ilki_base_fail(err, ILK_LIMIT, "the tokenizer's normalizers make more than %zu characters of a text",
+                              s->max_chars);
     return ok ? ILK_OK : fail_memory(err);
 }
 

@@ -240,6 +240,9 @@ static bool replace_apply(const ilki_normalizer *p, ilki_text_scratch *s)
     const ilki_text_str *from = &s->str;
     s->spare.n = 0;
     for (size_t i = 0; i < from->n;) {
+        s->too_long = s->spare.n + p->n_put > s->max_chars;
+        if (s->too_long)
+            return false;
         if (!found_at(p, from, i)) {
             if (!ilki_text_str_put(&s->spare, from->c[i].cp, from->c[i].at))
                 return false;

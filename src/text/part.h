@@ -55,6 +55,8 @@ struct ilki_text_scratch {
     ilki_text_pieces pieces, spare_pieces;
     ilki_text_marks marks, spare_marks;
     ilki_text_tokens tokens[2]; /* of the text and of its pair */
+    size_t max_chars;           /* that Replace may let str grow to; set by load */
+    bool too_long;              /* it tried to grow further */
 };
 
 /* Growing: each gives false when memory is short and leaves what was there. */
@@ -72,8 +74,8 @@ static inline bool ilki_text_tokens_put(ilki_text_tokens *t, int32_t id, uint32_
     return true;
 }
 
-/* Replaces s by n bytes of text that begin at `base` in the original. */
-bool ilki_text_str_load(ilki_text_str *s, const char *text, size_t n, size_t base);
+/* Makes s->str of n bytes of text that begin at `base` in the original. */
+bool ilki_text_load(ilki_text_scratch *s, const char *text, size_t n, size_t base);
 
 /* ------------------------------------------------------------------ parts */
 

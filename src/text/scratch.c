@@ -6,6 +6,10 @@
 #include "base/utf8.h"
 #include "text/part.h"
 
+/* Characters that one byte of text may become, and that any text may: replacements of replacements would otherwise
+ * double and double. The longest decomposition, of U+FDFA, is 18 for 3 bytes. */
+enum { GROWTH = 64, GROWTH_MIN = 1 << 16 };
+
 /* Room for n of `size` bytes each; *cap is updated. The old block or, on failure, NULL (and the old block stays). */
 static void *grow(void *p, size_t size, size_t n, size_t *cap)
 {
@@ -81,12 +85,15 @@ bool ilki_text_tokens_reserve(ilki_text_tokens *t, size_t n)
     return true;
 }
 
-bool ilki_text_str_load(ilki_text_str *s, const char *text, size_t n, size_t base)
+bool ilki_text_load(ilki_text_scratch *s, const char *text, size_t n, size_t base)
 {
-    s->n = 0;
-    if (!ilki_text_str_reserve(s, n)) /* a character takes a byte or more */
+    ilki_text_str *str = &s->str;
+    s->max_chars = n * GROWTH + GROWTH_MIN;
+    s->too_long = false;
+    str->n = 0;
+    if (!ilki_text_str_reserve(str, n)) /* a character takes a byte or more */
         return false;
-    ilki_text_char *c = s->c;
+    ilki_text_char *c = str->c;
     for (size_t i = 0, len; i < n; i += len) {
         uint32_t cp = (unsigned char)text[i];
         len = 1;
@@ -94,7 +101,7 @@ bool ilki_text_str_load(ilki_text_str *s, const char *text, size_t n, size_t bas
             cp = ilki_base_utf8_get(text + i, n - i, &len);
         *c++ = (ilki_text_char){cp, {(uint32_t)(base + i), (uint32_t)(base + i + len)}};
     }
-    s->n = (size_t)(c - s->c);
+    str->n = (size_t)(c - str->c);
     return true;
 }
 

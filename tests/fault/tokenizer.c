@@ -69,9 +69,10 @@ static void encodes(void)
         bool failed = alloc_fail_off();
         CHECK_INT(status, failed ? ILK_NO_MEMORY : ILK_OK);
         CHECK(!failed || e.n == 0);
-        if (s && CHECK_OK(ilki_text_encode(t, s, text, sizeof text - 1, &o, &e, &err), &err))
+        if (s && CHECK_OK(ilki_text_encode(t, s, text, sizeof text - 1, &o, &e, &err), &err)) {
             CHECK(e.n > 8 && (want == 0 || e.n == want));
-        want = e.n;
+            want = e.n;
+        }
         ilki_text_encoding_deinit(&e);
         ilki_text_scratch_free(s);
         if (!failed) {

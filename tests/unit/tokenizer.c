@@ -161,6 +161,32 @@ static void refusals(void)
                  ILK_BAD_FORMAT, &err);
 }
 
+/* Replacements of replacements end in an error, not in all of the memory. */
+static void growth(void)
+{
+    char json[16384];
+    size_t n = 0;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilki_encoding e = {0};
+    n += (size_t)snprintf(json + n, sizeof json - n,
+                          "{\"model\":%s,\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[", MODEL);
+    for (int i = 0; i < 60; i++)
+        n += (size_t)snprintf(json + n, sizeof json - n,
+                              "%s{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aa\"}",
+                              i ? "," : "");
+    snprintf(json + n, sizeof json - n, "]}}");
+    ilki_tokenizer *t = open_literal(json);
+    ilki_text_scratch *s = ilki_text_scratch_new();
+    REQUIRE(CHECK(t && s));
+    CHECK_STATUS(ilki_text_encode(t, s, "a", 1, NULL, &e, &err), ILK_LIMIT, &err);
+    CHECK_OK(ilki_text_encode(t, s, "b", 1, NULL, &e, &err), &err);
+    CHECK_INT(e.n, 1);
+    ilki_text_encoding_deinit(&e);
+    ilki_text_scratch_free(s);
+    ilki_text_tokenizer_free(t);
+}
+
 static void long_added_token(void)
 {
     char json[2048], content[600];
@@ -399,7 +425,6 @@ static void linear(void)
     for (size_t k = 0; k + 1 < BYTES; k += 2)
         memcpy(text + k, "a ", 2);
     ilki_encode_options o = {.max_tokens = 16};
-    alloc_count_reset();
     uint64_t start = ilki_base_now_ns();
     for (int i = 0; i < 1000; i++)
         CHECK_OK(ilki_text_encode(t, s, text, BYTES, &o, &e, &err), &err);
@@ -477,5 +502,6 @@ static void threads(void)
     ilki_text_tokenizer_free(t);
 }
 
-TEST_MAIN({"getters", getters}, {"refusals", refusals}, {"long_added_token", long_added_token}, {"options", options},
-          {"blocks", blocks}, {"limits", limits}, {"linear", linear}, {"steady", steady}, {"threads", threads})
+TEST_MAIN({"getters", getters}, {"refusals", refusals}, {"growth", growth}, {"long_added_token", long_added_token},
+          {"options", options}, {"blocks", blocks}, {"limits", limits}, {"linear", linear}, {"steady", steady},
+          {"threads", threads})
