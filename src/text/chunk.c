@@ -132,7 +132,7 @@ static ilk_status cut_slab(const slab *b, size_t base, const ilki_chunk_options 
     while (first < n && st == ILK_OK) {
         size_t last = n;
         if (n - first > opt->max_tokens)
-            last = last_best(b, first + opt->max_tokens / 2, first + opt->max_tokens);
+            last = last_best(b, first + (opt->max_tokens - 1) / 2, first + opt->max_tokens);
         size_t start = first ? b->e->spans[first].start : 0, end = last < n ? b->e->spans[last].start : b->n;
         while (start < end && is_space(b->s[start]))
             start++;
