@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Attention over one block of 64 keys, AVX-512, in three steps over stack memory: scores of all query rows (a product with
- * the transposed keys), the running softmax of each row, and the weighted sum of values on top of the shrunk accumulator.
- * Both products use one tile of 12 rows by 32 columns: 24 named accumulators. Nothing of a row depends on the others. */
+ * Attention over one block of 64 keys, AVX-512. Twelve query rows at a time, over 3 KiB of stack: their scores (a product
+ * with the transposed keys), the running softmax, and the weighted sum of values on top of the shrunk accumulator. Both
+ * products use one tile of 12 rows by 32 columns: 24 named accumulators. The softmax goes by four rows, whose maxima and
+ * sums are reduced together; nothing of a row depends on the others. */
 #include "kern/x86/avx512_math.h"
 #include "kern/x86/avx512_transpose.h"
 
 #include <math.h>
-#include <string.h>
 
-enum { ROWS = ILKI_ATTN_ROWS, KEYS = ILKI_ATTN_KEYS, TILE_ROWS = 12, TILE_COLS = 32 };
+enum { KEYS = ILKI_ATTN_KEYS, TILE_ROWS = 12, TILE_COLS = 32 };
 
 /* ---- out[r][0..32) = out[r] shrink[r] + sum_p a[r][p] b[p], or without the first term where shrink is NULL */
 
@@ -51,8 +51,10 @@ INLINE void tile(const int rows, const product *t)
         b += ldb;
         STEP(0, a0[p])
         STEP(1, a0[lda + p])
-        STEP(2, a0[2 * lda + p]) STEP(3, a3[p]) STEP(4, a3[lda + p]) STEP(5, a3[2 * lda + p]) STEP(6, a6[p])
-            STEP(7, a6[lda + p]) STEP(8, a6[2 * lda + p]) STEP(9, a9[p]) STEP(10, a9[lda + p]) STEP(11, a9[2 * lda + p])
+        STEP(2, a0[2 * lda + p])
+        STEP(3, a3[p])
+        STEP(4, a3[lda + p]) STEP(5, a3[2 * lda + p]) STEP(6, a6[p]) STEP(7, a6[lda + p]) STEP(8, a6[2 * lda + p])
+            STEP(9, a9[p]) STEP(10, a9[lda + p]) STEP(11, a9[2 * lda + p])
     }
     TWELVE(PUT)
 }
@@ -64,101 +66,130 @@ INLINE void tile(const int rows, const product *t)
     }
 TILE(1)
 TILE(2)
-TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
+TILE(3)
+TILE(4)
+TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
 
-    /* All rows and columns of t, whose out, a, b and shrink stand at the first. */
-    static void multiply(product t, size_t n_rows, size_t n_cols)
+    /* Up to 12 rows of t, all n_cols columns. */
+    static void multiply(product t, size_t rows, size_t n_cols)
 {
     static void (*const tiles[])(const product *) = {NULL,  tile1, tile2, tile3,  tile4,  tile5, tile6,
                                                      tile7, tile8, tile9, tile10, tile11, tile12};
-    float *out = t.out;
-    const float *a = t.a, *b = t.b, *shrink = t.shrink;
     for (size_t j = 0; j < n_cols; j += TILE_COLS) {
-        t.b = b + j;
         t.low = head_mask(n_cols - j);
         t.high = n_cols - j > 16 ? head_mask(n_cols - j - 16) : 0;
-        for (size_t i = 0; i < n_rows; i += TILE_ROWS) {
-            size_t rows = n_rows - i < TILE_ROWS ? n_rows - i : TILE_ROWS;
-            t.out = out + i * t.ldo + j;
-            t.a = a + i * t.lda;
-            t.shrink = shrink ? shrink + i : NULL;
-            tiles[rows](&t);
-        }
+        tiles[rows](&t);
+        t.out += TILE_COLS;
+        t.b += TILE_COLS;
     }
 }
 
-/* ---- softmax */
+/* ---- softmax of four rows */
 
-/* Scores of one row made final, in place; gives their maximum. Places from n_k on become -inf. */
-INLINE float finish_scores(float *s, const float *add, size_t n_k, float scale, float softcap)
+/* Lane r of each four: the sum (or maximum) of row r's 16 lanes; a tree, the same for every row. */
+#define REDUCE4(name, op)                                                                                              \
+    INLINE __m512 name(__m512 a, __m512 b, __m512 c, __m512 d)                                                         \
+    {                                                                                                                  \
+        __m512d ab = _mm512_castps_pd(op(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)));                         \
+        __m512d cd = _mm512_castps_pd(op(_mm512_unpacklo_ps(c, d), _mm512_unpackhi_ps(c, d)));                         \
+        __m512 x = op(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)), _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));     \
+        x = op(x, _mm512_shuffle_f32x4(x, x, 0x4e));                                                                   \
+        return op(x, _mm512_shuffle_f32x4(x, x, 0xb1));                                                                \
+    }
+REDUCE4(sum4, _mm512_add_ps)
+REDUCE4(max4, _mm512_max_ps)
+
+/* Scores of one row made final, in place; gives the lanes' maxima. Places from n_k on become -inf. */
+INLINE __m512 finish_scores(const ilki_attn_f32 *a, const size_t n_k, float *s, size_t i)
 {
-    const __m512 scales = _mm512_set1_ps(scale), cap = _mm512_set1_ps(softcap), lowest = _mm512_set1_ps(-INFINITY);
+    const __m512 scale = _mm512_set1_ps(a->scale), cap = _mm512_set1_ps(a->softcap), lowest = _mm512_set1_ps(-INFINITY);
     __m512 max = lowest;
     for (size_t j = 0; j < n_k; j += 16) {
         __mmask16 mask = head_mask(n_k - j);
-        __m512 v = _mm512_mul_ps(_mm512_load_ps(s + j), scales);
-        if (softcap > 0.0f)
+        __m512 v = _mm512_mul_ps(_mm512_load_ps(s + j), scale);
+        if (a->softcap > 0.0f)
             v = _mm512_mul_ps(cap, tanh_ps(_mm512_div_ps(v, cap)));
-        if (add)
-            v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, add + j));
+        if (a->add)
+            v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, a->add + i * a->ldadd + j));
         v = _mm512_mask_blend_ps(mask, lowest, v);
         _mm512_store_ps(s + j, v);
-        max = _mm512_max_ps(v, max);
+        max = _mm512_max_ps(v, max); /* passes a NaN over: its exponential brings it out */
     }
-    return _mm512_reduce_max_ps(max);
+    return max;
 }
 
-/* Whether a row without a maximum has NaNs, which must come out, or is masked. */
-static bool any_nan(const float *s, size_t n_k)
+/* s = e^(s - max); gives the lanes' sums. */
+INLINE __m512 exponentials(float *s, const size_t n_k, __m512 max)
 {
-    for (size_t j = 0; j < n_k; j++)
-        if (s[j] != s[j])
-            return true;
-    return false;
-}
-
-/* s = e^(s - max); gives the sum. */
-INLINE float exponentials(float *s, size_t n_k, float max)
-{
-    const __m512 m = _mm512_set1_ps(max);
     __m512 sum = _mm512_setzero_ps();
     for (size_t j = 0; j < n_k; j += 16) {
-        __m512 e = exp_ps(_mm512_sub_ps(_mm512_load_ps(s + j), m));
+        __m512 e = exp_weight_ps(_mm512_sub_ps(_mm512_load_ps(s + j), max));
         _mm512_store_ps(s + j, e);
         sum = _mm512_add_ps(sum, e);
     }
-    return _mm512_reduce_add_ps(sum);
+    return sum;
+}
+
+/* Rows i to i + n, n <= 4, whose scores are at s; the weights take their place, `shrink` gets e^(m - m'). A row with all
+ * keys masked so far has m' = -inf; 0 in its place makes its weights and its e^(m - m') zeros without a branch. */
+INLINE void softmax4(const ilki_attn_f32 *a, const size_t n_k, float *s, float *shrink, size_t i, size_t n)
+{
+    const __m512 lowest = _mm512_set1_ps(-INFINITY);
+    const __mmask16 rows = (__mmask16)((1U << n) - 1U);
+    __m512 m0 = finish_scores(a, n_k, s, i), m1 = lowest, m2 = lowest, m3 = lowest;
+    if (n > 1)
+        m1 = finish_scores(a, n_k, s + KEYS, i + 1);
+    if (n > 2)
+        m2 = finish_scores(a, n_k, s + 2 * KEYS, i + 2);
+    if (n > 3)
+        m3 = finish_scores(a, n_k, s + 3 * KEYS, i + 3);
+    __m512 was = _mm512_maskz_loadu_ps(rows, a->m + i);
+    __m512 max = _mm512_max_ps(max4(m0, m1, m2, m3), _mm512_shuffle_f32x4(was, was, 0));
+    _mm512_mask_storeu_ps(a->m + i, rows, max);
+    max = _mm512_mask_blend_ps(_mm512_cmp_ps_mask(max, lowest, _CMP_EQ_OQ), max, _mm512_setzero_ps());
+    __m512 s0 = exponentials(s, n_k, _mm512_permute_ps(max, 0x00)), s1 = _mm512_setzero_ps(), s2 = s1, s3 = s1;
+    if (n > 1)
+        s1 = exponentials(s + KEYS, n_k, _mm512_permute_ps(max, 0x55));
+    if (n > 2)
+        s2 = exponentials(s + 2 * KEYS, n_k, _mm512_permute_ps(max, 0xaa));
+    if (n > 3)
+        s3 = exponentials(s + 3 * KEYS, n_k, _mm512_permute_ps(max, 0xff));
+    __m512 less = exp_weight_ps(_mm512_sub_ps(was, max)), l = _mm512_maskz_loadu_ps(rows, a->l + i);
+    _mm512_mask_storeu_ps(a->l + i, rows, _mm512_fmadd_ps(l, less, sum4(s0, s1, s2, s3)));
+    _mm512_mask_storeu_ps(shrink, rows, less);
+}
+
+static void softmax_whole(const ilki_attn_f32 *a, float *s, float *shrink, size_t i, size_t n)
+{
+    softmax4(a, KEYS, s, shrink, i, n);
+}
+
+static void softmax_part(const ilki_attn_f32 *a, float *s, float *shrink, size_t i, size_t n)
+{
+    softmax4(a, a->n_k, s, shrink, i, n);
 }
 
 static void attn_f32(const ilki_attn_f32 *a)
 {
-    float s[ROWS * KEYS] __attribute__((aligned(64))), shrink[ROWS] __attribute__((aligned(64))), sum[ROWS];
-    product scores = {.out = s, .a = a->q, .b = a->kt, .ldo = KEYS, .lda = a->ldq, .ldb = KEYS, .k = a->d};
-    multiply(scores, a->n_q, (a->n_k + 15) / 16 * 16);
-    for (size_t i = 0; i < a->n_q; i++) {
-        float *row = s + i * KEYS;
-        float max = finish_scores(row, a->add ? a->add + i * a->ldadd : NULL, a->n_k, a->scale, a->softcap);
-        max = max > a->m[i] ? max : a->m[i];
-        sum[i] = 0.0f;
-        shrink[i] = 0.0f;                                /* e^0 */
-        if (max == -INFINITY && !any_nan(row, a->n_k)) { /* all masked so far: weights are zeros, sums stay */
-            memset(row, 0, a->n_k * sizeof *row);
-            continue;
-        }
-        sum[i] = exponentials(row, a->n_k, max);
-        shrink[i] = a->m[i] - max;
-        a->m[i] = max;
+    float s[TILE_ROWS * KEYS] __attribute__((aligned(64))), shrink[TILE_ROWS];
+    for (size_t i = 0; i < a->n_q; i += TILE_ROWS) {
+        size_t rows = a->n_q - i < TILE_ROWS ? a->n_q - i : TILE_ROWS;
+        product scores = {
+            .out = s, .a = a->q + i * a->ldq, .b = a->kt, .ldo = KEYS, .lda = a->ldq, .ldb = KEYS, .k = a->d};
+        multiply(scores, rows, (a->n_k + 15) / 16 * 16);
+        for (size_t r = 0; r < rows; r += 4)
+            (a->n_k == KEYS ? softmax_whole : softmax_part)(a, s + r * KEYS, shrink + r, i + r,
+                                                            rows - r < 4 ? rows - r : 4);
+        product values = {.out = a->acc + i * a->ldacc,
+                          .shrink = shrink,
+                          .a = s,
+                          .b = a->v,
+                          .ldo = a->ldacc,
+                          .lda = KEYS,
+                          .ldb = a->ldv,
+                          .k = a->n_k};
+        multiply(values, rows, a->dv);
     }
-    for (size_t i = 0; i < a->n_q; i += 16) {
-        __mmask16 mask = head_mask(a->n_q - i);
-        __m512 e = exp_ps(_mm512_maskz_load_ps(mask, shrink + i));
-        _mm512_store_ps(shrink + i, e);
-        e = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, a->l + i), e, _mm512_maskz_loadu_ps(mask, sum + i));
-        _mm512_mask_storeu_ps(a->l + i, mask, e);
-    }
-    product values = {
-        .out = a->acc, .shrink = shrink, .a = s, .b = a->v, .ldo = a->ldacc, .lda = KEYS, .ldb = a->ldv, .k = a->n_k};
-    multiply(values, a->n_q, a->dv);
 }
 
 static void pack_keys_f32(float *kt, const float *k, size_t ldk, size_t n_k, size_t d)

@@ -92,7 +92,9 @@ TILE(2)
 TILE(3)
 TILE(4)
 TILE(5)
-TILE(6) TILE(7) TILE(8)
+TILE(6)
+TILE(7)
+TILE(8)
 
     /* Bias, activation and residual over a finished tile of rows x n columns at row i, column j. */
     INLINE

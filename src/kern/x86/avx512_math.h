@@ -17,13 +17,9 @@ INLINE __mmask16 head_mask(size_t n)
     return n >= 16 ? (__mmask16)0xffff : (__mmask16)((1U << n) - 1U);
 }
 
-/* e^x within 1.1 ulp/2; 0 below -87.3, where the result would be subnormal; inf above 88.7; NaN stays. */
-INLINE __m512 exp_ps(__m512 x)
+/* 2^n e^r, |r| <= ln 2 / 2; zero in the lanes that are not `normal`. */
+INLINE __m512 exp_reduced_ps(__m512 r, __m512 n, __mmask16 normal)
 {
-    __mmask16 normal = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.33f), _CMP_NLT_UQ);
-    __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 8); /* nearest, no exception */
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693145752f), x);                   /* ln 2 in two parts */
-    r = _mm512_fnmadd_ps(n, _mm512_set1_ps(1.42860677e-6f), r);
     __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(0.0013814599f), r, _mm512_set1_ps(0.008368717f));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.04166839f));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.16666521f));
@@ -31,6 +27,24 @@ INLINE __m512 exp_ps(__m512 x)
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
     p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
     return _mm512_maskz_scalef_ps(normal, p, n);
+}
+
+/* e^x within 1.1 units of the last place's half; 0 below -87.3, where the result would be subnormal; inf above 88.7; NaN
+ * stays. */
+INLINE __m512 exp_ps(__m512 x)
+{
+    __mmask16 normal = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.33f), _CMP_NLT_UQ);
+    __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 8); /* nearest, no exception */
+    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693145752f), x);                   /* ln 2 in two parts */
+    return exp_reduced_ps(_mm512_fnmadd_ps(n, _mm512_set1_ps(1.42860677e-6f), r), n, normal);
+}
+
+/* The same for an x that is a rounded difference already: ln 2 in one part adds 3e-9 |x| to that rounding's 6e-8 |x|. */
+INLINE __m512 exp_weight_ps(__m512 x)
+{
+    __mmask16 normal = _mm512_cmp_ps_mask(x, _mm512_set1_ps(-87.33f), _CMP_NLT_UQ);
+    __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 8);
+    return exp_reduced_ps(_mm512_fnmadd_ps(n, _mm512_set1_ps(0.693147181f), x), n, normal);
 }
 
 INLINE __m512 sigmoid_ps(__m512 x)
