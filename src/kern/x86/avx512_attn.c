@@ -53,8 +53,9 @@ INLINE void tile(const int rows, const product *t)
         STEP(1, a0[lda + p])
         STEP(2, a0[2 * lda + p])
         STEP(3, a3[p])
-        STEP(4, a3[lda + p]) STEP(5, a3[2 * lda + p]) STEP(6, a6[p]) STEP(7, a6[lda + p]) STEP(8, a6[2 * lda + p])
-            STEP(9, a9[p]) STEP(10, a9[lda + p]) STEP(11, a9[2 * lda + p])
+        STEP(4, a3[lda + p])
+        STEP(5, a3[2 * lda + p]) STEP(6, a6[p]) STEP(7, a6[lda + p]) STEP(8, a6[2 * lda + p]) STEP(9, a9[p])
+            STEP(10, a9[lda + p]) STEP(11, a9[2 * lda + p])
     }
     TWELVE(PUT)
 }
@@ -68,7 +69,8 @@ TILE(1)
 TILE(2)
 TILE(3)
 TILE(4)
-TILE(5) TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
+TILE(5)
+TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
 
     /* Up to 12 rows of t, all n_cols columns. */
     static void multiply(product t, size_t rows, size_t n_cols)

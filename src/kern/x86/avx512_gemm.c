@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * f32 GEMM over packed weights, AVX-512. A tile is 8 rows by 48 columns: 24 accumulators, 3 registers of weights, one
  * broadcast. Per step of k that is 24 multiply-adds (12 cycles on two ports) and 11 loads. Accumulators are named, not an
- * array: GCC 12 stores an array's every iteration.
- *
- * Loops: blocks of 128 rows, groups of two panels of 48 columns, cuts of 384 steps of k, panels, tiles of 8 rows. A panel's
- * cut is read once from far memory for each block of rows and then from L2; each tile asks for its share of the next cut
- * meanwhile. Sums wait between cuts as the f32 they are, so an element is one chain of fused multiply-adds over ascending k
- * from 0, whatever the tile's height, the block and the cut. */
+ * array: GCC 12 stores an array's every iteration. The loops are those of gemm_loops.h. */
 #include "kern/x86/avx512_transpose.h"
 
 enum {
@@ -88,17 +83,14 @@ INLINE void tile(const int rows, float *out, bool first, const float *a, size_t 
         tile(rows, out, first, a, lda, b, k, next, next_step);                                                         \
     }
 TILE(1)
-TILE(2)
-TILE(3)
-TILE(4)
-TILE(5)
-TILE(6)
-TILE(7)
-TILE(8)
+TILE(2) TILE(3) TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
 
-    /* Bias, activation and residual over a finished tile of rows x n columns at row i, column j. */
-    INLINE
-    void finish(const ilki_gemm_f32 *g, const ilki_act act, const float *t, size_t i, size_t rows, size_t j, size_t n)
+    typedef void tile_fn(float *, bool, const float *, size_t, const float *, size_t, const char *, size_t);
+static tile_fn *const tiles[] = {NULL, tile1, tile2, tile3, tile4, tile5, tile6, tile7, tile8};
+
+/* Bias, activation and residual over a finished tile of rows x n columns at row i, column j. */
+INLINE
+void finish(const ilki_gemm_f32 *g, const ilki_act act, const float *t, size_t i, size_t rows, size_t j, size_t n)
 {
     for (size_t x = 0; x < n; x += 16) {
         __mmask16 mask = head_mask(n - x);
@@ -112,63 +104,7 @@ TILE(8)
     }
 }
 
-static void finish_none(const ilki_gemm_f32 *g, const float *t, size_t i, size_t rows, size_t j, size_t n)
-{
-    finish(g, ILKI_ACT_NONE, t, i, rows, j, n);
-}
-
-static void finish_gelu(const ilki_gemm_f32 *g, const float *t, size_t i, size_t rows, size_t j, size_t n)
-{
-    finish(g, ILKI_ACT_GELU, t, i, rows, j, n);
-}
-
-static void finish_other(const ilki_gemm_f32 *g, const float *t, size_t i, size_t rows, size_t j, size_t n)
-{
-    finish(g, g->act, t, i, rows, j, n);
-}
-
-/* One block of at most BLOCK rows from i0 and GROUP panels from column j: their sums gather in `out` while k goes by in
- * cuts, so that a cut of the rows is used for every panel while it is near, and a panel's cut for every row. */
-static void block(const ilki_gemm_f32 *g, size_t i0, size_t m, size_t j0, size_t j1)
-{
-    typedef void tile_fn(float *, bool, const float *, size_t, const float *, size_t, const char *, size_t);
-    static tile_fn *const tiles[] = {NULL, tile1, tile2, tile3, tile4, tile5, tile6, tile7, tile8};
-    void (*finish_fn)(const ilki_gemm_f32 *, const float *, size_t, size_t, size_t, size_t) = g->act == ILKI_ACT_NONE
-                                                                                                  ? finish_none
-                                                                                              : g->act == ILKI_ACT_GELU
-                                                                                                  ? finish_gelu
-                                                                                                  : finish_other;
-    float out[GROUP][BLOCK * NR] __attribute__((aligned(64)));
-    size_t n_tiles = (m + MR - 1) / MR, step = (NR * sizeof(float) + n_tiles - 1) / n_tiles;
-    size_t p = 0;
-    do { /* once for k = 0 too: zero sums are finished like others */
-        size_t k = g->k - p < KC ? g->k - p : KC;
-        for (size_t j = j0; j < j1; j += NR) {
-            float *to = out[(j - j0) / NR];
-            const float *panel = g->packed + j * g->k + NR * p;
-            const char *next = (const char *)(j + NR < j1    ? panel + NR * g->k
-                                              : p + k < g->k ? g->packed + j0 * g->k + NR * (p + k)
-                                                             : panel + NR * k);
-            size_t n = g->j1 - j < NR ? g->j1 - j : NR;
-            for (size_t i = 0; i < m; i += MR) {
-                size_t rows = m - i < MR ? m - i : MR;
-                tiles[rows](to + i * NR, p == 0, g->a + (i0 + i) * g->lda + p, g->lda, panel, k, next, step);
-                next += step * k;
-                if (p + k == g->k)
-                    finish_fn(g, to + i * NR, i0 + i, rows, j, n);
-            }
-        }
-        p += k;
-    } while (p < g->k);
-}
-
-static void gemm_f32(const ilki_gemm_f32 *g)
-{
-    size_t group = g->k > KC ? GROUP * NR : NR;
-    for (size_t i = 0; i < g->m; i += BLOCK)
-        for (size_t j = g->j0; j < g->j1; j += group)
-            block(g, i, g->m - i < BLOCK ? g->m - i : BLOCK, j, g->j1 - j < group ? g->j1 : j + group);
-}
+#include "kern/gemm_loops.h"
 
 const ilki_kern_ops ilki_kern_avx512_gemm = {
     .name = "avx512",

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Attention in key blocks, NEON. */
+#include "kern/arm/neon_lanes.h"
+
+#include "kern/lanes_attn.h"
+
+const ilki_kern_ops ilki_kern_neon_attn = {
+    .name = "neon",
+    LANES_ATTN_ENTRIES,
+};
