@@ -32,21 +32,29 @@ typedef struct norm_row {
     const float *x, *w, *b;
     size_t n;
     float eps, w_add;
+    double mean, size, inverse; /* exact: mean of x, of |x|, and 1 / sqrt(moment + eps) */
 } norm_row;
+
+static void moments(norm_row *t, bool rms)
+{
+    double n = (double)t->n, square = 0.0;
+    t->mean = t->size = 0.0;
+    for (size_t j = 0; j < t->n; j++) {
+        t->mean += (double)t->x[j] / n;
+        t->size += fabs((double)t->x[j]) / n;
+    }
+    double from = rms ? 0.0 : t->mean;
+    for (size_t j = 0; j < t->n; j++)
+        square += ((double)t->x[j] - from) * ((double)t->x[j] - from) / n;
+    t->inverse = 1.0 / sqrt(square + (double)t->eps);
+}
 
 static double layernorm_exact(const norm_row *t, size_t i, double *bound)
 {
-    double mean = 0.0, var = 0.0, size = 0.0, n = (double)t->n;
-    for (size_t j = 0; j < t->n; j++) {
-        mean += (double)t->x[j] / n;
-        size += fabs((double)t->x[j]) / n;
-    }
-    for (size_t j = 0; j < t->n; j++)
-        var += ((double)t->x[j] - mean) * ((double)t->x[j] - mean) / n;
-    double r = 1.0 / sqrt(var + (double)t->eps), w = (double)t->w[i], b = t->b ? (double)t->b[i] : 0.0;
-    double y = ((double)t->x[i] - mean) * r * w;
+    double r = t->inverse, w = (double)t->w[i], b = t->b ? (double)t->b[i] : 0.0;
+    double y = ((double)t->x[i] - t->mean) * r * w;
     /* a mean that is off by `off` shifts each element; its square adds to the variance */
-    double off = depth(t->n) * U * size + U * fabs((double)t->x[i]);
+    double off = depth(t->n) * U * t->size + U * fabs((double)t->x[i]);
     double relative = (depth(t->n) + 8.0) * U + 2.0 * off * off * r * r;
     *bound = fabs(w) * r * off + fabs(y) * relative + 2.0 * U * (fabs(y) + fabs(b)) + 4.0 * TINY;
     return y + b;
@@ -54,10 +62,7 @@ static double layernorm_exact(const norm_row *t, size_t i, double *bound)
 
 static double rmsnorm_exact(const norm_row *t, size_t i, double *bound)
 {
-    double square = 0.0;
-    for (size_t j = 0; j < t->n; j++)
-        square += (double)t->x[j] * (double)t->x[j] / (double)t->n;
-    double w = (double)t->w[i], y = (double)t->x[i] / sqrt(square + (double)t->eps);
+    double w = (double)t->w[i], y = (double)t->x[i] * t->inverse;
     *bound = (depth(t->n) + 8.0) * U * fabs(y) * (fabs(w) + fabs((double)t->w_add)) + 4.0 * TINY;
     return y * (w + (double)t->w_add);
 }
@@ -83,6 +88,7 @@ static void norm_check(bool rms)
         CHECK(pen_kept(3, y) && gaps_kept(y, ROWS, n, ldy));
         for (size_t r = 0; r < ROWS && n; r++) {
             t.x = x + r * ldx;
+            moments(&t, rms);
             for (size_t i = 0; i < n; i++) {
                 double bound, want = rms ? rmsnorm_exact(&t, i, &bound) : layernorm_exact(&t, i, &bound);
                 if (!within((double)y[r * ldy + i], want, bound)) {
