@@ -187,8 +187,10 @@ static void shift(ilki_tail *t)
 void ilki_store_tail_trim(ilki_tail *t, uint64_t lsn)
 {
     pthread_mutex_lock(&t->lock);
-    while (t->n && t->batches[t->first]->last_lsn <= lsn)
+    while (t->n && t->batches[t->first]->last_lsn <= lsn) {
+        t->base = t->batches[t->first]->last_lsn;
         shift(t);
+    }
     pthread_mutex_unlock(&t->lock);
 }
 
@@ -197,7 +199,7 @@ void ilki_store_tail_restart(ilki_tail *t, uint64_t lsn)
     pthread_mutex_lock(&t->lock);
     while (t->n)
         shift(t);
-    t->last_lsn = lsn;
+    t->last_lsn = t->base = lsn;
     pthread_mutex_unlock(&t->lock);
 }
 

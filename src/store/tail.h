@@ -40,6 +40,7 @@ typedef struct ilki_tail {
     size_t first, n, cap;
     uint64_t bytes;
     size_t n_entries;
+    uint64_t base;        /* all up to this LSN has been applied and dropped */
     uint64_t last_lsn;    /* of the newest batch ever added, or where the tail began */
     ilki_map newest;      /* id -> slot of its newest put or delete */
     ilki_entry **slots;
