@@ -100,7 +100,8 @@ static ilk_status add_field(ilki_conn *c, uint64_t lsn, const ilk_field *f, ilk_
 
 static ilk_status malformed(ilki_conn *c, const ilki_entry *e, ilk_error *err)
 {
-    return ilki_base_fail(err, ILK_CORRUPT, "%s: log record %llu is malformed", c->owner->path, (unsigned long long)e->lsn);
+    return ilki_base_fail(err, ILK_CORRUPT, "%s: log record %llu is malformed", c->owner->path,
+                          (unsigned long long)e->lsn);
 }
 
 static ilk_status add_item(ilki_conn *c, const ilki_entry *e, ilk_error *err)
@@ -220,8 +221,8 @@ static ilk_status apply_batches(ilki_conn *c, ilki_tail_batch *const *batches, s
         const ilki_tail_batch *b = batches[i];
         if (b->first_lsn != state.lsn + 1) {
             atomic_store(&c->owner->unfit, true);
-            return ilki_base_fail(err, ILK_CORRUPT, "%s: applied up to LSN %llu, the next batch begins at %llu", c->owner->path,
-                                  (unsigned long long)state.lsn, (unsigned long long)b->first_lsn);
+            return ilki_base_fail(err, ILK_CORRUPT, "%s: applied up to LSN %llu, the next batch begins at %llu",
+                                  c->owner->path, (unsigned long long)state.lsn, (unsigned long long)b->first_lsn);
         }
         for (size_t k = 0; !st && k < b->n; k++)
             st = apply_entry(c, &b->entries[k], err);

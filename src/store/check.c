@@ -217,6 +217,7 @@ ilk_status ilki_store_check(ilki_store *s, bool repair, ilk_finding_fn found, vo
         st = repair_tables(&c, err);
     tell(&c, "derived/meta.db", c.wrong, can && !st);
     if (!st && !can)
-        st = ilki_base_fail(err, ILK_CORRUPT, "%s: the tables differ from the log; a check with repair rebuilds them", s->dir);
+        st = ilki_base_fail(err, ILK_CORRUPT, "%s: the tables differ from the log; a check with repair rebuilds them",
+                            s->dir);
     return st;
 }

@@ -6,7 +6,7 @@
 #ifndef ILKI_STORE_CORE_H
 #define ILKI_STORE_CORE_H
 
-#include "store/filter.h"
+#include "store/filter_sql.h"
 #include "store/log.h"
 #include "store/meta.h"
 #include "store/tail.h"
@@ -39,12 +39,12 @@ struct ilki_store {
     ilki_buf buf;               /* a batch being encoded: under write_lock */
     ilki_scan scan;             /* a reader's: where it goes on */
     pthread_mutex_t space_lock;
-    ilki_space_row **spaces;    /* in order of creation; rows stay until close */
+    ilki_space_row **spaces; /* in order of creation; rows stay until close */
     size_t n_spaces, cap_spaces;
     pthread_mutex_t service_lock;
     pthread_cond_t service_idle;
-    bool posted;                /* the service thread has been asked to apply */
-    ilk_error apply_error;      /* of the service thread, until it is told */
+    bool posted;           /* the service thread has been asked to apply */
+    ilk_error apply_error; /* of the service thread, until it is told */
 };
 
 /* ---- recover.c */
@@ -66,7 +66,7 @@ ilk_status ilki_store_take_batch(ilki_store *s, const ilki_scan *scan, ilk_error
 /* ---- space.c */
 ilki_space_row *ilki_store_space_row_new(const unsigned char *body, size_t n);
 ilk_status ilki_store_space_reserve(ilki_store *s, size_t n, ilk_error *err);
-void ilki_store_space_add(ilki_store *s, ilki_space_row *row); /* takes it; a known id is dropped */
+void ilki_store_space_add(ilki_store *s, ilki_space_row *row);   /* takes it; a known id is dropped */
 ilk_status ilki_store_space_load(ilki_store *s, ilk_error *err); /* what the tables know and the store does not */
 const ilki_space_row *ilki_store_space_by_name(ilki_store *s, const char *name);
 const ilki_space_row *ilki_store_space_by_id(ilki_store *s, uint32_t id);
@@ -84,7 +84,7 @@ typedef struct ilki_view {
 } ilki_view;
 
 ilk_status ilki_store_view_open(ilki_store *s, ilki_view *v, ilk_error *err);
-void ilki_store_view_close(ilki_view *v); /* gives the connection back; a zeroed one is fine */
+void ilki_store_view_close(ilki_view *v);   /* gives the connection back; a zeroed one is fine */
 void ilki_store_view_release(ilki_view *v); /* the connection alone; entries stay until close */
 /* The newest put or delete of each id among LSNs (applied, upto], by id; freed with free(). */
 ilk_status ilki_store_view_collect(const ilki_view *v, uint64_t upto, ilki_entry ***out, size_t *n, ilk_error *err);
@@ -98,12 +98,13 @@ typedef struct ilki_raw {
     ilki_record_head head;
     const unsigned char *body, *data;
 } ilki_raw;
-ilk_status ilki_store_read_place(ilki_store *s, const ilki_place *p, uint64_t lsn, bool data, ilki_raw *out, ilk_error *err);
+ilk_status ilki_store_read_place(ilki_store *s, const ilki_place *p, uint64_t lsn, bool data, ilki_raw *out,
+                                 ilk_error *err);
 /* The vector of `space` in a raw item, checked: NULL in out->data where there is none. Data is put into *block. */
 ilk_status ilki_store_raw_vector(const ilki_raw *raw, uint32_t space, const char *name, ilk_vector *out, void **block,
                                  ilk_error *err);
 
-/* ---- source.c */
+/* ---- sources.c */
 /* The source of an id, in a copy of its body (NULL where there is none), freed with free(). */
 ilk_status ilki_store_source_body(ilki_store *s, const char *id, unsigned char **body, size_t *n, ilk_error *err);
 

@@ -42,7 +42,8 @@ static ilk_status header_write(const ilki_vfs *v, const char *dir, const uint8_t
     ilki_base_buf_put_u32(&b, e->salt);
     ilki_base_buf_put_u64(&b, 0);
     ilki_base_buf_put_u32(&b, ilki_base_crc32c(0, ilki_base_buf_view(&b), b.len));
-    ilk_status st = path ? ilki_base_buf_check(&b, "a log header", err) : ilki_base_fail_memory(err, strlen(dir), "a path");
+    ilk_status st = path ? ilki_base_buf_check(&b, "a log header", err)
+                         : ilki_base_fail_memory(err, strlen(dir), "a path");
     /* A file of this name that no manifest names is left from a roll that a crash ended: it does not exist. */
     if (!st)
         st = v->open(v, &f, path, ILKI_OPEN_WRITE | ILKI_OPEN_CREATE | ILKI_OPEN_NOFOLLOW, err);
@@ -64,7 +65,8 @@ static ilk_status header_write(const ilki_vfs *v, const char *dir, const uint8_t
     return st;
 }
 
-static ilk_status header_check(ilki_file *f, const char *path, const uint8_t *uuid, const ilki_log_entry *e, ilk_error *err)
+static ilk_status header_check(ilki_file *f, const char *path, const uint8_t *uuid, const ilki_log_entry *e,
+                               ilk_error *err)
 {
     unsigned char h[ILKI_LOG_HEADER_BYTES];
     size_t got = 0;
@@ -85,7 +87,8 @@ static ilk_status header_check(ilki_file *f, const char *path, const uint8_t *uu
     if (version != VERSION || bytes != ILKI_LOG_HEADER_BYTES)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: version %u, this program knows %d", path, version, VERSION);
     if (memcmp(id, uuid, ILKI_UUID_BYTES) != 0 || number != e->number || first != e->first_lsn || salt != e->salt)
-        return ilki_base_fail(err, ILK_CORRUPT, "%s: this log file belongs to another store, or to another place in it", path);
+        return ilki_base_fail(err, ILK_CORRUPT, "%s: this log file belongs to another store, or to another place in it",
+                              path);
     return ILK_OK;
 }
 
@@ -194,7 +197,8 @@ ilk_status ilki_store_log_refresh(ilki_log *log, ilk_error *err)
         return st;
     pthread_mutex_lock(&log->lock);
     if (memcmp(m.uuid, log->m.uuid, sizeof m.uuid) != 0 || m.n_files < log->m.n_files)
-        st = ilki_base_fail(err, ILK_MISMATCH, "%s: another store has taken this place; open it again", log->manifest_path);
+        st = ilki_base_fail(err, ILK_MISMATCH, "%s: another store has taken this place; open it again",
+                            log->manifest_path);
     if (!st)
         st = grow_readers(log, m.n_files, err);
     if (!st) {
@@ -311,8 +315,8 @@ static ilk_status write_again(ilki_log *log, uint64_t at, ilk_error *err)
         size_t n = log->at - at < COPY_BYTES ? (size_t)(log->at - at) : COPY_BYTES, got = 0;
         st = log->vfs->read(log->active, at, copy, n, &got, err);
         if (!st && got < n)
-            st = ilki_base_fail(err, ILK_CORRUPT, "%s: the last file ends at %" PRIu64 ", expected %" PRIu64, log->dir, at + got,
-                                log->at);
+            st = ilki_base_fail(err, ILK_CORRUPT, "%s: the last file ends at %" PRIu64 ", expected %" PRIu64, log->dir,
+                                at + got, log->at);
         if (!st)
             st = log->vfs->write(log->active, at, copy, n, err);
         at += n;
@@ -321,7 +325,8 @@ static ilk_status write_again(ilki_log *log, uint64_t at, ilk_error *err)
     return st;
 }
 
-ilk_status ilki_store_log_recover(ilki_log *log, const ilki_scan *end, ilki_scan_state state, uint64_t safe, ilk_error *err)
+ilk_status ilki_store_log_recover(ilki_log *log, const ilki_scan *end, ilki_scan_state state, uint64_t safe,
+                                  ilk_error *err)
 {
     const ilki_log_entry *e = last_file(log);
     uint64_t from = 0;

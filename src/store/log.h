@@ -19,7 +19,7 @@ typedef struct ilki_place {
 typedef struct ilki_log {
     const ilki_vfs *vfs;
     char *dir, *manifest_path;
-    uint64_t max_bytes; /* of one file */
+    uint64_t max_bytes;   /* of one file */
     pthread_mutex_t lock; /* guards m and readers: a new file, or a newer manifest, may come while others read */
     ilki_manifest m;
     ilki_file **readers; /* one per file of m, opened at first use */
@@ -72,13 +72,15 @@ ilk_status ilki_store_log_reader(ilki_log *log, uint64_t file, ilki_file **f, ui
 
 /* After a scan to the end: cuts a half-written tail, opens the last file for appending and makes what was found durable,
  * from `safe` (an LSN known to be on the disk) on. */
-ilk_status ilki_store_log_recover(ilki_log *log, const ilki_scan *end, ilki_scan_state state, uint64_t safe, ilk_error *err);
+ilk_status ilki_store_log_recover(ilki_log *log, const ilki_scan *end, ilki_scan_state state, uint64_t safe,
+                                  ilk_error *err);
 /* Begins a new file where n more bytes would pass the limit. */
 ilk_status ilki_store_log_room(ilki_log *log, uint64_t n, ilk_error *err);
 uint32_t ilki_store_log_salt(ilki_log *log);
 uint64_t ilki_store_log_number(ilki_log *log);
 /* One batch of records, encoded with next_lsn, salt and durable_lsn. */
-ilk_status ilki_store_log_append(ilki_log *log, const void *data, size_t n, size_t n_records, bool sync, ilk_error *err);
+ilk_status ilki_store_log_append(ilki_log *log, const void *data, size_t n, size_t n_records, bool sync,
+                                 ilk_error *err);
 ilk_status ilki_store_log_sync(ilki_log *log, ilk_error *err);
 /* Bytes of all files. */
 ilk_status ilki_store_log_bytes(ilki_log *log, uint64_t *n, ilk_error *err);

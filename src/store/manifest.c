@@ -34,11 +34,13 @@ static ilk_status check_features(const ilki_manifest *m, const char *path, bool 
 {
     uint64_t unknown = m->incompatible & ~(uint64_t)ILKI_FEATURES_INCOMPATIBLE;
     if (unknown)
-        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: features 0x%" PRIx64 " of a later version of ilk", path, unknown);
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: features 0x%" PRIx64 " of a later version of ilk", path,
+                              unknown);
     unknown = m->ro_compatible & ~(uint64_t)ILKI_FEATURES_RO_COMPATIBLE;
     if (unknown && to_write)
         return ilki_base_fail(err, ILK_UNSUPPORTED,
-                              "%s: features 0x%" PRIx64 " of a later version of ilk; it can only be read", path, unknown);
+                              "%s: features 0x%" PRIx64 " of a later version of ilk; it can only be read", path,
+                              unknown);
     return ILK_OK;
 }
 
@@ -91,7 +93,8 @@ static ilk_status parse(ilki_manifest *m, ilki_cur *c, const char *path, bool to
     return wrong ? ilki_base_fail(err, ILK_CORRUPT, "%s: %s", path, wrong) : ILK_OK;
 }
 
-ilk_status ilki_store_manifest_read(ilki_manifest *m, const ilki_vfs *v, const char *path, bool to_write, ilk_error *err)
+ilk_status ilki_store_manifest_read(ilki_manifest *m, const ilki_vfs *v, const char *path, bool to_write,
+                                    ilk_error *err)
 {
     char *data = NULL;
     size_t n = 0;
@@ -110,8 +113,8 @@ ilk_status ilki_store_manifest_read(ilki_manifest *m, const ilki_vfs *v, const c
     ilki_base_cur_init(&end, data + n - 4, 4);
     uint32_t want = ilki_base_cur_u32(&end), got = ilki_base_crc32c(0, data, n - 4);
     if (bytes != n || want != got)
-        st = ilki_base_fail(err, ILK_CORRUPT, "%s: %zu bytes with checksum %08x, expected %u with %08x", path, n, got, bytes,
-                            want);
+        st = ilki_base_fail(err, ILK_CORRUPT, "%s: %zu bytes with checksum %08x, expected %u with %08x", path, n, got,
+                            bytes, want);
     else if (version != VERSION)
         st = ilki_base_fail(err, ILK_UNSUPPORTED, "%s: version %u, this program knows %d", path, version, VERSION);
     else {

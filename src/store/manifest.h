@@ -27,7 +27,8 @@ enum { ILKI_FEATURES_INCOMPATIBLE = 0, ILKI_FEATURES_RO_COMPATIBLE = 0 };
 
 /* NOT_FOUND where there is none, CORRUPT, UNSUPPORTED (version or incompatible feature; with `to_write` also a read-only
  * compatible one). */
-ilk_status ilki_store_manifest_read(ilki_manifest *m, const ilki_vfs *v, const char *path, bool to_write, ilk_error *err);
+ilk_status ilki_store_manifest_read(ilki_manifest *m, const ilki_vfs *v, const char *path, bool to_write,
+                                    ilk_error *err);
 ilk_status ilki_store_manifest_write(const ilki_manifest *m, const ilki_vfs *v, const char *path, ilk_error *err);
 void ilki_store_manifest_deinit(ilki_manifest *m);
 

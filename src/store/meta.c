@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Connections and statements of the derived tables. Ids, names, texts and paths are kept as blobs, which SQLite compares
- * byte by byte; a text or bytes value longer than 128 bytes is kept as its first 128 with x = 1 (filter.c reads the rest
+ * byte by byte; a text or bytes value longer than 128 bytes is kept as its first 128 with x = 1 (filter_sql.c reads the rest
  * from the log where it matters).
  *
  *   state   one row: store id, LSN, log file and offset applied, item versions ever put
@@ -197,7 +197,9 @@ static ilk_status conn_open(ilki_db *db, bool to_write, ilki_conn **out, ilk_err
         /* A connection that is closed must not tidy up files that a rebuild may have replaced: deinit does that. */
         sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         sqlite3_db_config(c->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-        st = exec(c, "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON", err);
+        st = exec(c,
+                  "PRAGMA temp_store=MEMORY; PRAGMA mmap_size=0; PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON",
+                  err);
     }
     if (!st)
         st = ilki_store_filter_functions(c, err);
@@ -240,8 +242,8 @@ static ilk_status conn_check(ilki_conn *c, ilk_error *err)
     sqlite3_file_control(c->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
     if (version != SCHEMA || reserved != ILKI_PAGE_RESERVED) {
         atomic_store(&c->owner->unfit, true);
-        return ilki_base_fail(err, ILK_CORRUPT, "%s: schema %d with %d bytes reserved, expected %d with %d", c->owner->path,
-                              (int)version, reserved, SCHEMA, ILKI_PAGE_RESERVED);
+        return ilki_base_fail(err, ILK_CORRUPT, "%s: schema %d with %d bytes reserved, expected %d with %d",
+                              c->owner->path, (int)version, reserved, SCHEMA, ILKI_PAGE_RESERVED);
     }
     return ilki_store_db_state(c, &state, err);
 }

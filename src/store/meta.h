@@ -15,7 +15,7 @@ struct ilki_store;
 typedef enum ilki_sql {
     ILKI_SQL_STATE,
     ILKI_SQL_SET_STATE,
-    ILKI_SQL_ITEM_BY_ID,  /* lsn, parent, file, at, total, body, vectors, id */
+    ILKI_SQL_ITEM_BY_ID, /* lsn, parent, file, at, total, body, vectors, id */
     ILKI_SQL_ITEM_BY_LSN,
     ILKI_SQL_PARTS,
     ILKI_SQL_ADD_ITEM,
@@ -66,20 +66,27 @@ typedef struct ilki_db {
     bool in_memory; /* one connection serves all, one after another */
     bool read_only;
     uint8_t uuid[ILKI_UUID_BYTES];
-    uint64_t dev, ino;  /* of the file, to notice one that took its place */
-    atomic_bool unfit;  /* something was found malformed: to be rebuilt */
+    uint64_t dev, ino; /* of the file, to notice one that took its place */
+    atomic_bool unfit; /* something was found malformed: to be rebuilt */
     pthread_mutex_t lock;
     pthread_cond_t freed;
     ilki_conn *idle;
     size_t n_open, n_busy;
     bool open, draining;
-    ilki_conn *writer;  /* under the store's apply lock */
+    ilki_conn *writer; /* under the store's apply lock */
 } ilki_db;
 
 enum { ILKI_MAX_CONNECTIONS = 4, ILKI_MAX_KEPT_BYTES = 128 }; /* of a text or bytes value in `field` */
 
 /* The classes of values that compare with each other: column c of `field`. */
-typedef enum ilki_class { ILKI_CLASS_NULL, ILKI_CLASS_BOOL, ILKI_CLASS_NUMBER, ILKI_CLASS_TEXT, ILKI_CLASS_BYTES, ILKI_CLASS_TIME } ilki_class;
+typedef enum ilki_class {
+    ILKI_CLASS_NULL,
+    ILKI_CLASS_BOOL,
+    ILKI_CLASS_NUMBER,
+    ILKI_CLASS_TEXT,
+    ILKI_CLASS_BYTES,
+    ILKI_CLASS_TIME
+} ilki_class;
 ilki_class ilki_store_value_class(ilk_value_type t);
 
 ilk_status ilki_store_db_init(ilki_db *db, struct ilki_store *s, ilk_error *err);

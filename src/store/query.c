@@ -10,8 +10,8 @@
 enum { PAGE_FIRST = 256, PAGE_MOST = 8192, MAX_STATEMENT_BYTES = 1000000 };
 
 /* "SELECT <columns> FROM item WHERE (<filter>) <rest>", its filter's parameters bound. */
-static ilk_status prepare(ilki_conn *c, const char *columns, const ilki_filter_sql *f, const char *rest, sqlite3_stmt **out,
-                          ilk_error *err)
+static ilk_status prepare(ilki_conn *c, const char *columns, const ilki_filter_sql *f, const char *rest,
+                          sqlite3_stmt **out, ilk_error *err)
 {
     ilki_buf text;
     *out = NULL;
@@ -77,7 +77,8 @@ static ilk_status select_rows(ilki_view *v, const ilk_filter *filter, list *l, i
     if (!st)
         st = prepare(v->c, v->n_items ? "lsn, id" : "lsn", &f, "ORDER BY lsn", &q, err);
     while (!st && !(st = ilki_store_db_step(v->c, q, &row, err)) && row) {
-        if (!v->n_items || !ilki_store_view_find(v->items, v->n_items, sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1)))
+        if (!v->n_items ||
+            !ilki_store_view_find(v->items, v->n_items, sqlite3_column_blob(q, 1), (size_t)sqlite3_column_bytes(q, 1)))
             st = add_lsn(l, (uint64_t)sqlite3_column_int64(q, 0), err);
     }
     sqlite3_finalize(q);
@@ -203,7 +204,8 @@ static ilk_status add_entry(page *p, const ilki_entry *e, ilk_error *err)
 }
 
 /* Rows in order of id, merged with the tail's entries in the same order. */
-static ilk_status merge(ilki_view *v, sqlite3_stmt *q, const ilk_filter *filter, const char *after, page *p, ilk_error *err)
+static ilk_status merge(ilki_view *v, sqlite3_stmt *q, const ilk_filter *filter, const char *after, page *p,
+                        ilk_error *err)
 {
     size_t i = 0;
     bool row = false;
@@ -446,7 +448,8 @@ static ilk_status collect_changes(ilki_store *s, uint64_t since, events *ev, uin
         return st;
     *upto = v.last;
     if (since > v.last)
-        st = ilki_base_fail(err, ILK_MISMATCH, "changes since LSN %" PRIu64 " of a store that ends at %" PRIu64, since, v.last);
+        st = ilki_base_fail(err, ILK_MISMATCH, "changes since LSN %" PRIu64 " of a store that ends at %" PRIu64, since,
+                            v.last);
     if (!st)
         st = ended_in_tables(&v, since, ev, err);
     if (!st)
@@ -459,8 +462,8 @@ static ilk_status collect_changes(ilki_store *s, uint64_t since, events *ev, uin
     return st;
 }
 
-static ilk_status tell_change(ilki_store *s, const event *e, const ilki_space_row *row, ilki_change_fn fn, void *user, bool *go,
-                              ilk_error *err)
+static ilk_status tell_change(ilki_store *s, const event *e, const ilki_space_row *row, ilki_change_fn fn, void *user,
+                              bool *go, ilk_error *err)
 {
     ilki_raw raw = {0};
     ilk_vector vector = {0};
@@ -478,8 +481,8 @@ static ilk_status tell_change(ilki_store *s, const event *e, const ilki_space_ro
     return st;
 }
 
-ilk_status ilki_store_changes(ilki_store *s, uint64_t since, const char *space, ilki_change_fn fn, void *user, uint64_t *upto,
-                              ilk_error *err)
+ilk_status ilki_store_changes(ilki_store *s, uint64_t since, const char *space, ilki_change_fn fn, void *user,
+                              uint64_t *upto, ilk_error *err)
 {
     events ev = {0};
     bool go = true;

@@ -12,11 +12,12 @@
 
 static ilk_status damaged(const ilki_store *s, const ilki_place *p, uint64_t lsn, const char *why, ilk_error *err)
 {
-    return ilki_base_fail(err, ILK_CORRUPT, "%s: log file %" PRIu64 " is damaged at %" PRIu64 ", LSN %" PRIu64 ": %s", s->dir,
-                          p->file, p->at, lsn, why);
+    return ilki_base_fail(err, ILK_CORRUPT, "%s: log file %" PRIu64 " is damaged at %" PRIu64 ", LSN %" PRIu64 ": %s",
+                          s->dir, p->file, p->at, lsn, why);
 }
 
-ilk_status ilki_store_read_place(ilki_store *s, const ilki_place *p, uint64_t lsn, bool data, ilki_raw *out, ilk_error *err)
+ilk_status ilki_store_read_place(ilki_store *s, const ilki_place *p, uint64_t lsn, bool data, ilki_raw *out,
+                                 ilk_error *err)
 {
     ilki_file *f;
     uint32_t salt;
@@ -35,8 +36,8 @@ ilk_status ilki_store_read_place(ilki_store *s, const ilki_place *p, uint64_t ls
     const char *why = NULL;
     if (!st && (got < n || !ilki_store_head_get(out->bytes, salt, &out->head)))
         why = "its header is damaged, or the file ends";
-    else if (!st && (out->head.lsn != lsn || out->head.body_bytes != p->body_bytes || out->head.type != ILKI_RECORD_ITEM ||
-                     ilki_store_head_total(&out->head) != p->total))
+    else if (!st && (out->head.lsn != lsn || out->head.body_bytes != p->body_bytes ||
+                     out->head.type != ILKI_RECORD_ITEM || ilki_store_head_total(&out->head) != p->total))
         why = "another record stands there";
     out->body = out->bytes + ILKI_HEAD_BYTES;
     if (!st && !why)
@@ -170,7 +171,8 @@ static ilk_status locate_lsn_with(ilki_store *s, ilki_conn *c, uint64_t lsn, boo
         located other;
         bool gone;
         take_row(q, out);
-        if (current && locate_in_tail(s, sqlite3_column_blob(q, 7), (size_t)sqlite3_column_bytes(q, 7), applied, &other, &gone))
+        if (current &&
+            locate_in_tail(s, sqlite3_column_blob(q, 7), (size_t)sqlite3_column_bytes(q, 7), applied, &other, &gone))
             st = no_version(lsn, err);
     }
     sqlite3_reset(q);
@@ -209,7 +211,8 @@ ilk_status ilki_store_raw_vector(const ilki_raw *raw, uint32_t space, const char
         if (e.space != space)
             continue;
         if (e.at + e.bytes > raw->head.data_bytes || ilki_base_crc32c(0, raw->data + e.at, e.bytes) != e.crc)
-            return ilki_base_fail(err, ILK_CORRUPT, "item %s: the checksum of its vector in space %s does not match", item.id, name);
+            return ilki_base_fail(err, ILK_CORRUPT, "item %s: the checksum of its vector in space %s does not match",
+                                  item.id, name);
         size_t n_index = e.kind == ILK_SPARSE ? e.dim : 0, n = n_index + (size_t)e.rows * e.dim;
         uint32_t *words = malloc(4 * n + 1);
         if (!words)
@@ -247,8 +250,8 @@ ilk_status ilki_store_get_dense(ilki_store *s, uint64_t lsn, const char *space, 
     if (!st && (n == 0 || e.space != row->id))
         st = ilki_base_fail(err, ILK_NOT_FOUND, "LSN %" PRIu64 " has no vector in space %s", lsn, space);
     else if (!st && (e.kind == ILK_SPARSE || e.rows != 1 || e.dim != dim))
-        st = ilki_base_fail(err, ILK_MISMATCH, "LSN %" PRIu64 " in space %s: %u x %u, expected one row of %zu", lsn, space, e.rows,
-                            e.dim, dim);
+        st = ilki_base_fail(err, ILK_MISMATCH, "LSN %" PRIu64 " in space %s: %u x %u, expected one row of %zu", lsn,
+                            space, e.rows, e.dim, dim);
     else if (!st && (e.at + e.bytes > raw.head.data_bytes || ilki_base_crc32c(0, raw.data + e.at, e.bytes) != e.crc))
         st = damaged(s, &at.place, lsn, "the checksum of a vector does not match", err);
     if (!st)
@@ -290,12 +293,14 @@ static ilk_status fill_vectors(ilki_store *s, ilki_record *r, char *block, const
     for (uint32_t i = 0; i < item->n_vectors; i++) {
         ilki_store_next_vector(&c, &e);
         if (e.at + e.bytes > raw->head.data_bytes || ilki_base_crc32c(0, raw->data + e.at, e.bytes) != e.crc)
-            return ilki_base_fail(err, ILK_CORRUPT, "%s: item %s: the checksum of vector %u does not match", s->dir, item->id, i);
+            return ilki_base_fail(err, ILK_CORRUPT, "%s: item %s: the checksum of vector %u does not match", s->dir,
+                                  item->id, i);
         const ilki_space_row *row = ilki_store_space_by_id(s, e.space);
         if (!row && ilki_store_space_load(s, NULL) == ILK_OK) /* a reader whose tables are ahead of its tail */
             row = ilki_store_space_by_id(s, e.space);
         if (!row)
-            return ilki_base_fail(err, ILK_CORRUPT, "%s: item %s: the store has no space number %u", s->dir, item->id, e.space);
+            return ilki_base_fail(err, ILK_CORRUPT, "%s: item %s: the store has no space number %u", s->dir, item->id,
+                                  e.space);
         uint32_t *words = (uint32_t *)(void *)(block + l->words + e.at);
         size_t n_index = e.kind == ILK_SPARSE ? e.dim : 0;
         ilki_store_get_u32(words, raw->data + e.at, n_index);
@@ -322,7 +327,8 @@ static void fill_item(ilki_record *r, char *block, const layout *l, const ilki_i
         memcpy(r->item.content_hash, item->content_hash, sizeof r->item.content_hash);
 }
 
-static ilk_status find_source(ilki_store *s, const ilki_item_body *item, unsigned char **body, size_t *n, ilk_error *err)
+static ilk_status find_source(ilki_store *s, const ilki_item_body *item, unsigned char **body, size_t *n,
+                              ilk_error *err)
 {
     *body = NULL;
     ilk_status st = item->parent ? ilki_store_source_body(s, item->parent, body, n, err) : ILK_OK;

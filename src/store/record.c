@@ -593,8 +593,9 @@ bool ilki_store_get_space(const unsigned char *body, size_t n, ilk_space *s, uin
     ilki_base_cur_u8(&c);
     s->dim = ilki_base_cur_u32(&c);
     s->layer = (int32_t)ilki_base_cur_u32(&c);
-    const char **text[] = {&s->fingerprint, &s->model,      &s->pooling,    &s->precision,     &s->tokenizer,    &s->prompt[0],
-                           &s->prompt[1],   &s->adapter[0], &s->adapter[1], &s->projection[0], &s->projection[1]};
+    const char **text[] = {&s->fingerprint, &s->model,         &s->pooling,      &s->precision,
+                           &s->tokenizer,   &s->prompt[0],     &s->prompt[1],    &s->adapter[0],
+                           &s->adapter[1],  &s->projection[0], &s->projection[1]};
     for (size_t i = 0; i < sizeof text / sizeof *text; i++)
         *text[i] = get_long_c(&c);
     return !c.bad && *id != 0 && s->kind >= ILK_DENSE && s->kind <= ILK_MULTI && s->metric >= ILK_COSINE &&

@@ -11,7 +11,8 @@ enum { REPLAY_ENTRIES = 8192, REPLAY_BYTES = 16 << 20 };
 /* ---- slices of the tail */
 
 /* Holds the oldest batches up to `limit`, one slice; *more: others stay. */
-static ilk_status hold_slice(ilki_tail *t, uint64_t limit, ilki_tail_batch ***out, size_t *n, bool *more, ilk_error *err)
+static ilk_status hold_slice(ilki_tail *t, uint64_t limit, ilki_tail_batch ***out, size_t *n, bool *more,
+                             ilk_error *err)
 {
     size_t k = 0, n_entries = 0;
     ilk_status st = ILK_OK;
@@ -244,7 +245,8 @@ ilk_status ilki_store_take_batch(ilki_store *s, const ilki_scan *scan, ilk_error
         if (b->entries[i].type != ILKI_RECORD_SPACE)
             continue;
         ilki_space_row *row = ilki_store_space_row_new(b->entries[i].body, b->entries[i].place.body_bytes);
-        st = row ? ilki_store_space_reserve(s, 1, err) : ilki_base_fail_memory(err, b->entries[i].place.body_bytes, "a space");
+        st = row ? ilki_store_space_reserve(s, 1, err)
+                 : ilki_base_fail_memory(err, b->entries[i].place.body_bytes, "a space");
         if (!st)
             ilki_store_space_add(s, row);
         else

@@ -126,8 +126,9 @@ static ilk_status look_at_record(ilki_scan *s, look *l, ilk_error *err)
     const unsigned char *body = p ? p + l->good + ILKI_HEAD_BYTES : NULL;
     l->written = p && ilki_base_crc32c(0, body, ilki_pad8(h.body_bytes)) == h.body_crc;
     if (l->written && h.type > ILKI_RECORD_SOURCE && h.type < ILKI_RECORD_SKIPPABLE)
-        return ilki_base_fail(err, ILK_UNSUPPORTED, "log file %" PRIu64 " at %" PRIu64 ": record type %u of a later version",
-                              s->file, s->at + l->good, h.type);
+        return ilki_base_fail(err, ILK_UNSUPPORTED,
+                              "log file %" PRIu64 " at %" PRIu64 ": record type %u of a later version", s->file,
+                              s->at + l->good, h.type);
     l->why = p ? ilki_store_body_check(&h, body) : "the file ends inside it";
     if (!l->why) {
         l->written = false;
@@ -177,8 +178,8 @@ static bool below_floor(const ilki_scan *s, const look *l)
 static ilk_status fail_damaged(ilki_log *log, ilki_scan *s, const look *l, ilk_error *err)
 {
     s->bad_at = s->at + l->good;
-    return ilki_base_fail(err, ILK_CORRUPT, "%s: log file %" PRIu64 " is damaged at %" PRIu64 ", LSN %" PRIu64 ": %s", log->dir,
-                          s->file, s->bad_at, l->good ? l->head.lsn + 1 : s->next_lsn, l->why);
+    return ilki_base_fail(err, ILK_CORRUPT, "%s: log file %" PRIu64 " is damaged at %" PRIu64 ", LSN %" PRIu64 ": %s",
+                          log->dir, s->file, s->bad_at, l->good ? l->head.lsn + 1 : s->next_lsn, l->why);
 }
 
 static void take_batch(ilki_scan *s, const look *l)

@@ -18,10 +18,10 @@ enum {
     RESERVED_BYTE = PENDING_BYTE + 1,
     SHARED_FIRST = PENDING_BYTE + 2,
     SHARED_BYTES = 510,
-    SHM_LOCKS = 120,        /* where the lock bytes lie in the shared memory file */
+    SHM_LOCKS = 120,           /* where the lock bytes lie in the shared memory file */
     SHM_ALIVE = SHM_LOCKS + 8, /* held shared by everyone who has it open */
-    SHM_REGION = 32768,     /* bytes of one region, SQLite's own number */
-    SHM_CHUNK = 65536,      /* bytes mapped at once: the least our table maps */
+    SHM_REGION = 32768,        /* bytes of one region, SQLite's own number */
+    SHM_CHUNK = 65536,         /* bytes mapped at once: the least our table maps */
     ALIVE_TRIES = 100,
     MAX_PATH_BYTES = 4096
 };
@@ -253,8 +253,7 @@ static int shm_open(sql_file *f)
     char *path = shm_path(f);
     if (!path)
         return SQLITE_NOMEM;
-    ilk_status st =
-        f->vfs->open(f->vfs, &f->shm, path, ILKI_OPEN_WRITE | ILKI_OPEN_CREATE | ILKI_OPEN_NOFOLLOW, NULL);
+    ilk_status st = f->vfs->open(f->vfs, &f->shm, path, ILKI_OPEN_WRITE | ILKI_OPEN_CREATE | ILKI_OPEN_NOFOLLOW, NULL);
     free(path);
     if (!st)
         st = shm_join(f);
@@ -372,7 +371,8 @@ static int vfs_open(sqlite3_vfs *s, const char *path, sqlite3_file *sf, int flag
     if (!path) /* a temporary file: kept in memory by pragma, so nobody should ask */
         return SQLITE_CANTOPEN;
     int how = ILKI_OPEN_NOFOLLOW | (flags & SQLITE_OPEN_READWRITE ? ILKI_OPEN_WRITE : ILKI_OPEN_READ) |
-              (flags & SQLITE_OPEN_CREATE ? ILKI_OPEN_CREATE : 0) | (flags & SQLITE_OPEN_EXCLUSIVE ? ILKI_OPEN_EXCLUSIVE : 0);
+              (flags & SQLITE_OPEN_CREATE ? ILKI_OPEN_CREATE : 0) |
+              (flags & SQLITE_OPEN_EXCLUSIVE ? ILKI_OPEN_EXCLUSIVE : 0);
     f->vfs = table_of(s);
     ilk_status st = f->vfs->open(f->vfs, &f->file, path, how, NULL);
     if (st)

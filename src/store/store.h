@@ -31,17 +31,22 @@ ilk_status ilki_store_open(ilki_store **out, const char *dir, const ilki_store_o
 void ilki_store_close(ilki_store *s);
 
 /* ---- a source file: where items come from */
-typedef enum ilki_source_state { ILKI_SOURCE_INDEXED = 1, ILKI_SOURCE_SKIPPED, ILKI_SOURCE_FAILED, ILKI_SOURCE_GONE } ilki_source_state;
+typedef enum ilki_source_state {
+    ILKI_SOURCE_INDEXED = 1,
+    ILKI_SOURCE_SKIPPED,
+    ILKI_SOURCE_FAILED,
+    ILKI_SOURCE_GONE
+} ilki_source_state;
 
 typedef struct ilki_source {
-    const char *id;       /* item id, minted once; survives a move */
-    const char *path;     /* raw bytes, relative to root, NUL-terminated; unique among sources that are not GONE */
-    const char *root;     /* raw bytes: absolute directory, or "" for the directory that holds the store */
+    const char *id;   /* item id, minted once; survives a move */
+    const char *path; /* raw bytes, relative to root, NUL-terminated; unique among sources that are not GONE */
+    const char *root; /* raw bytes: absolute directory, or "" for the directory that holds the store */
     uint64_t dev, ino, n_bytes;
     int64_t mtime_ns;
     uint8_t content_hash[32];
     ilki_source_state state;
-    const char *reason;   /* for SKIPPED and FAILED; else NULL */
+    const char *reason; /* for SKIPPED and FAILED; else NULL */
     uint32_t n_items;
     uint8_t settings_hash[32]; /* of what made the items: chunking, model fingerprint, space */
 } ilki_source;
@@ -52,7 +57,7 @@ typedef struct ilki_batch {
     size_t n_spaces;
     const char *const *deletes; /* item ids; parts (items whose parent they are) go with them */
     size_t n_deletes;
-    const ilk_item *items;   /* applied after the deletes; the last of equal ids wins */
+    const ilk_item *items; /* applied after the deletes; the last of equal ids wins */
     size_t n_items;
     const ilki_source *sources; /* keyed by id */
     size_t n_sources;
@@ -76,7 +81,7 @@ ilk_status ilki_store_meta(ilki_store *s, const char *name, char **value, ilk_er
 /* One item version, decoded into one block of memory. */
 typedef struct ilki_record {
     uint64_t lsn;
-    ilk_item item; /* all pointers into the record */
+    ilk_item item;      /* all pointers into the record */
     ilki_source source; /* id NULL where the item (or its parent) has none */
 } ilki_record;
 void ilki_store_record_free(ilki_record *r);
@@ -109,15 +114,18 @@ ilk_status ilki_store_changes(ilki_store *s, uint64_t since, const char *space, 
 
 /* Sources: by path (relative to root), by id, by content hash (first that is not GONE), or all in order of path. */
 typedef bool (*ilki_source_fn)(void *user, const ilki_source *src);
-ilk_status ilki_store_source_by_path(ilki_store *s, const char *root, const char *path, ilki_source_fn fn, void *user, ilk_error *err);
+ilk_status ilki_store_source_by_path(ilki_store *s, const char *root, const char *path, ilki_source_fn fn, void *user,
+                                     ilk_error *err);
 ilk_status ilki_store_source_by_id(ilki_store *s, const char *id, ilki_source_fn fn, void *user, ilk_error *err);
-ilk_status ilki_store_source_by_hash(ilki_store *s, const uint8_t hash[32], ilki_source_fn fn, void *user, ilk_error *err);
+ilk_status ilki_store_source_by_hash(ilki_store *s, const uint8_t hash[32], ilki_source_fn fn, void *user,
+                                     ilk_error *err);
 ilk_status ilki_store_sources(ilki_store *s, ilki_source_fn fn, void *user, ilk_error *err);
 
 ilk_status ilki_store_info(ilki_store *s, ilk_store_info *info, ilk_error *err);
 ilk_status ilki_store_check(ilki_store *s, bool repair, ilk_finding_fn found, void *user, ilk_job *job, ilk_error *err);
 
 /* ---- derived files of indexes live beside the log; a name is [a-z0-9-]+. Old or new, never half. */
-ilk_status ilki_store_derived_path(ilki_store *s, const char *name, char **path, ilk_error *err); /* freed with free() */
+ilk_status ilki_store_derived_path(ilki_store *s, const char *name, char **path,
+                                   ilk_error *err); /* freed with free() */
 
 #endif

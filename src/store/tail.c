@@ -27,7 +27,8 @@ static void count(ilki_tail_batch *b, uint8_t type)
     b->n_spaces += type == ILKI_RECORD_SPACE;
 }
 
-ilki_tail_batch *ilki_store_tail_batch_new(const unsigned char *bytes, size_t n, uint64_t file, uint64_t at, uint32_t salt)
+ilki_tail_batch *ilki_store_tail_batch_new(const unsigned char *bytes, size_t n, uint64_t file, uint64_t at,
+                                           uint32_t salt)
 {
     const unsigned char *p = bytes, *end = bytes + n;
     ilki_record_head h;

@@ -23,26 +23,27 @@ typedef struct ilki_entry {
 typedef struct ilki_tail_batch {
     atomic_uint refs;
     uint64_t first_lsn, last_lsn;
-    uint64_t file, end; /* where the batch ends in the log */
-    uint64_t bytes;     /* of memory */
+    uint64_t file, end;                             /* where the batch ends in the log */
+    uint64_t bytes;                                 /* of memory */
     size_t n, n_items, n_sources, n_meta, n_spaces; /* n_items: puts */
     ilki_entry entries[];
 } ilki_tail_batch;
 
 /* From the bytes of one valid batch that begin at `at` of log file `file`. NULL when memory is short. */
-ilki_tail_batch *ilki_store_tail_batch_new(const unsigned char *bytes, size_t n, uint64_t file, uint64_t at, uint32_t salt);
+ilki_tail_batch *ilki_store_tail_batch_new(const unsigned char *bytes, size_t n, uint64_t file, uint64_t at,
+                                           uint32_t salt);
 void ilki_store_tail_batch_hold(ilki_tail_batch *b);
 void ilki_store_tail_batch_drop(ilki_tail_batch *b);
 
 typedef struct ilki_tail {
-    pthread_mutex_t lock; /* guards all below */
+    pthread_mutex_t lock;      /* guards all below */
     ilki_tail_batch **batches; /* [first, first + n), oldest first */
     size_t first, n, cap;
     uint64_t bytes;
     size_t n_entries;
-    uint64_t base;        /* all up to this LSN has been applied and dropped */
-    uint64_t last_lsn;    /* of the newest batch ever added, or where the tail began */
-    ilki_map newest;      /* id -> slot of its newest put or delete */
+    uint64_t base;     /* all up to this LSN has been applied and dropped */
+    uint64_t last_lsn; /* of the newest batch ever added, or where the tail began */
+    ilki_map newest;   /* id -> slot of its newest put or delete */
     ilki_entry **slots;
     size_t n_slots, cap_slots;
     uint32_t *free_slots; /* a stack, room for cap_slots */

@@ -19,9 +19,9 @@ typedef struct plan {
     ilki_space_row **spaces; /* new ones */
     size_t n_spaces;
     const ilk_space **space_args; /* what they were made from */
-    ilki_space_ref *refs;    /* of all vectors of all items, in order */
-    bool *skip;              /* items that a later one of the same id replaces */
-    ilki_map deletes;        /* ids that go -> index into `gone` */
+    ilki_space_ref *refs;         /* of all vectors of all items, in order */
+    bool *skip;                   /* items that a later one of the same id replaces */
+    ilki_map deletes;             /* ids that go -> index into `gone` */
     const char **gone;
     size_t n_gone, cap_gone;
     ilki_arena arena;
@@ -58,20 +58,21 @@ static ilk_status check_field(const ilk_item *item, const ilk_field *f, ilk_erro
     const ilk_value *v = &f->value;
     if (!field_name_ok(f->name))
         return ilki_base_fail(err, ILK_BAD_ARGUMENT,
-                              "item %s: field name \"%s\", expected [A-Za-z_][A-Za-z0-9_.]* of at most %d bytes", item->id,
-                              f->name ? f->name : "(NULL)", ILKI_FIELD_NAME_BYTES);
+                              "item %s: field name \"%s\", expected [A-Za-z_][A-Za-z0-9_.]* of at most %d bytes",
+                              item->id, f->name ? f->name : "(NULL)", ILKI_FIELD_NAME_BYTES);
     if ((int)v->type < ILK_VALUE_NULL || v->type > ILK_VALUE_TIME)
-        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "item %s: field %s has a value of unknown type %d", item->id, f->name,
-                              (int)v->type);
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "item %s: field %s has a value of unknown type %d", item->id,
+                              f->name, (int)v->type);
     if (v->type == ILK_VALUE_REAL && !isfinite(v->d))
         return ilki_base_fail(err, ILK_NOT_FINITE, "item %s: field %s is not a finite number", item->id, f->name);
     if (v->type != ILK_VALUE_TEXT && v->type != ILK_VALUE_BYTES)
         return ILK_OK;
     if (v->n_bytes && !v->text)
-        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "item %s: field %s has NULL for %zu bytes", item->id, f->name, v->n_bytes);
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "item %s: field %s has NULL for %zu bytes", item->id, f->name,
+                              v->n_bytes);
     if (v->n_bytes > ILKI_MAX_BODY_BYTES)
-        return ilki_base_fail(err, ILK_LIMIT, "item %s: field %s has %zu bytes, at most %d", item->id, f->name, v->n_bytes,
-                              ILKI_MAX_BODY_BYTES);
+        return ilki_base_fail(err, ILK_LIMIT, "item %s: field %s has %zu bytes, at most %d", item->id, f->name,
+                              v->n_bytes, ILKI_MAX_BODY_BYTES);
     if (v->type == ILK_VALUE_TEXT && v->n_bytes && !ilki_base_utf8_valid(v->text, v->n_bytes))
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "item %s: field %s is not valid UTF-8", item->id, f->name);
     return ILK_OK;
@@ -101,17 +102,20 @@ static ilk_status check_vector(const ilk_item *item, const ilk_vector *v, const 
 {
     bool sparse = space->kind == ILK_SPARSE;
     if (sparse ? v->rows != 1 : v->dim != space->dim || v->rows == 0 || (space->kind == ILK_DENSE && v->rows != 1))
-        return ilki_base_fail(err, ILK_MISMATCH, "item %s: %u x %u in space %s of dimension %u", item->id, v->rows, v->dim,
-                              space->name, space->dim);
+        return ilki_base_fail(err, ILK_MISMATCH, "item %s: %u x %u in space %s of dimension %u", item->id, v->rows,
+                              v->dim, space->name, space->dim);
     if ((uint64_t)v->rows * v->dim > ILKI_MAX_BATCH_BYTES / 8)
-        return ilki_base_fail(err, ILK_LIMIT, "item %s: %u x %u in space %s is too large", item->id, v->rows, v->dim, space->name);
+        return ilki_base_fail(err, ILK_LIMIT, "item %s: %u x %u in space %s is too large", item->id, v->rows, v->dim,
+                              space->name);
     if ((v->dim && !v->data) || (sparse && v->dim && !v->indices))
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "item %s: no data for space %s", item->id, space->name);
     if (!all_finite(v->data, (size_t)v->rows * v->dim))
-        return ilki_base_fail(err, ILK_NOT_FINITE, "item %s: its vector in space %s holds a NaN or infinity", item->id, space->name);
+        return ilki_base_fail(err, ILK_NOT_FINITE, "item %s: its vector in space %s holds a NaN or infinity", item->id,
+                              space->name);
     for (uint32_t i = 0; sparse && i < v->dim; i++)
         if ((i && v->indices[i] <= v->indices[i - 1]) || (space->dim && v->indices[i] >= space->dim))
-            return ilki_base_fail(err, ILK_BAD_ARGUMENT, "item %s: sparse index %u of space %s is out of order or range", item->id,
+            return ilki_base_fail(err, ILK_BAD_ARGUMENT,
+                                  "item %s: sparse index %u of space %s is out of order or range", item->id,
                                   v->indices[i], space->name);
     return ILK_OK;
 }
@@ -133,20 +137,22 @@ static ilk_status check_item(ilki_store *s, const plan *p, const ilk_item *item,
     if (!st && item->parent && strcmp(item->parent, item->id) == 0)
         st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "item %s: it is its own parent", item->id);
     if (!st && (item->n_fields > ILKI_MAX_FIELDS || item->n_vectors > ILKI_MAX_VECTORS))
-        st = ilki_base_fail(err, ILK_LIMIT, "item %s: %zu fields and %zu vectors, at most %d and %d", item->id, item->n_fields,
-                            item->n_vectors, ILKI_MAX_FIELDS, ILKI_MAX_VECTORS);
+        st = ilki_base_fail(err, ILK_LIMIT, "item %s: %zu fields and %zu vectors, at most %d and %d", item->id,
+                            item->n_fields, item->n_vectors, ILKI_MAX_FIELDS, ILKI_MAX_VECTORS);
     for (size_t i = 0; !st && i < item->n_fields; i++) {
         st = check_field(item, &item->fields[i], err);
         for (size_t k = 0; !st && k < i; k++)
             if (strcmp(item->fields[i].name, item->fields[k].name) == 0)
-                st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "item %s: field %s occurs twice", item->id, item->fields[i].name);
+                st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "item %s: field %s occurs twice", item->id,
+                                    item->fields[i].name);
     }
     for (size_t i = 0; !st && i < item->n_vectors; i++) {
         const char *name = item->vectors[i].space;
         if (!row || !name || strcmp(row->space.name, name) != 0)
             row = name ? find_space(s, p, name) : NULL;
         if (!row)
-            return ilki_base_fail(err, ILK_MISMATCH, "item %s: the store has no space \"%s\"", item->id, name ? name : "(NULL)");
+            return ilki_base_fail(err, ILK_MISMATCH, "item %s: the store has no space \"%s\"", item->id,
+                                  name ? name : "(NULL)");
         refs[i] = (ilki_space_ref){row->id, (uint8_t)row->space.kind};
         for (size_t k = 0; k < i; k++)
             if (refs[k].id == row->id)
@@ -319,7 +325,8 @@ static ilk_status add_parts(const ilki_view *v, plan *p, const char *parent, ilk
         ilki_item_body item;
         const ilki_entry *e = v->items[i];
         if (e->type == ILKI_RECORD_ITEM && ilki_store_get_item(e->body, e->place.body_bytes, &item) &&
-            item.parent_bytes == n && memcmp(item.parent, parent, n) == 0 && (st = add_gone(p, e->key, e->key_bytes, err)))
+            item.parent_bytes == n && memcmp(item.parent, parent, n) == 0 &&
+            (st = add_gone(p, e->key, e->key_bytes, err)))
             return st;
     }
     sqlite3_stmt *q = ilki_store_db_stmt(v->c, ILKI_SQL_PARTS, &st, err);
@@ -478,7 +485,8 @@ static ilk_status log_batch(ilki_store *s, plan *p, const ilki_batch *b, ilk_err
     const unsigned char *bytes = (const unsigned char *)s->buf.data;
     ilki_tail_batch *tb = ilki_store_tail_batch_new(bytes, s->buf.len, ilki_store_log_number(&s->log), s->log.at,
                                                     ilki_store_log_salt(&s->log));
-    st = tb ? ilki_store_tail_reserve(&s->tail, tb, err) : ilki_base_fail_memory(err, s->buf.len, "the tail of the log");
+    st = tb ? ilki_store_tail_reserve(&s->tail, tb, err)
+            : ilki_base_fail_memory(err, s->buf.len, "the tail of the log");
     if (!st)
         st = ilki_store_log_append(&s->log, bytes, s->buf.len, p->n_records, s->sync == ILK_SYNC_FULL, err);
     if (st) {

@@ -34,7 +34,7 @@ static char *inside(const ilki_store *s, const char *name)
 typedef struct listing {
     const char *other; /* something that is not a store's, or NULL */
     char name[256];
-    bool records;      /* log files that hold some */
+    bool records; /* log files that hold some */
     ilki_store *store;
     const char *within;
 } listing;
@@ -80,8 +80,9 @@ static ilk_status check_vacant(ilki_store *s, ilk_error *err)
     listing l = {.store = s};
     ilk_status st = s->vfs->list(s->vfs, s->dir, look_at_name, &l, err);
     if (!st && l.other)
-        return ilki_base_fail(err, ILK_MISMATCH, "%s: it holds \"%s\" and no store; a store wants a directory of its own",
-                              s->dir, l.other);
+        return ilki_base_fail(err, ILK_MISMATCH,
+                              "%s: it holds \"%s\" and no store; a store wants a directory of its own", s->dir,
+                              l.other);
     char *log_dir = st ? NULL : inside(s, "log");
     if (log_dir && s->vfs->list(s->vfs, log_dir, look_at_log, &l, NULL) == ILK_OK && l.records)
         st = ilki_base_fail(err, ILK_CORRUPT, "%s: the manifest is missing, and log/ holds records", s->dir);
@@ -158,8 +159,8 @@ static ilk_status take_lock(ilki_store *s, ilk_error *err)
     char *path = inside(s, "lock");
     if (!path)
         return ilki_base_fail_memory(err, strlen(s->dir), "a path");
-    ilk_status st =
-        s->vfs->open(s->vfs, &s->lock_file, path, ILKI_OPEN_WRITE | ILKI_OPEN_CREATE | ILKI_OPEN_NOFOLLOW, err);
+    ilk_status st = s->vfs->open(s->vfs, &s->lock_file, path, ILKI_OPEN_WRITE | ILKI_OPEN_CREATE | ILKI_OPEN_NOFOLLOW,
+                                 err);
     if (!st) {
         st = s->vfs->lock(s->lock_file, ILKI_LOCK_EXCLUSIVE, err);
         if (st == ILK_BUSY)
@@ -297,7 +298,8 @@ static ilk_status check_owner(ilki_store *s, ilk_error *err)
     if (!status && st.uid != (uint32_t)geteuid()) {
         s->foreign = true;
         if (!s->read_only)
-            ilki_base_log(s->rt, ILK_LOG_WARN, "%s: this store belongs to another user; it is opened for reading only", s->dir);
+            ilki_base_log(s->rt, ILK_LOG_WARN, "%s: this store belongs to another user; it is opened for reading only",
+                          s->dir);
         s->read_only = true;
     }
     return status;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See filter.h. In the tables a text or bytes value longer than 128 bytes is kept as its first 128 with x = 1, so that
+ * See filter_sql.h. In the tables a text or bytes value longer than 128 bytes is kept as its first 128 with x = 1, so that
  * with q the operand and v the kept part:
  *   q of at most 128 bytes: = is v = q, x = 0;  < is v < q;  <= adds v = q, x = 0;  > is v > q or v = q, x = 1
  *   a longer q, of which p are the first 128: v and p decide unless they are equal; then a short value is less, and of a
  *   long one ilk_rest(lsn, name) is read from the log and compared as a whole.
  * Conditions are never NULL, so that NOT means not. AND and OR over many children become balanced trees: SQLite limits
  * the depth of an expression. */
-#include "store/filter.h"
+#include "store/filter_sql.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -24,7 +24,8 @@ static bool name_ok(const char *s)
     if (n == 0 || n > ILKI_FIELD_NAME_BYTES || (s[0] >= '0' && s[0] <= '9') || s[0] == '.')
         return false;
     for (; *s; s++)
-        if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') || *s == '_' || *s == '.'))
+        if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') || *s == '_' ||
+              *s == '.'))
             return false;
     return true;
 }
@@ -43,14 +44,17 @@ static ilk_status check_value(const ilk_filter *f, const ilk_value *v, ilk_error
 static ilk_status check_leaf(const ilk_filter *f, ilk_error *err)
 {
     if (!name_ok(f->field))
-        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "filter: \"%s\" is no name of a field", f->field ? f->field : "(NULL)");
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "filter: \"%s\" is no name of a field",
+                              f->field ? f->field : "(NULL)");
     size_t want = f->op == ILK_FILTER_EXISTS ? 0 : 1;
     if (f->op != ILK_FILTER_IN && f->n_values != want)
-        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "filter on %s: %zu values, expected %zu", f->field, f->n_values, want);
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "filter on %s: %zu values, expected %zu", f->field, f->n_values,
+                              want);
     if (f->n_values && !f->values)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "filter on %s: its values are NULL", f->field);
     if (f->n_values > MAX_PARAMETERS)
-        return ilki_base_fail(err, ILK_LIMIT, "filter on %s: %zu values, at most %d", f->field, f->n_values, MAX_PARAMETERS);
+        return ilki_base_fail(err, ILK_LIMIT, "filter on %s: %zu values, at most %d", f->field, f->n_values,
+                              MAX_PARAMETERS);
     if (f->op == ILK_FILTER_PREFIX && f->values[0].type != ILK_VALUE_TEXT)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "filter on %s: a prefix is text", f->field);
     ilk_status st = ILK_OK;
@@ -241,7 +245,11 @@ static void add_value(ilki_filter_sql *o, const ilk_value *v)
 
 static const char *symbol(ilk_filter_op op)
 {
-    return op == ILK_FILTER_LT ? "<" : op == ILK_FILTER_LE ? "<=" : op == ILK_FILTER_GT ? ">" : op == ILK_FILTER_GE ? ">=" : "=";
+    return op == ILK_FILTER_LT   ? "<"
+           : op == ILK_FILTER_LE ? "<="
+           : op == ILK_FILTER_GT ? ">"
+           : op == ILK_FILTER_GE ? ">="
+                                 : "=";
 }
 
 /* `column` begins with p: a range. The bytes behind p end at the least string that is past all of them. */
@@ -282,7 +290,10 @@ static void bytes_sql(ilki_filter_sql *o, const ilk_filter *f, const ilk_value *
     ilki_base_buf_adds(b, "(v = ? AND ");
     add_bytes(o, q->text, n);
     if (!is_long) {
-        ilki_base_buf_adds(b, op == ILK_FILTER_LT ? "0)" : op == ILK_FILTER_GT ? "x = 1)" : op == ILK_FILTER_GE ? "1)" : "x = 0)");
+        ilki_base_buf_adds(b, op == ILK_FILTER_LT   ? "0)"
+                              : op == ILK_FILTER_GT ? "x = 1)"
+                              : op == ILK_FILTER_GE ? "1)"
+                                                    : "x = 0)");
     } else {
         ilki_base_buf_adds(b, less ? "(x = 0 OR " : "(x = 1 AND ");
         ilki_base_buf_adds(b, op == ILK_FILTER_PREFIX ? "substr(ilk_rest(lsn, ?), 1, ?) = ?))" : "ilk_rest(lsn, ?) ");
@@ -327,9 +338,9 @@ static void in_sql(ilki_filter_sql *o, const ilk_filter *f, int64_t n)
 {
     ilki_buf *b = &o->text;
     size_t n_long = 0;
-    const char *or = ""; /* a constant in front would keep SQLite from using an index */
+    const char * or = ""; /* a constant in front would keep SQLite from using an index */
     ilki_base_buf_addc(b, '(');
-    for (int class = ILKI_CLASS_NULL; class <= ILKI_CLASS_TIME; class++) {
+    for (int class = ILKI_CLASS_NULL; class <= ILKI_CLASS_TIME; class ++) {
         size_t k = 0;
         for (size_t i = 0; i < f->n_values; i++) {
             const ilk_value *v = &f->values[i];
@@ -356,7 +367,7 @@ static void in_sql(ilki_filter_sql *o, const ilk_filter *f, int64_t n)
         or = " OR ";
         operand_sql(o, f, &f->values[i], n);
     }
-    ilki_base_buf_adds(b, *or ? ")" : "0)");
+    ilki_base_buf_adds(b, * or ? ")" : "0)");
 }
 
 /* "id" and "parent" are columns of their own, kept whole. */
@@ -420,7 +431,8 @@ static ilk_status leaf_sql(ilki_filter_sql *o, const ilk_filter *f, ilki_conn *c
 static ilk_status node_sql(ilki_filter_sql *o, const ilk_filter *f, ilki_conn *c, ilk_error *err);
 
 /* Children [from, to) of an AND or OR, halved so that the depth is the logarithm of their number. */
-static ilk_status children_sql(ilki_filter_sql *o, const ilk_filter *f, size_t from, size_t to, ilki_conn *c, ilk_error *err)
+static ilk_status children_sql(ilki_filter_sql *o, const ilk_filter *f, size_t from, size_t to, ilki_conn *c,
+                               ilk_error *err)
 {
     if (to - from == 1)
         return node_sql(o, &f->children[from], c, err);
@@ -484,7 +496,8 @@ void ilki_store_filter_sql_deinit(ilki_filter_sql *f)
 
 /* ---- ilk_rest(lsn, name): a field's whole value, from the log */
 
-static ilk_status read_value(ilki_conn *c, uint64_t lsn, const char *name, size_t n, sqlite3_context *ctx, ilk_error *err)
+static ilk_status read_value(ilki_conn *c, uint64_t lsn, const char *name, size_t n, sqlite3_context *ctx,
+                             ilk_error *err)
 {
     ilk_status st;
     bool row = false;

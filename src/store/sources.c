@@ -201,7 +201,8 @@ ilk_status ilki_store_source_by_id(ilki_store *s, const char *id, ilki_source_fn
     return id ? tell(s, &l, true, fn, user, err) : ilki_base_fail(err, ILK_BAD_ARGUMENT, "source: the id is NULL");
 }
 
-ilk_status ilki_store_source_by_hash(ilki_store *s, const uint8_t hash[32], ilki_source_fn fn, void *user, ilk_error *err)
+ilk_status ilki_store_source_by_hash(ilki_store *s, const uint8_t hash[32], ilki_source_fn fn, void *user,
+                                     ilk_error *err)
 {
     lookup l = {.sql = ILKI_SQL_SOURCE_BY_HASH, .hash = hash};
     return tell(s, &l, true, fn, user, err);
@@ -385,7 +386,8 @@ ilk_status ilki_store_derived_path(ilki_store *s, const char *name, char **path,
     *path = NULL;
     size_t n = name ? strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") : 0;
     if (n == 0 || n > 200 || name[n])
-        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "derived file \"%s\": expected a name of [a-z0-9-]", name ? name : "(NULL)");
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "derived file \"%s\": expected a name of [a-z0-9-]",
+                              name ? name : "(NULL)");
     char *dir = ilki_base_path_join(s->dir, "derived");
     *path = dir ? ilki_base_path_join(dir, name) : NULL;
     free(dir);
