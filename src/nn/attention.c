@@ -91,7 +91,7 @@ static cut cut_sequence(const ilki_nn *ctx, const attention *t, const sequence *
         size_t seen = (size_t)d->window_left + d->window_right + 2 * KEYS;
         keys = seen < keys ? seen : keys;
     }
-    c.row_ns = ilki_nn_flops_ns(ctx, (2 * (uint64_t)(d->d_qk + d->d_v) + 32) * keys * t->group);
+    c.row_ns = ilki_nn_attn_ns(ctx, (2 * (uint64_t)(d->d_qk + d->d_v) + 32) * keys * t->group);
     uint64_t rows = 2 * ILKI_NN_TASK_NS / c.row_ns;
     rows = rows < 1 ? 1 : rows > ILKI_ATTN_ROWS ? ILKI_ATTN_ROWS : rows;
     c.rows = rows < s->n ? (size_t)rows : s->n;

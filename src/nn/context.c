@@ -97,9 +97,13 @@ void ilki_nn_run(ilki_nn *ctx, const ilki_nn_work *w)
 uint64_t ilki_nn_flops_ns(const ilki_nn *ctx, uint64_t n_flops)
 {
     /* flops in a ns at half of what one core of 2020 does: two AVX-512 units, two AVX2 units, NEON; the reference */
-    size_t nr = ctx->ops->gemm_f32_nr;
-    unsigned rate = nr >= 32 ? 40 : nr >= 16 ? 20 : 1;
-    return n_flops / rate + 1;
+    unsigned rate = ctx->ops->gemm_f32_nr >= 32 ? 40 : 20;
+    return n_flops / (ctx->ops->gemm_f32 == ilki_kern_ref.gemm_f32 ? 1 : rate) + 1;
+}
+
+uint64_t ilki_nn_attn_ns(const ilki_nn *ctx, uint64_t n_flops)
+{
+    return ctx->ops->attn_f32 == ilki_kern_ref.attn_f32 ? n_flops + 1 : ilki_nn_flops_ns(ctx, n_flops);
 }
 
 size_t ilki_nn_block_rows(const ilki_nn *ctx, size_t n_rows, uint64_t row_ns)
