@@ -31,8 +31,9 @@ typedef struct sql_file {
     sqlite3_file sqlite;
     ilki_file *file;
     const ilki_vfs *vfs;
-    const char *path; /* of the main file: SQLite keeps it until close */
+    const char *path; /* SQLite keeps it until close */
     bool is_main;
+    bool new_name; /* of a journal: not known to be in its directory for good */
     int lock;
     ilki_file *shm;
     void **chunks;
@@ -110,11 +111,29 @@ static int file_truncate(sqlite3_file *sf, sqlite3_int64 size)
     return code_of(f->vfs->truncate(f->file, (uint64_t)size, NULL), SQLITE_IOERR_TRUNCATE);
 }
 
+static int sync_dir_of(const ilki_vfs *v, const char *path)
+{
+    char dir[MAX_PATH_BYTES];
+    size_t n = (size_t)(ilki_base_path_name(path) - path);
+    if (n == 0 || n >= sizeof dir)
+        return SQLITE_IOERR_DIR_FSYNC;
+    memcpy(dir, path, n);
+    dir[n] = '\0';
+    return code_of(v->sync_dir(v, dir, NULL), SQLITE_IOERR_DIR_FSYNC);
+}
+
 static int file_sync(sqlite3_file *sf, int flags)
 {
     sql_file *f = (sql_file *)sf;
     (void)flags;
-    return code_of(f->vfs->sync(f->file, NULL), SQLITE_IOERR_FSYNC);
+    if (f->vfs->sync(f->file, NULL))
+        return SQLITE_IOERR_FSYNC;
+    if (!f->new_name)
+        return SQLITE_OK;
+    /* a journal that repairs the main file is no use when its name is lost with the power */
+    int rc = sync_dir_of(f->vfs, f->path);
+    f->new_name = rc != SQLITE_OK;
+    return rc;
 }
 
 static int file_size(sqlite3_file *sf, sqlite3_int64 *size)
@@ -379,6 +398,7 @@ static int vfs_open(sqlite3_vfs *s, const char *path, sqlite3_file *sf, int flag
         return code_of(st, SQLITE_CANTOPEN);
     f->path = path;
     f->is_main = (flags & SQLITE_OPEN_MAIN_DB) != 0;
+    f->new_name = (flags & SQLITE_OPEN_CREATE) != 0 && (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL)) != 0;
     f->sqlite.pMethods = &methods;
     if (out_flags)
         *out_flags = flags;
@@ -393,15 +413,7 @@ static int vfs_delete(sqlite3_vfs *s, const char *path, int sync_dir)
         return SQLITE_IOERR_DELETE_NOENT;
     if (st)
         return code_of(st, SQLITE_IOERR_DELETE);
-    if (!sync_dir)
-        return SQLITE_OK;
-    char dir[MAX_PATH_BYTES];
-    size_t n = (size_t)(ilki_base_path_name(path) - path);
-    if (n == 0 || n >= sizeof dir)
-        return SQLITE_IOERR_DIR_FSYNC;
-    memcpy(dir, path, n);
-    dir[n] = '\0';
-    return code_of(v->sync_dir(v, dir, NULL), SQLITE_IOERR_DIR_FSYNC);
+    return sync_dir ? sync_dir_of(v, path) : SQLITE_OK;
 }
 
 static int vfs_access(sqlite3_vfs *s, const char *path, int flags, int *out)
