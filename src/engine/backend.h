@@ -20,6 +20,8 @@ enum {
     ILKI_CAP_READ_ONLY = 64   /* this one, as opened */
 };
 
+enum { ILKI_DEFAULT_K = 10, ILKI_MAX_K = 1000000 };
+
 typedef struct ilki_found {
     float score; /* NaN where no vector was asked */
     ilki_record *record;
@@ -33,9 +35,11 @@ typedef struct ilki_backend_type {
     ilk_status (*ensure)(ilki_backend *b, const ilk_space *space, ilk_error *err);
     ilk_status (*upsert)(ilki_backend *b, const ilki_batch *batch, ilk_job *job, ilk_error *err);
     ilk_status (*remove)(ilki_backend *b, const char *const *ids, size_t n, ilk_error *err);
-    /* at most k per query into found[i * k], n_found[i] of them; records are the caller's */
+    /* at most k (0: ILKI_DEFAULT_K) into found, *n_found of them; records are the caller's to free, without vectors.
+       Without a vector: the first k items that pass the filter, in order of id, scores NaN */
     ilk_status (*query)(ilki_backend *b, const ilk_query *q, ilk_job *job, ilki_found *found, size_t *n_found, ilk_error *err);
     ilk_status (*get)(ilki_backend *b, const char *id, bool vectors, ilki_record **out, ilk_error *err);
+    /* at most `limit` records into out, *n of them, without vectors */
     ilk_status (*scan)(ilki_backend *b, const ilk_filter *filter, const char *after, size_t limit, ilki_record **out,
                        size_t *n, ilk_error *err);
     ilk_status (*count)(ilki_backend *b, const ilk_filter *filter, uint64_t *n, ilk_error *err);
@@ -45,7 +49,8 @@ struct ilki_backend {
     const ilki_backend_type *type;
 };
 
-/* NULL where unknown. */
+/* Row i, NULL past the last; the row of a name, NULL where unknown. */
+const ilki_backend_type *ilki_engine_get_backend(size_t i);
 const ilki_backend_type *ilki_engine_find_backend(const char *name);
 
 /* The local row's store, for what no remote engine has (sources, check, info); NULL for other rows. */
