@@ -33,6 +33,8 @@ typedef struct ilki_backend_type {
     void (*close)(ilki_backend *b);
     uint32_t (*capabilities)(const ilki_backend *b);
     ilk_status (*ensure)(ilki_backend *b, const ilk_space *space, ilk_error *err);
+    /* the i-th space, borrowed until close; NOT_FOUND past the last */
+    ilk_status (*space)(ilki_backend *b, size_t i, const ilk_space **space, ilk_error *err);
     ilk_status (*upsert)(ilki_backend *b, const ilki_batch *batch, ilk_job *job, ilk_error *err);
     ilk_status (*remove)(ilki_backend *b, const char *const *ids, size_t n, ilk_error *err);
     /* at most k (0: ILKI_DEFAULT_K) into found, *n_found of them; records are the caller's to free, without vectors.

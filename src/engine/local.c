@@ -153,11 +153,11 @@ static ilk_status prepare(lookup *u, const ilk_filter *filter, bool fresh, ilk_j
     return st;
 }
 
-static ilk_status check_vector(const ilk_query *q, const ilk_space *space, ilk_error *err)
+static ilk_status check_vector(const ilk_query *q, const ilk_space *s, ilk_error *err)
 {
-    if (q->vector.dim != space->dim)
-        return ilki_base_fail(err, ILK_MISMATCH, "query: space \"%s\" has dimension %u, the vector has %u", space->name,
-                              space->dim, q->vector.dim);
+    if (q->vector.dim != s->dim)
+        return ilki_base_fail(err, ILK_MISMATCH, "query: space \"%s\" has dimension %u, the vector has %u", s->name,
+                              s->dim, q->vector.dim);
     if (q->vector.rows > 1 || q->vector.indices)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "query: this backend takes one dense vector");
     for (uint32_t i = 0; i < q->vector.dim; i++)
@@ -286,10 +286,16 @@ static ilk_status upsert(ilki_backend *b, const ilki_batch *batch, ilk_job *job,
     return st;
 }
 
-static ilk_status ensure(ilki_backend *b, const ilk_space *space, ilk_error *err)
+static ilk_status ensure(ilki_backend *b, const ilk_space *s, ilk_error *err)
 {
-    ilki_batch batch = {.spaces = space, .n_spaces = 1};
+    ilki_batch batch = {.spaces = s, .n_spaces = 1};
     return upsert(b, &batch, NULL, err);
+}
+
+static ilk_status space(ilki_backend *b, size_t i, const ilk_space **out, ilk_error *err)
+{
+    ilk_status st = of(b)->read_only ? ilki_store_refresh(of(b)->store, err) : ILK_OK;
+    return st ? st : ilki_store_space(of(b)->store, i, out, err);
 }
 
 static ilk_status remove_(ilki_backend *b, const char *const *ids, size_t n, ilk_error *err)
@@ -367,6 +373,7 @@ const ilki_backend_type ilki_engine_local = {
     .close = close_,
     .capabilities = capabilities,
     .ensure = ensure,
+    .space = space,
     .upsert = upsert,
     .remove = remove_,
     .query = query,

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ilk_ingest, ilk_prune, ilk_search, ilk_similar: argument checks before room engine. */
+#include "api/sized.h"
+#include "api/take.h"
+#include "engine/collection.h"
+
+void ilk_ingest_options_init_sized(void *opt, size_t size)
+{
+    ilki_api_init_from(opt, size, &ilki_api_ingest_options, sizeof ilki_api_ingest_options);
+}
+
+void ilk_ingest_result_init_sized(void *result, size_t size)
+{
+    ilki_api_init_sized(result, size);
+}
+
+static ilk_status check_store(const ilk_store *s, const char *call, ilk_error *err)
+{
+    if (!s)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "%s: store is NULL", call);
+    return ilki_base_runtime_check(s->rt, err);
+}
+
+static ilk_status check_ingest(ilk_model *const *models, size_t n_models, const char *const *paths, size_t n_paths,
+                               const ilk_ingest_options *o, ilk_error *err)
+{
+    if (n_models == 0 || !models)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_ingest: expected a model, found none");
+    for (size_t i = 0; i < n_models; i++)
+        if (!models[i])
+            return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_ingest: model %zu is NULL", i);
+    if (n_paths == 0 || !paths)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_ingest: expected a path, found none");
+    for (size_t i = 0; i < n_paths; i++)
+        if (!paths[i] || !*paths[i])
+            return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_ingest: path %zu is empty", i);
+    if (o->n_exclude && !o->exclude)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_ingest: exclude is NULL for %zu globs", o->n_exclude);
+    for (size_t i = 0; i < o->n_exclude; i++)
+        if (!o->exclude[i])
+            return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_ingest: glob %zu is NULL", i);
+    return ILK_OK;
+}
+
+/* *result gets what was done, also where the call fails; a NULL one is fine. */
+static ilk_status give_result(ilk_ingest_result *result, const ilk_ingest_result *own, ilk_status st, ilk_error *err)
+{
+    ilk_status given = result ? ilki_api_give_sized(result, own, sizeof *own, "ingest result", st ? NULL : err)
+                              : ILK_OK;
+    return st ? st : given;
+}
+
+ilk_status ilk_ingest(ilk_store *s, ilk_model *const *models, size_t n_models, const char *const *paths, size_t n_paths,
+                      const ilk_ingest_options *opt, ilk_job *job, ilk_ingest_result *result, ilk_error *err)
+{
+    ilk_ingest_options o = ilki_api_ingest_options;
+    ilk_ingest_result own = {.size = sizeof own};
+    ilk_status st = check_store(s, "ilk_ingest", err);
+    if (!st)
+        st = ilki_base_take_options(&o, sizeof o, opt, "ingest options", err);
+    if (!st)
+        st = check_ingest(models, n_models, paths, n_paths, &o, err);
+    if (st)
+        return st;
+    st = ilki_engine_ingest(s, models, n_models, paths, n_paths, &o, job, &own, err);
+    return give_result(result, &own, st, err);
+}
+
+ilk_status ilk_prune(ilk_store *s, int dry_run, ilk_event_fn event, void *user, ilk_job *job, ilk_ingest_result *result,
+                     ilk_error *err)
+{
+    ilk_ingest_result own = {.size = sizeof own};
+    ilk_status st = check_store(s, "ilk_prune", err);
+    if (st)
+        return st;
+    st = ilki_engine_prune(s, dry_run != 0, event, user, job, &own, err);
+    return give_result(result, &own, st, err);
+}
+
+ilk_status ilk_search(ilk_store *s, ilk_model *m, const ilk_input *in, const ilk_query *q, ilk_job *job, ilk_hits **out,
+                      ilk_error *err)
+{
+    ilki_arena arena = {0};
+    ilk_query *own = NULL;
+    if (!out)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_search: out is NULL");
+    *out = NULL;
+    ilk_status st = check_store(s, "ilk_search", err);
+    if (!st && (!m || !in))
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_search: %s is NULL", m ? "the input" : "model");
+    if (!st && in->size < sizeof *in)
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_search: input: size is %zu: call ilk_input_init first",
+                            in->size);
+    if (!st)
+        st = ilki_api_take_queries(&arena, q, 1, true, &own, err);
+    if (!st)
+        st = ilki_engine_search(s, m, in, own, job, out, err);
+    ilki_base_arena_deinit(&arena);
+    return st;
+}
+
+ilk_status ilk_similar(ilk_store *s, const char *path_or_id, const ilk_query *q, ilk_job *job, ilk_hits **out,
+                       ilk_error *err)
+{
+    ilki_arena arena = {0};
+    ilk_query *own = NULL;
+    if (!out)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_similar: out is NULL");
+    *out = NULL;
+    ilk_status st = check_store(s, "ilk_similar", err);
+    if (!st && (!path_or_id || !*path_or_id))
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_similar: path_or_id is empty");
+    if (!st)
+        st = ilki_api_take_queries(&arena, q, 1, true, &own, err);
+    if (!st)
+        st = ilki_engine_similar(s, path_or_id, own, job, out, err);
+    ilki_base_arena_deinit(&arena);
+    return st;
+}
