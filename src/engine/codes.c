@@ -4,7 +4,6 @@
  * lock held, because the store may make callers wait for one of its connections. */
 #include "engine/codes.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,34 +44,18 @@ static ilk_status file_of(const ilki_codes *c, const ilki_space_codes *sc, char 
     return ilki_store_derived_path(c->store, name, path, err);
 }
 
-static ilk_status last_lsn(const ilki_codes *c, uint64_t *lsn, ilk_error *err)
-{
-    ilk_store_info info = {.size = sizeof info};
-    ilk_status st = ilki_store_info(c->store, &info, err);
-    *lsn = info.last_lsn;
-    return st;
-}
-
 /* A loaded index, or an empty one. */
 static ilk_status make(ilki_codes *c, ilki_space_codes *sc, bool fresh, ilk_error *err)
 {
     ilki_index_spec spec = spec_of(c, sc);
     char *path = NULL;
     ilk_error why;
-    uint64_t last;
     ilk_error_init_sized(&why, sizeof why);
     drop(sc);
-    ilk_status st = last_lsn(c, &last, err);
-    if (!st)
-        st = file_of(c, sc, &path, err);
+    ilk_status st = file_of(c, sc, &path, err);
     if (st)
         return st;
     st = fresh ? ILK_NOT_FOUND : flat()->load(&sc->ix, &spec, c->rt->vfs, path, c->no_mmap, &sc->upto, &why);
-    if (!st && sc->upto > last) {
-        st = ilki_base_fail(&why, ILK_MISMATCH, "%s: it has seen change %" PRIu64 ", the log ends at %" PRIu64, path,
-                            sc->upto, last);
-        drop(sc);
-    }
     free(path);
     if (st && st != ILK_NOT_FOUND)
         ilki_base_log(c->rt, ILK_LOG_WARN, "the codes of space \"%s\" are made again: %s", sc->space->name,
@@ -134,6 +117,8 @@ static ilk_status catch_up(ilki_codes *c, ilki_space_codes *sc, bool fresh, ilk_
         st = make(c, sc, fresh, err);
     if (!st)
         st = ilki_store_changes(c->store, sc->upto, sc->space->name, apply_change, &f, &upto, err);
+    if (st == ILK_MISMATCH && sc->upto && !fresh) /* codes of changes that the log has lost */
+        return catch_up(c, sc, true, job, err);
     if (!st)
         st = f.status;
     if (st)
@@ -157,7 +142,7 @@ ilk_status ilki_engine_codes_update(ilki_codes *c, ilki_space_codes *sc, bool fr
     *upto = since;
     if (!must) {
         uint64_t unused;
-        st = ilki_store_changes(c->store, since, sc->space->name, see_change, &f, &unused, err);
+        st = ilki_store_changes(c->store, since, NULL, see_change, &f, &unused, err);
         if (st || !f.stopped)
             return st;
     }

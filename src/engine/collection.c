@@ -119,7 +119,7 @@ static ilk_status query_one(ilk_store *s, const ilk_query *q, ilk_job *job, ilk_
 ilk_status ilki_engine_query(ilk_store *s, const ilk_query *q, size_t n_q, ilk_job *job, ilk_hits **out, ilk_error *err)
 {
     ilk_hits *h = NULL;
-    ilk_status st = ilki_engine_hits_new(&h, n_q, err);
+    ilk_status st = ilki_engine_hits_new(&h, n_q, false, err);
     *out = NULL;
     for (size_t i = 0; !st && i < n_q; i++) {
         st = ilki_base_job_check(job, err);
@@ -138,7 +138,7 @@ ilk_status ilki_engine_query(ilk_store *s, const ilk_query *q, size_t n_q, ilk_j
 ilk_status ilki_engine_get(ilk_store *s, const char *const *ids, size_t n, ilk_hits **out, ilk_error *err)
 {
     ilk_hits *h = NULL;
-    ilk_status st = ilki_engine_hits_new(&h, n, err);
+    ilk_status st = ilki_engine_hits_new(&h, n, true, err);
     *out = NULL;
     for (size_t i = 0; !st && i < n; i++) {
         ilki_found found = {.score = NAN};
@@ -169,7 +169,7 @@ ilk_status ilki_engine_scan(ilk_store *s, const ilk_filter *filter, const char *
     for (size_t i = 0; !st && i < n; i++)
         found[i] = (ilki_found){.score = NAN, .record = records[i]};
     if (!st)
-        st = ilki_engine_hits_new(&h, 1, err);
+        st = ilki_engine_hits_new(&h, 1, false, err);
     if (!st)
         st = ilki_engine_hits_set(h, 0, s, NULL, found, n, err);
     else

@@ -31,8 +31,8 @@ ilk_status ilki_engine_scan(ilk_store *s, const ilk_filter *filter, const char *
 ilk_status ilki_engine_info(ilk_store *s, ilk_store_info *info, ilk_error *err);
 ilk_status ilki_engine_check(ilk_store *s, bool repair, ilk_finding_fn found, void *user, ilk_job *job, ilk_error *err);
 
-/* An empty result of n queries. */
-ilk_status ilki_engine_hits_new(ilk_hits **out, size_t n_queries, ilk_error *err);
+/* An empty result of n queries; `vectors`: its records will have them. */
+ilk_status ilki_engine_hits_new(ilk_hits **out, size_t n_queries, bool vectors, ilk_error *err);
 
 /* Makes the hits of query i from n found, whose records it takes, also on failure. `space` (NULL: none was searched)
  * gives score_kind and model. */

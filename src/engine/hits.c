@@ -17,17 +17,19 @@ struct ilk_hits {
     ilki_arena arena;
     group *groups;
     size_t n_groups;
+    bool vectors; /* records were read with them */
 };
 
-ilk_status ilki_engine_hits_new(ilk_hits **out, size_t n_queries, ilk_error *err)
+ilk_status ilki_engine_hits_new(ilk_hits **out, size_t n_queries, bool vectors, ilk_error *err)
 {
     ilk_hits *h = ilki_base_zalloc(1, sizeof *h);
     *out = NULL;
     if (!h || !(h->groups = ilki_base_zalloc(n_queries, sizeof *h->groups))) {
         free(h);
-        return ilki_base_fail_memory(err, n_queries * sizeof *h->groups, "results");
+        return ilki_base_fail_memory(err, n_queries * sizeof(group), "results");
     }
     h->n_groups = n_queries;
+    h->vectors = vectors;
     *out = h;
     return ILK_OK;
 }
@@ -147,6 +149,8 @@ ilk_status ilki_engine_hits_vector(const ilk_hits *h, size_t query, size_t i, co
                                    ilk_error *err)
 {
     const ilk_item *item = &h->groups[query].records[i]->item;
+    if (!h->vectors)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "vectors come with ilk_store_get alone, not with these hits");
     for (size_t k = 0; k < item->n_vectors; k++)
         if (strcmp(item->vectors[k].space, space) == 0) {
             if (!item->vectors[k].data)

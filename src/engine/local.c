@@ -242,13 +242,10 @@ static ilk_status open_(ilki_backend **out, ilk_runtime *rt, const char *where, 
                                  .no_create = opt->no_create,
                                  .no_mmap = opt->no_mmap};
     ilk_status st = ilki_store_open(&l->store, where, &o, err);
-    ilk_store_info info = {.size = sizeof info};
-    if (!st)
-        st = ilki_store_info(l->store, &info, err);
-    l->read_only = info.read_only;
+    l->read_only = !st && ilki_store_is_read_only(l->store);
     l->codes.rt = rt;
     l->codes.store = l->store;
-    l->codes.read_only = info.read_only;
+    l->codes.read_only = l->read_only;
     l->codes.no_mmap = opt->no_mmap;
     if (st)
         ilki_engine_local.close(&l->base);

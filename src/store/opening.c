@@ -432,3 +432,8 @@ ilk_status ilki_store_refresh(ilki_store *s, ilk_error *err)
     pthread_mutex_unlock(&s->write_lock);
     return st;
 }
+
+bool ilki_store_is_read_only(const ilki_store *s)
+{
+    return s->read_only;
+}

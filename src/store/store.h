@@ -30,6 +30,9 @@ ilk_status ilki_store_open(ilki_store **out, const char *dir, const ilki_store_o
 /* Applies the tail if it is the writer, syncs, closes. */
 void ilki_store_close(ilki_store *s);
 
+/* As opened, or because it belongs to somebody else. */
+bool ilki_store_is_read_only(const ilki_store *s);
+
 /* ---- a source file: where items come from */
 typedef enum ilki_source_state {
     ILKI_SOURCE_INDEXED = 1,
