@@ -25,6 +25,12 @@ lib=$(dirname "$(dirname "$pc")")
 [ "$(readlink "$lib/libilk.so")" = "libilk.so.${version%%.*}" ] || fail "libilk.so does not lead to its soname"
 grep -r -l -F "$build" "$work/prefix" --include='*.pc' --include='*.h' && fail "an installed file names the build directory"
 
+missing=$(nm -D --undefined-only "$lib/libilk.so" | awk '$2 ~ /^ilki?_/ { print $2 }')
+if [ "${ILK_API_INCOMPLETE:-}" ] && [ -n "$missing" ]; then
+    echo "SKIPPED: libilk.so is not complete yet, it lacks" $missing
+    exit 77
+fi
+
 cp "$example" "$work/first.c"
 cd "$work"
 strict="-Wall -Wextra -Wpedantic -Wshadow -Werror"
@@ -48,5 +54,7 @@ for program in first_c first_static first_cxx; do
     cat "$program.out"
     cmp first_c.out "$program.out" || fail "$program prints something else than first_c"
 done
-[ -s first_c.out ] || fail "the example printed nothing"
+[ "$(cut -d' ' -f1,2 first_c.out | tr '\n' ' ')" = "1. brick 2. rose " ] || fail "the example found something else"
+./first_c "$work/store_first_cxx" >again.out || fail "the store of another program does not open"
+cmp first_c.out again.out || fail "the store of another program answers otherwise"
 [ -n "$cxx" ] || echo "no C++ compiler: C++17 was not tried"

@@ -32,6 +32,14 @@ for name in $(comm -13 "$work/exported" "$work/declared"); do
     fi
 done
 
+for name in $(nm -D --undefined-only "$so" | awk '$2 ~ /^ilki?_/ { print $2 }'); do
+    if [ "${ILK_API_INCOMPLETE:-}" ]; then
+        echo "not there yet: $name"
+    else
+        tell "used, but not defined: $name"
+    fi
+done
+
 readelf -d "$so" >"$work/dynamic"
 got=$(sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p' "$work/dynamic")
 [ "$got" = "$soname" ] || tell "soname: got '$got', want '$soname'"
