@@ -106,19 +106,19 @@ uint64_t ilki_nn_attn_ns(const ilki_nn *ctx, uint64_t n_flops)
     return ctx->ops->attn_f32 == ilki_kern_ref.attn_f32 ? n_flops + 1 : ilki_nn_flops_ns(ctx, n_flops);
 }
 
+/* Each block streams the weights of its chain once more from far memory, so blocks are large: up to half as many again
+ * as ILKI_NN_BLOCK_NS allows, so that every thread gets the same number of them. */
 size_t ilki_nn_block_rows(const ilki_nn *ctx, size_t n_rows, uint64_t row_ns)
 {
     if (n_rows == 0)
         return 1;
-    if (row_ns == 0)
-        row_ns = 1;
-    uint64_t rows = 2 * ILKI_NN_TASK_NS / row_ns;
     size_t threads = n_slots(ctx), mr = ctx->ops->gemm_f32_mr;
-    if (rows > (n_rows + threads - 1) / threads)
-        rows = (n_rows + threads - 1) / threads;
+    uint64_t most = ILKI_NN_BLOCK_NS / (row_ns ? row_ns : 1) + 1, share = (n_rows + threads - 1) / threads;
+    uint64_t turns = (share + most / 2) / most; /* blocks of a thread, to the nearest */
+    uint64_t rows = turns > 1 ? (share + turns - 1) / turns : share;
     if (mr > 1 && rows > mr)
         rows = (rows + mr - 1) / mr * mr;
-    return rows < 1 ? 1 : rows > n_rows ? n_rows : (size_t)rows;
+    return rows > n_rows ? n_rows : (size_t)rows;
 }
 
 typedef struct row_tasks {
