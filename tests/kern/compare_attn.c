@@ -86,7 +86,7 @@ static void attn_run(const attn_data *x, size_t i0, size_t n_q, float *out, size
 static double weights_exact(const attn_data *x, size_t i, double *p)
 {
     const attn_case *t = x->t;
-    double max = -INFINITY, off = 0.0, sum = 0.0;
+    double max = -HUGE_VAL, off = 0.0, sum = 0.0;
     for (size_t j = 0; j < t->n_k; j++) {
         double s = 0.0, size = 0.0;
         for (size_t c = 0; c < t->d; c++) {

@@ -32,18 +32,20 @@ typedef struct norm_row {
     const float *x, *w, *b;
     size_t n;
     float eps, w_add;
-    double mean, size, inverse; /* exact: mean of x, of |x|, and 1 / sqrt(moment + eps) */
+    double mean, size, away, inverse; /* exact: means of x, |x| and |x - mean|, and 1 / sqrt(moment + eps) */
 } norm_row;
 
 static void moments(norm_row *t, bool rms)
 {
     double n = (double)t->n, square = 0.0;
-    t->mean = t->size = 0.0;
+    t->mean = t->size = t->away = 0.0;
     for (size_t j = 0; j < t->n; j++) {
         t->mean += (double)t->x[j] / n;
         t->size += fabs((double)t->x[j]) / n;
     }
     double from = rms ? 0.0 : t->mean;
+    for (size_t j = 0; j < t->n; j++)
+        t->away += fabs((double)t->x[j] - t->mean) / n;
     for (size_t j = 0; j < t->n; j++)
         square += ((double)t->x[j] - from) * ((double)t->x[j] - from) / n;
     t->inverse = 1.0 / sqrt(square + (double)t->eps);
@@ -53,8 +55,9 @@ static double layernorm_exact(const norm_row *t, size_t i, double *bound)
 {
     double r = t->inverse, w = (double)t->w[i], b = t->b ? (double)t->b[i] : 0.0;
     double y = ((double)t->x[i] - t->mean) * r * w;
-    /* a mean that is off by `off` shifts each element; its square adds to the variance */
-    double off = depth(t->n) * U * t->size + U * fabs((double)t->x[i]);
+    /* A mean that is off shifts each element, and its square adds to the variance. A first mean may be off by d u
+     * mean|x|; what is left after it was measured and taken out is d u of mean|x - mean|, which no offset of x enlarges. */
+    double d = depth(t->n) * U, off = d * (t->away + d * t->size) + 2.0 * U * fabs((double)t->x[i] - t->mean);
     double relative = (depth(t->n) + 8.0) * U + 2.0 * off * off * r * r;
     *bound = fabs(w) * r * off + fabs(y) * relative + 2.0 * U * (fabs(y) + fabs(b)) + 4.0 * TINY;
     return y + b;
@@ -126,7 +129,7 @@ static void softmax_all(void)
         table->softmax_f32(x, ROWS, n, ld);
         CHECK(pen_kept(0, x) && gaps_kept(x, ROWS, n, ld));
         for (size_t r = 0; r < ROWS; r++) {
-            double max = -INFINITY, sum = 0.0;
+            double max = -HUGE_VAL, sum = 0.0;
             for (size_t i = 0; i < n; i++)
                 max = fmax(max, (double)was[r * ld + i]);
             for (size_t i = 0; i < n; i++)
