@@ -188,7 +188,7 @@ bool ilki_store_filter_match(const ilk_filter *f, const ilki_item_body *item)
         return any;
     if (f->op == ILK_FILTER_NOT)
         return !any;
-    ilk_value have;
+    ilk_value have = {0};
     bool found = find_field(item, f->field, &have);
     if (f->op == ILK_FILTER_EXISTS)
         return found;
