@@ -73,6 +73,24 @@ ilk_status ilk_runtime_get_info(const ilk_runtime *rt, ilk_runtime_info *info, i
     return ilki_api_give_sized(info, &all, sizeof all, "runtime info", err);
 }
 
+void ilk_peak_init_sized(void *peak, size_t size)
+{
+    ilki_api_init_sized(peak, size);
+}
+
+ilk_status ilk_runtime_measure_peak(ilk_runtime *rt, ilk_job *job, ilk_peak *peak, ilk_error *err)
+{
+    if (rt == NULL || peak == NULL)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_runtime_measure_peak: %s is NULL",
+                              rt == NULL ? "runtime" : "peak");
+    ilk_status st = ilki_base_runtime_check(rt, err);
+    if (st != ILK_OK)
+        return st;
+    ilk_peak all = {.size = sizeof all, .n_threads = ilki_base_pool_threads(rt->pool)};
+    st = ilki_embed_peak(rt, job, &all.gflops_f32, &all.read_gbytes, err);
+    return st == ILK_OK ? ilki_api_give_sized(peak, &all, sizeof all, "peak", err) : st;
+}
+
 /* ---- jobs */
 
 ilk_job *ilk_job_new(const ilk_job_options *opt)
