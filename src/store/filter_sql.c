@@ -137,7 +137,7 @@ static bool holds(ilk_filter_op op, const ilk_value *have, const ilk_value *want
     if (op == ILK_FILTER_PREFIX)
         return have->n_bytes >= want->n_bytes && (!want->n_bytes || memcmp(have->text, want->text, want->n_bytes) == 0);
     if (have->type == ILK_VALUE_NULL)
-        return op == ILK_FILTER_EQ || op == ILK_FILTER_LE || op == ILK_FILTER_GE || op == ILK_FILTER_IN;
+        return op != ILK_FILTER_LT && op != ILK_FILTER_GT;
     int c = compare_values(have, want);
     switch (op) {
     case ILK_FILTER_LT:
