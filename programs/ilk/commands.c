@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The commands, in the order of help. A new one is a file cmd_<name>.c and a row here; help, manual page and
+ * completions follow. */
+#include <stddef.h>
+
+#include "commands.h"
+
+const cli_command *const cli_commands[] = {
+    &cli_cmd_help,
+    &cli_cmd_version,
+    NULL,
+};
