@@ -6,6 +6,11 @@
 #include "commands.h"
 
 const cli_command *const cli_commands[] = {
+    &cli_cmd_embed,
+    &cli_cmd_tokenize,
+    &cli_cmd_similarity,
+    &cli_cmd_show,
+    &cli_cmd_doctor,
     &cli_cmd_help,
     &cli_cmd_version,
     NULL,

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
+#include "base/json.h"
 #include "out.h"
 #include "ilk.h"
 
@@ -127,7 +127,7 @@ bool cli_help_completions(cli *c, const char *shell);
 /* All flags of a command, the common ones last; returns their number. */
 size_t cli_command_flags(const cli_command *command, const cli_flag *flags[CLI_MAX_FLAGS]);
 
-/* ---- config.c: flag, then environment, then the folder's config, then the user's */
+/* ---- settings.c: flag, then environment, then the folder's config, then the user's */
 void cli_config_read_user(cli *c);
 /* `store`/config: chunking, ignore rules and a model id only, since a downloaded folder must not point ilk anywhere. */
 void cli_config_read_folder(cli *c, const char *store);

@@ -122,6 +122,40 @@ void cli_color(cli *c, const char *sgr)
         cli_putf(c, "\033[%sm", sgr);
 }
 
+void cli_field(cli *c, const char *name, const char *fmt, ...)
+{
+    char text[MESSAGE_BYTES];
+    va_list args;
+    ilki_buf b;
+    va_start(args, fmt);
+    int n = vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    ilki_base_buf_init(&b, 8 * MESSAGE_BYTES);
+    size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+    if (c->out.out_terminal)
+        cli_escape(&b, text, len, "");
+    else
+        cli_escape_tsv(&b, text, len);
+    cli_color(c, "1");
+    cli_putf(c, c->out.out_terminal ? "%-16s" : "%s\t", name);
+    cli_color(c, "0");
+    cli_put(c, ilki_base_buf_view(&b), b.len);
+    cli_puts(c, "\n");
+    ilki_base_buf_deinit(&b);
+}
+
+void cli_put_json(cli *c, ilki_buf *b)
+{
+    ilki_base_buf_addc(b, '\n');
+    if (ilki_base_buf_check(b, "the output", &c->err) != ILK_OK) {
+        c->out.failed = true;
+        cli_fail_err(c);
+    } else {
+        cli_put(c, ilki_base_buf_view(b), b->len);
+    }
+    ilki_base_buf_deinit(b);
+}
+
 static void message(cli *c, const char *sgr, const char *fmt, va_list args) ILKI_PRINTF(3, 0);
 
 static void message(cli *c, const char *sgr, const char *fmt, va_list args)

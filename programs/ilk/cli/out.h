@@ -36,6 +36,11 @@ int cli_columns(int fd); /* width of the terminal; 80 where unknown */
 /* Starts and ends a colour on standard output: SGR parameters as "1;32". Nothing where there is no colour. */
 void cli_color(cli *c, const char *sgr);
 
+/* One "name value" line: aligned on a terminal, separated by a tab elsewhere; the value is escaped. */
+void cli_field(cli *c, const char *name, const char *fmt, ...) ILKI_PRINTF(3, 4);
+/* Prints the document or line that was written into b, with a newline behind; frees b. */
+void cli_put_json(cli *c, ilki_buf *b);
+
 /* To standard error, "ilk: " before and a newline behind. note: not with --quiet. */
 void cli_note(cli *c, const char *fmt, ...) ILKI_PRINTF(2, 3);
 void cli_warn(cli *c, const char *fmt, ...) ILKI_PRINTF(2, 3);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The choice of a model. What fits is what the library can open: no list of names decides. */
+#include "choose.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/vfs.h"
+
+#define MAX_CACHED 1024
+
+static const char advice[] = "good ones to begin with, each fetched once with the tool of Hugging Face (pip install huggingface_hub):\n"
+                             "  hf download sentence-transformers/all-MiniLM-L6-v2   English, 91 MB, fast\n"
+                             "  hf download BAAI/bge-small-en-v1.5                   English, 134 MB, better\n"
+                             "  hf download BAAI/bge-small-zh-v1.5                   Chinese, 96 MB\n"
+                             "then: -m ORG/NAME; or -m DIR for a checkpoint in a directory of its own";
+
+char *cli_cache_dir(void)
+{
+    static const char *const places[][2] = {{"HF_HUB_CACHE", ""},
+                                            {"HUGGINGFACE_HUB_CACHE", ""},
+                                            {"HF_HOME", "hub"},
+                                            {"XDG_CACHE_HOME", "huggingface/hub"},
+                                            {"HOME", ".cache/huggingface/hub"}};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const char *value = getenv(places[i][0]);
+        if (value && *value)
+            return *places[i][1] ? ilki_base_path_join(value, places[i][1]) : strdup(value);
+    }
+    return NULL;
+}
+
+static bool is_file(const char *dir, const char *name)
+{
+    ilki_stat st;
+    char *path = ilki_base_path_join(dir, name);
+    bool is = path && ilki_base_vfs_posix.stat(&ilki_base_vfs_posix, path, true, &st, NULL) == ILK_OK &&
+              st.type == ILKI_FILE_REGULAR;
+    free(path);
+    return is;
+}
+
+static bool is_complete(const char *dir)
+{
+    return is_file(dir, "config.json") && (is_file(dir, "model.safetensors") || is_file(dir, "model.safetensors.index.json")) &&
+           (is_file(dir, "tokenizer.json") || is_file(dir, "vocab.txt"));
+}
+
+struct listing {
+    const char *hub;
+    cli_cached_model *list;
+    size_t n;
+};
+
+static bool first_name(void *user, const char *name, ilki_file_type type)
+{
+    char **only = user;
+    (void)type;
+    if (name[0] == '.')
+        return true;
+    *only = strdup(name);
+    return false;
+}
+
+/* The snapshot that refs/main names, else any. */
+static char *snapshot_dir(const char *repo)
+{
+    const ilki_vfs *vfs = &ilki_base_vfs_posix;
+    char *ref = ilki_base_path_join(repo, "refs/main"), *snapshots = ilki_base_path_join(repo, "snapshots");
+    char *commit = NULL, *dir = NULL;
+    size_t n;
+    if (ref && ilki_base_read_file(vfs, ref, 4096, &commit, &n, NULL) == ILK_OK)
+        commit[strcspn(commit, " \t\r\n/")] = 0;
+    else if (snapshots)
+        vfs->list(vfs, snapshots, first_name, &commit, NULL);
+    if (snapshots && commit && *commit)
+        dir = ilki_base_path_join(snapshots, commit);
+    free(ref);
+    free(snapshots);
+    free(commit);
+    return dir;
+}
+
+static bool add_repo(void *user, const char *name, ilki_file_type type)
+{
+    struct listing *l = user;
+    (void)type;
+    if (strncmp(name, "models--", 8) != 0 || l->n == MAX_CACHED)
+        return true;
+    char *repo = ilki_base_path_join(l->hub, name), *dir = repo ? snapshot_dir(repo) : NULL;
+    free(repo);
+    if (!dir || !is_complete(dir)) {
+        free(dir);
+        return true;
+    }
+    cli_cached_model *m = &l->list[l->n];
+    m->dir = dir;
+    m->id = ilki_base_zalloc(strlen(name), 1);
+    if (!m->id) {
+        free(dir);
+        return true;
+    }
+    for (char *to = m->id, *s = strcpy(m->id, name + 8); (*to = *s); to++, s++)
+        if (s[0] == '-' && s[1] == '-') {
+            *to = '/';
+            s++;
+        }
+    l->n++;
+    return true;
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const cli_cached_model *)a)->id, ((const cli_cached_model *)b)->id);
+}
+
+size_t cli_cache_list(cli_cached_model **out)
+{
+    char *hub = cli_cache_dir();
+    struct listing l = {hub, ilki_base_zalloc(MAX_CACHED, sizeof *l.list), 0};
+    if (hub && l.list)
+        ilki_base_vfs_posix.list(&ilki_base_vfs_posix, hub, add_repo, &l, NULL);
+    if (l.n > 1)
+        qsort(l.list, l.n, sizeof *l.list, by_id);
+    free(hub);
+    *out = l.list;
+    return l.n;
+}
+
+void cli_cache_free(cli_cached_model *list, size_t n)
+{
+    for (size_t i = 0; list && i < n; i++) {
+        free(list[i].id);
+        free(list[i].dir);
+    }
+    free(list);
+}
+
+static void model_options(cli *c, ilk_model_options *o)
+{
+    ilk_model_options_init(o);
+    for (size_t i = 0; i < c->n_flags; i++)
+        if (strcmp(c->flags[i]->name, "max-tokens") == 0) {
+            o->max_tokens = (uint32_t)cli_count(c, "max-tokens", 0);
+            o->no_mmap = cli_on(c, "no-mmap");
+        }
+}
+
+bool cli_open_model(cli *c, const char *where, ilk_model **m)
+{
+    ilk_model_options o;
+    char *absolute = NULL;
+    if (!cli_open_runtime(c))
+        return false;
+    model_options(c, &o);
+    /* a directory is kept by its full name, so that a store finds its model again from anywhere */
+    ilki_stat st;
+    if (ilki_base_vfs_posix.stat(&ilki_base_vfs_posix, where, true, &st, NULL) == ILK_OK && st.type == ILKI_FILE_DIR)
+        absolute = realpath(where, NULL);
+    ilk_status status = ilk_model_open(m, c->rt, absolute ? absolute : where, &o, &c->err);
+    free(absolute);
+    if (status == ILK_OK)
+        return true;
+    cli_fail_err(c);
+    if (status == ILK_NOT_FOUND && strchr(where, '/') && where[0] != '/' && where[0] != '.')
+        cli_note(c, "to fetch it: hf download %s", where);
+    return false;
+}
+
+/* The only model of the cache that can be opened. */
+static bool from_cache(cli *c, ilk_model **m)
+{
+    cli_cached_model *list;
+    size_t n = cli_cache_list(&list), n_fit = 0, fit = 0;
+    ilk_model_options o;
+    ilk_error err;
+    model_options(c, &o);
+    for (size_t i = 0; i < n && n_fit < 2; i++) {
+        ilk_model *one = NULL;
+        ilk_error_init(&err);
+        if (ilk_model_open(&one, c->rt, list[i].id, &o, &err) != ILK_OK)
+            continue;
+        if (n_fit++ == 0) {
+            *m = one;
+            fit = i;
+        } else {
+            ilk_model_close(one);
+            ilk_model_close(*m);
+            *m = NULL;
+        }
+    }
+    if (n_fit == 1) {
+        if (c->verbose)
+            cli_note(c, "model: %s, the only one in the cache", list[fit].id);
+    } else if (n_fit > 1) {
+        ilki_buf b;
+        ilki_base_buf_init(&b, 65536);
+        for (size_t i = 0; i < n && i < 20; i++)
+            ilki_base_buf_addf(&b, "\n  -m %s", list[i].id);
+        cli_fail(c, "which model? The cache has several:%s", ilki_base_buf_view(&b));
+        ilki_base_buf_deinit(&b);
+    } else {
+        cli_fail(c, "no model: give one with -m. %s%s", n ? "None in the cache can be used; " : "", advice);
+    }
+    cli_cache_free(list, n);
+    return n_fit == 1;
+}
+
+bool cli_choose_model(cli *c, const char *of_store, ilk_model **m)
+{
+    const char *from = NULL, *where = cli_setting_text(c, "model", &from);
+    *m = NULL;
+    if (!cli_open_runtime(c))
+        return false;
+    if (of_store && (!where || strcmp(from, "command line") != 0)) {
+        if (cli_open_model(c, of_store, m))
+            return true;
+        cli_note(c, "the store was made with this model; if it has moved, give its place with -m");
+        return false;
+    }
+    if (!where)
+        return from_cache(c, m);
+    if (cli_open_model(c, where, m))
+        return true;
+    if (strcmp(from, "command line") != 0)
+        cli_note(c, "\"%s\" comes from %s", where, from);
+    return false;
+}

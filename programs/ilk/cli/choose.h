@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Which model, which store. */
+#ifndef CLI_CHOOSE_H
+#define CLI_CHOOSE_H
+
+#include "cli.h"
+
+/* ---- choose.c: models */
+
+/* A checkpoint of the Hugging Face cache that is complete: config, weights and a tokenizer. */
+typedef struct cli_cached_model {
+    char *id, *dir;
+} cli_cached_model;
+
+/* The cache's folder; freed with free(), NULL where no variable says it. */
+char *cli_cache_dir(void);
+/* Sorted by id; freed with cli_cache_free. */
+size_t cli_cache_list(cli_cached_model **out);
+void cli_cache_free(cli_cached_model *list, size_t n);
+
+/* Opens the model that is meant: the flag, else `of_store` (NULL: none), else the environment and the configuration, else
+ * the only one of the cache that fits. False: a message has been printed. */
+bool cli_choose_model(cli *c, const char *of_store, ilk_model **m);
+
+/* ---- place.c: stores */
+typedef struct cli_place {
+    char *store;  /* the store's directory */
+    char *folder; /* absolute: what the paths of the store are relative to */
+    bool exists;  /* the directory does */
+    bool apart;   /* below the XDG data directory, since the folder cannot be written */
+} cli_place;
+
+/* For a folder (existing, or ""): --store or ILK_STORE, else the nearest .ilk upwards, else one in the folder. Also reads the
+ * folder's configuration. False: a message has been printed. */
+bool cli_place_find(cli *c, const char *folder, cli_place *p);
+void cli_place_free(cli_place *p);
+
+/* The model that the store's first space was made with; NULL: none. Borrowed from the store. */
+const char *cli_store_model(ilk_store *s);
+
+/* A path of a hit as it can be opened from here: relative to the current directory where it is below it. */
+void cli_place_path(ilki_buf *b, const cli_place *p, const char *path);
+
+#endif

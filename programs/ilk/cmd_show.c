@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ilk show: what a model is, by its own files. */
+#include <string.h>
+
+#include "cli/choose.h"
+#include "commands.h"
+
+static const cli_flag flags[] = {
+    {"fingerprint", 0, CLI_SWITCH, NULL, "also the hash over every file that decides a vector (reads them all)", 0, 0},
+    {"json", 0, CLI_SWITCH, NULL, "print one JSON document", 0, 0},
+    {"no-mmap", 0, CLI_SWITCH, NULL, "read the weights instead of mapping them", 0, 0},
+    {"max-tokens", 0, CLI_COUNT, "N", "as if texts were read up to N tokens", 2, 1 << 20},
+    {0},
+};
+
+static void put_string(ilki_jsonw *w, const char *key, const char *value)
+{
+    ilki_base_jsonw_key(w, key);
+    ilki_base_jsonw_cstring(w, value);
+}
+
+static void put_uint(ilki_jsonw *w, const char *key, uint64_t value)
+{
+    ilki_base_jsonw_key(w, key);
+    ilki_base_jsonw_uint(w, value);
+}
+
+static void put_json(cli *c, const ilk_model *m, const ilk_model_info *i, const char *fingerprint)
+{
+    ilki_buf b;
+    ilki_jsonw w;
+    const char *name, *text;
+    ilki_base_buf_init(&b, 1 << 24);
+    ilki_base_jsonw_init(&w, &b);
+    ilki_base_jsonw_open(&w, '{');
+    put_string(&w, "id", i->id);
+    put_string(&w, "path", i->path);
+    put_string(&w, "family", i->family);
+    put_uint(&w, "dim", i->dim);
+    put_uint(&w, "max_tokens", i->max_tokens);
+    put_string(&w, "pooling", i->pooling);
+    ilki_base_jsonw_key(&w, "normalized");
+    ilki_base_jsonw_bool(&w, i->normalized != 0);
+    put_string(&w, "similarity", i->similarity);
+    put_uint(&w, "layers", i->n_layers);
+    put_uint(&w, "parameters", i->n_parameters);
+    put_uint(&w, "vocabulary", i->vocab_size);
+    put_uint(&w, "weights_bytes", i->weights_bytes);
+    put_string(&w, "prompt_query", i->prompt_query);
+    put_string(&w, "prompt_document", i->prompt_document);
+    ilki_base_jsonw_key(&w, "prompts");
+    ilki_base_jsonw_open(&w, '{');
+    for (size_t k = 0; ilk_model_get_prompt(m, k, &name, &text, NULL) == ILK_OK; k++)
+        put_string(&w, name, text);
+    ilki_base_jsonw_close(&w, '}');
+    put_string(&w, "notes", i->notes);
+    if (fingerprint)
+        put_string(&w, "fingerprint", fingerprint);
+    ilki_base_jsonw_close(&w, '}');
+    cli_put_json(c, &b);
+}
+
+static void put_fields(cli *c, const ilk_model *m, const ilk_model_info *i, const char *fingerprint)
+{
+    const char *name, *text;
+    cli_field(c, "model", "%s", i->id);
+    if (strcmp(i->id, i->path) != 0)
+        cli_field(c, "path", "%s", i->path);
+    cli_field(c, "family", "%s", i->family);
+    cli_field(c, "dimension", "%u", i->dim);
+    cli_field(c, "max tokens", "%u", i->max_tokens);
+    cli_field(c, "pooling", "%s%s", i->pooling, i->normalized ? ", unit length" : "");
+    cli_field(c, "similarity", "%s", i->similarity);
+    cli_field(c, "layers", "%u", i->n_layers);
+    cli_field(c, "parameters", "%.1f million", (double)i->n_parameters * 1e-6);
+    cli_field(c, "vocabulary", "%u", i->vocab_size);
+    cli_field(c, "weights", "%.1f MB", (double)i->weights_bytes * 1e-6);
+    for (size_t k = 0; ilk_model_get_prompt(m, k, &name, &text, NULL) == ILK_OK; k++)
+        cli_field(c, "prompt", "%s: \"%s\"", name, text);
+    for (const char *s = i->notes; s && *s;) {
+        size_t n = strcspn(s, "\n");
+        cli_field(c, "note", "%.*s", (int)n, s);
+        s += n + (s[n] == '\n');
+    }
+    if (fingerprint)
+        cli_field(c, "fingerprint", "%s", fingerprint);
+}
+
+static int run(cli *c)
+{
+    ilk_model *m = NULL;
+    ilk_model_info info;
+    const char *fingerprint = NULL;
+    cli_config_read_user(c);
+    if (!(c->n_operands ? cli_open_model(c, c->operands[0], &m) : cli_choose_model(c, NULL, &m)))
+        return CLI_FAILED;
+    ilk_model_info_init(&info);
+    ilk_status st = ilk_model_get_info(m, &info, &c->err);
+    if (st == ILK_OK && cli_on(c, "fingerprint"))
+        st = ilk_model_get_fingerprint(m, c->job, &fingerprint, &c->err);
+    if (st == ILK_OK && cli_on(c, "json"))
+        put_json(c, m, &info, fingerprint);
+    else if (st == ILK_OK)
+        put_fields(c, m, &info, fingerprint);
+    ilk_model_close(m);
+    return st == ILK_OK ? CLI_FOUND : cli_fail_err(c);
+}
+
+const cli_command cli_cmd_show = {
+    "show", "what a model is: dimension, pooling, prompts, limits", "[MODEL]", CLI_MODEL, 0, 1,
+    "ilk show ORG/NAME\tby its own files\n"
+    "ilk show --fingerprint --json DIR\tfor a program, with the hash of what decides a vector\n",
+    "", (const cli_flag *const[]){flags, NULL}, run,
+};
