@@ -125,8 +125,15 @@ static int run(cli *c)
 }
 
 const cli_command cli_cmd_doctor = {
-    "doctor", "what this machine offers, which models and files are found", "", CLI_TEXT, 0, 0,
+    "doctor",
+    "what this machine offers, which models and files are found",
+    "",
+    CLI_TEXT,
+    0,
+    0,
     "ilk doctor\tto be sent along with a question\n"
     "ilk doctor --json\tfor a program\n",
-    "", (const cli_flag *const[]){flags, NULL}, run,
+    "",
+    (const cli_flag *const[]){flags, NULL},
+    run,
 };

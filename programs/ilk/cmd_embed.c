@@ -13,8 +13,10 @@
 static const cli_flag flags[] = {
     {"jsonl", 0, CLI_SWITCH, NULL, "read records {\"id\", \"text\": string or list of strings}, one a line", 0, 0},
     {"whole", 0, CLI_SWITCH, NULL, "a file is one text (default: a line is)", 0, 0},
-    {"format", 0, CLI_CHOICE, "jsonl|npy|f32", "jsonl: records {\"id\", \"embedding\"} (default); npy: NumPy; f32: bare "
-                                               "little-endian floats", 0, 0},
+    {"format", 0, CLI_CHOICE, "jsonl|npy|f32",
+     "jsonl: records {\"id\", \"embedding\"} (default); npy: NumPy; f32: bare "
+     "little-endian floats",
+     0, 0},
     {"output", 'o', CLI_FILE, "FILE", "write there, as a whole or not at all (npy needs it)", 0, 0},
     {"strict", 0, CLI_SWITCH, NULL, "an input that cannot be read, or is longer than the model reads, is fatal", 0, 0},
     {0},
@@ -47,7 +49,8 @@ static void name_failure(cli *c, const cli_record *rec, ilk_status st, const cha
 }
 
 /* One record's vector. A record without one leaves a row of zeros where rows are counted, and no JSON record. */
-static void put_record(cli *c, cli_sink *sink, const cli_records *r, size_t i, const ilk_vectors *v, size_t at, totals *t)
+static void put_record(cli *c, cli_sink *sink, const cli_records *r, size_t i, const ilk_vectors *v, size_t at,
+                       totals *t)
 {
     const cli_record *rec = &r->list[i];
     const char *message = NULL;
@@ -164,14 +167,20 @@ static int run(cli *c)
 }
 
 const cli_command cli_cmd_embed = {
-    "embed", "texts into vectors", "[FILE...]", CLI_FILE, 0, UINT32_MAX,
+    "embed",
+    "texts into vectors",
+    "[FILE...]",
+    CLI_FILE,
+    0,
+    UINT32_MAX,
     "ilk embed -m ORG/NAME texts.txt\ta vector for each line, as JSON records\n"
     "ilk embed -m DIR --format npy -o v.npy texts.txt\tfor NumPy: row i is line i\n"
-    "ilk embed -m DIR --as query -\tlines of standard input, with the prompt of queries\n"
+    "ilk embed -m DIR --as query -\tstandard input, each line as a query\n"
     "ilk embed -m DIR --jsonl records.jsonl\trecords {\"id\", \"text\"}\n",
     "A line is a text, its id the number of the line, from 1 (with several files FILE:LINE). Without FILE, or for \"-\", "
     "standard input is read, and what is there is answered when it pauses.\n\n"
     "An input that cannot be embedded is named on standard error; it has no record, and with npy and f32 a row of zeros "
     "keeps the rows in step with the lines. A text that is longer than the model reads is cut and counted.",
-    (const cli_flag *const[]){cli_model_flags, cli_embedding_flags, flags, NULL}, run,
+    (const cli_flag *const[]){cli_model_flags, cli_embedding_flags, flags, NULL},
+    run,
 };

@@ -26,16 +26,24 @@ static int run(cli *c)
         cli_suggestion s = {c->operands[0], NULL, 0};
         for (size_t i = 0; cli_commands[i]; i++)
             cli_suggest(&s, cli_commands[i]->name);
-        return cli_usage(c, "no command \"%s\"%s%s", c->operands[0], s.best ? ": did you mean " : "", s.best ? s.best : "");
+        return cli_usage(c, "no command \"%s\"%s%s", c->operands[0], s.best ? ": did you mean " : "",
+                         s.best ? s.best : "");
     }
     cli_help_command(c, command);
     return CLI_FOUND;
 }
 
 const cli_command cli_cmd_help = {
-    "help", "what the commands do, the manual page, completions of the shell", "[COMMAND]", CLI_COMMAND, 0, 1,
+    "help",
+    "what the commands do, the manual page, completions of the shell",
+    "[COMMAND]",
+    CLI_COMMAND,
+    0,
+    1,
     "ilk help search\twhat one command does\n"
     "ilk help --man | man -l -\tthe manual page\n"
     "source <(ilk help --completions bash)\tcompletions in this shell\n",
-    "", (const cli_flag *const[]){flags, NULL}, run,
+    "",
+    (const cli_flag *const[]){flags, NULL},
+    run,
 };

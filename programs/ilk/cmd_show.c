@@ -107,8 +107,15 @@ static int run(cli *c)
 }
 
 const cli_command cli_cmd_show = {
-    "show", "what a model is: dimension, pooling, prompts, limits", "[MODEL]", CLI_MODEL, 0, 1,
+    "show",
+    "what a model is: dimension, pooling, prompts, limits",
+    "[MODEL]",
+    CLI_MODEL,
+    0,
+    1,
     "ilk show ORG/NAME\tby its own files\n"
     "ilk show --fingerprint --json DIR\tfor a program, with the hash of what decides a vector\n",
-    "", (const cli_flag *const[]){flags, NULL}, run,
+    "",
+    (const cli_flag *const[]){flags, NULL},
+    run,
 };

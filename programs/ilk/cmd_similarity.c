@@ -120,7 +120,9 @@ static void put_jsonl(cli *c, const float *scores, size_t n, const char *kind)
 /* The kind of score by the record's names. */
 static const char *kind_of(const char *similarity)
 {
-    return strcmp(similarity, "euclidean") == 0 ? "neg_l2" : strcmp(similarity, "manhattan") == 0 ? "neg_l1" : similarity;
+    return strcmp(similarity, "euclidean") == 0   ? "neg_l2"
+           : strcmp(similarity, "manhattan") == 0 ? "neg_l1"
+                                                  : similarity;
 }
 
 static ilk_status score_all(cli *c, ilk_model *m, const ilk_vectors *v, size_t n, float *scores)
@@ -211,10 +213,16 @@ static int run(cli *c)
 }
 
 const cli_command cli_cmd_similarity = {
-    "similarity", "how near texts are to each other", "TEXT TEXT...", CLI_FILE, 2, 2000,
+    "similarity",
+    "how near texts are to each other",
+    "TEXT TEXT...",
+    CLI_FILE,
+    2,
+    2000,
     "ilk similarity -m ORG/NAME 'a cat' 'a dog'\tone score, larger is nearer\n"
     "ilk similarity -m DIR @a.txt @b.txt @c.txt\tfiles, each one text: a line for each pair\n"
     "ilk similarity -m DIR --matrix one two three\ta table of scores\n",
     "Scores are by the model's own function, most often the cosine. A text that begins with @ is written with two.",
-    (const cli_flag *const[]){cli_model_flags, cli_embedding_flags, flags, cli_record_flags, NULL}, run,
+    (const cli_flag *const[]){cli_model_flags, cli_embedding_flags, flags, cli_record_flags, NULL},
+    run,
 };

@@ -73,9 +73,15 @@ static int run(cli *c)
 }
 
 const cli_command cli_cmd_tokenize = {
-    "tokenize", "texts into the token ids that a model reads", "[FILE...]", CLI_FILE, 0, UINT32_MAX,
+    "tokenize",
+    "texts into the token ids that a model reads",
+    "[FILE...]",
+    CLI_FILE,
+    0,
+    UINT32_MAX,
     "ilk tokenize -m ORG/NAME texts.txt\tfor each line {\"id\", \"ids\": [...]}\n"
     "echo 'a text' | ilk tokenize -m DIR\tstandard input\n",
     "Special tokens are included, and a text is cut at the model's limit.",
-    (const cli_flag *const[]){cli_model_flags, flags, NULL}, run,
+    (const cli_flag *const[]){cli_model_flags, flags, NULL},
+    run,
 };

@@ -15,7 +15,6 @@ static int run(cli *c)
 }
 
 const cli_command cli_cmd_version = {
-    "version", "the version of this program", "", CLI_TEXT, 0, 0,
-    "ilk version\tas \"ilk 0.1.0\"\n",
-    "", (const cli_flag *const[]){flags, NULL}, run,
+    "version", "the version of this program",          "",  CLI_TEXT, 0, 0, "ilk version\tas \"ilk 0.1.0\"\n",
+    "",        (const cli_flag *const[]){flags, NULL}, run,
 };

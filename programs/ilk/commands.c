@@ -5,6 +5,7 @@
 
 #include "commands.h"
 
+/* clang-format off */
 const cli_command *const cli_commands[] = {
     &cli_cmd_embed,
     &cli_cmd_tokenize,
@@ -15,3 +16,4 @@ const cli_command *const cli_commands[] = {
     &cli_cmd_version,
     NULL,
 };
+/* clang-format on */

@@ -5,7 +5,7 @@
 
 #include "cli/cli.h"
 
-extern const cli_command cli_cmd_doctor, cli_cmd_embed, cli_cmd_help, cli_cmd_show, cli_cmd_similarity, cli_cmd_tokenize,
-    cli_cmd_version;
+extern const cli_command cli_cmd_doctor, cli_cmd_embed, cli_cmd_help, cli_cmd_show, cli_cmd_similarity,
+    cli_cmd_tokenize, cli_cmd_version;
 
 #endif

@@ -49,8 +49,6 @@ static int run(cli *c, int argc, char **argv)
         return CLI_FAILED;
     c->quiet = cli_on(c, "quiet");
     c->verbose = cli_on(c, "verbose");
-    if (cli_text(c, "color"))
-        cli_out_set_color(c, cli_text(c, "color"));
     if (cli_on(c, "help")) {
         cli_help_command(c, command);
         return CLI_FOUND;

@@ -10,11 +10,12 @@
 
 #define MAX_CACHED 1024
 
-static const char advice[] = "good ones to begin with, each fetched once with the tool of Hugging Face (pip install huggingface_hub):\n"
-                             "  hf download sentence-transformers/all-MiniLM-L6-v2   English, 91 MB, fast\n"
-                             "  hf download BAAI/bge-small-en-v1.5                   English, 134 MB, better\n"
-                             "  hf download BAAI/bge-small-zh-v1.5                   Chinese, 96 MB\n"
-                             "then: -m ORG/NAME; or -m DIR for a checkpoint in a directory of its own";
+static const char advice[] =
+    "good ones to begin with, each fetched once with the tool of Hugging Face (pip install huggingface_hub):\n"
+    "  hf download sentence-transformers/all-MiniLM-L6-v2   English, 91 MB, fast\n"
+    "  hf download BAAI/bge-small-en-v1.5                   English, 134 MB, better\n"
+    "  hf download BAAI/bge-small-zh-v1.5                   Chinese, 96 MB\n"
+    "then: -m ORG/NAME; or -m DIR for a checkpoint in a directory of its own";
 
 char *cli_cache_dir(void)
 {
@@ -43,7 +44,8 @@ static bool is_file(const char *dir, const char *name)
 
 static bool is_complete(const char *dir)
 {
-    return is_file(dir, "config.json") && (is_file(dir, "model.safetensors") || is_file(dir, "model.safetensors.index.json")) &&
+    return is_file(dir, "config.json") &&
+           (is_file(dir, "model.safetensors") || is_file(dir, "model.safetensors.index.json")) &&
            (is_file(dir, "tokenizer.json") || is_file(dir, "vocab.txt"));
 }
 

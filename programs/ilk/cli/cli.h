@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 #include "base/json.h"
-#include "out.h"
 #include "ilk.h"
+#include "out.h"
 
 enum { CLI_FOUND = 0, CLI_NOTHING = 1, CLI_FAILED = 2 }; /* exit status; a signal's is 128 + its number */
 
@@ -54,8 +54,8 @@ typedef struct cli_command {
     const char *operands; /* "QUERY...", "[DIR...]", "" */
     cli_kind operand_kind;
     unsigned min_operands, max_operands;
-    const char *examples; /* lines "ilk ...\twhat it does\n" */
-    const char *about;    /* paragraphs; a blank line between two */
+    const char *examples;         /* lines "ilk ...\twhat it does\n" */
+    const char *about;            /* paragraphs; a blank line between two */
     const cli_flag *const *flags; /* tables, NULL at the end; the common one is added to all */
     int (*run)(cli *c);
 } cli_command;

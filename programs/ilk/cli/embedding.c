@@ -9,7 +9,8 @@ const cli_flag cli_embedding_flags[] = {
     {"prompt", 0, CLI_TEXT, "STRING", "put this before each text", 0, 0},
     {"prompt-name", 0, CLI_TEXT, "NAME", "put the model's prompt of that name before each text (see ilk show)", 0, 0},
     {"dim", 0, CLI_COUNT, "N", "keep the first N entries of a vector", 1, 1 << 20},
-    {"no-normalize", 0, CLI_SWITCH, NULL, "leave vectors at the length they have before the model normalises them", 0, 0},
+    {"no-normalize", 0, CLI_SWITCH, NULL, "leave vectors at the length they have before the model normalises them", 0,
+     0},
     {0},
 };
 

@@ -12,6 +12,7 @@
 #include "cli.h"
 
 const cli_flag cli_common_flags[] = {
+    /* color is the first: set_value knows it by its place */
     {"color", 0, CLI_CHOICE, "auto|always|never", "colour the output; auto: on a terminal (NO_COLOR, TERM=dumb)", 0, 0},
     {"quiet", 'q', CLI_SWITCH, NULL, "no notes and no progress, errors only", 0, 0},
     {"verbose", 'v', CLI_SWITCH, NULL, "tell more on standard error", 0, 0},
@@ -23,7 +24,8 @@ const cli_flag cli_common_flags[] = {
 
 const cli_flag cli_model_flags[] = {
     {"model", 'm', CLI_MODEL, "MODEL", "a Hugging Face id (ORG/NAME, ORG/NAME@REVISION) or a directory", 0, 0},
-    {"max-tokens", 0, CLI_COUNT, "N", "read at most N tokens of a text (default: what the model's files say)", 2, 1 << 20},
+    {"max-tokens", 0, CLI_COUNT, "N", "read at most N tokens of a text (default: what the model's files say)", 2,
+     1 << 20},
     {"no-mmap", 0, CLI_SWITCH, NULL, "read the weights instead of mapping them", 0, 0},
     {0},
 };
@@ -140,6 +142,8 @@ static bool set_value(cli *c, size_t i, const char *text)
     }
     v->text = text;
     v->on = true;
+    if (f == cli_common_flags)
+        cli_out_set_color(c, text); /* at once, for messages about what follows */
     return true;
 }
 

@@ -46,7 +46,8 @@ static void add_examples(ilki_buf *b, const char *examples)
         size_t left = tab ? (size_t)(tab - s) : n;
         ilki_base_buf_addf(b, "  %.*s", (int)left, s);
         if (tab)
-            ilki_base_buf_addf(b, "%*s%.*s", left < column ? (int)(column - left) + 3 : 3, "", (int)(n - left - 1), tab + 1);
+            ilki_base_buf_addf(b, "%*s%.*s", left < column ? (int)(column - left) + 3 : 3, "", (int)(n - left - 1),
+                               tab + 1);
         ilki_base_buf_addc(b, '\n');
     }
 }
@@ -86,7 +87,8 @@ void cli_help_command(cli *c, const cli_command *command)
     ilki_base_buf_init(&b, 1 << 20);
     ilki_base_buf_addf(&b, "ilk %s: %s\n\n", command->name, command->summary);
     add_examples(&b, command->examples);
-    ilki_base_buf_addf(&b, "\nUsage: ilk %s [FLAGS]%s%s\n", command->name, *command->operands ? " " : "", command->operands);
+    ilki_base_buf_addf(&b, "\nUsage: ilk %s [FLAGS]%s%s\n", command->name, *command->operands ? " " : "",
+                       command->operands);
     if (command->about && *command->about) {
         ilki_base_buf_addc(&b, '\n');
         add_paragraphs(&b, command->about);

@@ -124,17 +124,18 @@ void cli_help_man(cli *c)
 {
     ilki_buf b;
     ilki_base_buf_init(&b, 1 << 20);
-    ilki_base_buf_addf(&b,
-                       ".\\\" Made by \"ilk help --man\"\n.TH ILK 1 \"\" \"ilk %s\" \"User Commands\"\n.nh\n.ad l\n"
-                       ".SH NAME\nilk \\- find things by meaning\n"
-                       ".SH SYNOPSIS\n\\fBilk\\fP \\fICOMMAND\\fP [FLAGS] [ARGUMENTS]\n"
-                       ".SH DESCRIPTION\n"
-                       "ilk turns texts into vectors with a model of sentence embeddings, keeps them in a store beside the\n"
-                       "texts, and finds passages by meaning.  Data goes to standard output, everything else to standard\n"
-                       "error; \\(lq\\-\\(rq is standard input.  Flags and arguments may be mixed; \\(lq\\-\\-\\(rq ends the\n"
-                       "flags; a switch \\fB\\-\\-x\\fP is taken back by \\fB\\-\\-no\\-x\\fP.\n"
-                       ".SH COMMON FLAGS\n",
-                       ilk_version());
+    ilki_base_buf_addf(
+        &b,
+        ".\\\" Made by \"ilk help --man\"\n.TH ILK 1 \"\" \"ilk %s\" \"User Commands\"\n.nh\n.ad l\n"
+        ".SH NAME\nilk \\- find things by meaning\n"
+        ".SH SYNOPSIS\n\\fBilk\\fP \\fICOMMAND\\fP [FLAGS] [ARGUMENTS]\n"
+        ".SH DESCRIPTION\n"
+        "ilk turns texts into vectors with a model of sentence embeddings, keeps them in a store beside the\n"
+        "texts, and finds passages by meaning.  Data goes to standard output, everything else to standard\n"
+        "error; \\(lq\\-\\(rq is standard input.  Flags and arguments may be mixed; \\(lq\\-\\-\\(rq ends the\n"
+        "flags; a switch \\fB\\-\\-x\\fP is taken back by \\fB\\-\\-no\\-x\\fP.\n"
+        ".SH COMMON FLAGS\n",
+        ilk_version());
     for (const cli_flag *f = cli_common_flags; f->name; f++)
         add_flag(&b, f);
     ilki_base_buf_adds(&b, ".SH COMMANDS\n");

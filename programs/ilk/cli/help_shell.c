@@ -171,7 +171,8 @@ static void add_zsh(ilki_buf *b)
             zsh_flag(b, flags[k]);
         ilki_base_buf_addf(b, "            '*:argument:%s'\n        ;;\n", zsh_action(command->operand_kind));
     }
-    ilki_base_buf_adds(b, "    esac\n}\nif [ \"$funcstack[1]\" = _ilk ]; then\n    _ilk \"$@\"\nelse\n    compdef _ilk ilk\nfi\n");
+    ilki_base_buf_adds(
+        b, "    esac\n}\nif [ \"$funcstack[1]\" = _ilk ]; then\n    _ilk \"$@\"\nelse\n    compdef _ilk ilk\nfi\n");
 }
 
 static void add_fish(ilki_buf *b)

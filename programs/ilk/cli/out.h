@@ -70,8 +70,8 @@ void cli_progress_erase(cli *c);
 
 /* ---- signals.c: SIGINT, SIGTERM and SIGHUP cancel the job, a second one ends at once */
 void cli_signals_install(void);
-void cli_signals_watch(void *job);             /* ilk_job *; NULL: none */
+void cli_signals_watch(void *job);                 /* ilk_job *; NULL: none */
 void cli_signals_remove_on_exit(const char *path); /* a temporary file, for the second signal; NULL: none */
-int cli_signal_caught(void);                   /* its number, 0: none */
+int cli_signal_caught(void);                       /* its number, 0: none */
 
 #endif

@@ -14,11 +14,11 @@ typedef enum cli_records_kind { CLI_RECORDS_LINES, CLI_RECORDS_WHOLE, CLI_RECORD
 
 /* Offsets and counts into the batch's buffers, since those move while they grow. */
 typedef struct cli_record {
-    size_t id, id_len;     /* JSON, in `ids`: a string or a number */
-    size_t part, n_parts;  /* in `parts` */
-    const char *file;      /* for messages */
-    uint64_t line;         /* 0: the whole file */
-    bool bad;              /* not to be embedded; a message has been printed */
+    size_t id, id_len;    /* JSON, in `ids`: a string or a number */
+    size_t part, n_parts; /* in `parts` */
+    const char *file;     /* for messages */
+    uint64_t line;        /* 0: the whole file */
+    bool bad;             /* not to be embedded; a message has been printed */
 } cli_record;
 
 typedef struct cli_records {

@@ -15,9 +15,9 @@ static const struct row {
     const char *name, *env;
     bool folder, list;
 } rows[] = {
-    {"model", "ILK_MODEL", true, false},    {"store", "ILK_STORE", false, false}, {"threads", "ILK_THREADS", false, false},
-    {"cpu", "ILK_CPU", false, false},       {"color", NULL, false, false},        {"chunk-tokens", NULL, true, false},
-    {"overlap", NULL, true, false},         {"hidden", NULL, true, false},        {"no-ignore", NULL, true, false},
+    {"model", "ILK_MODEL", true, false}, {"store", "ILK_STORE", false, false}, {"threads", "ILK_THREADS", false, false},
+    {"cpu", "ILK_CPU", false, false},    {"color", NULL, false, false},        {"chunk-tokens", NULL, true, false},
+    {"overlap", NULL, true, false},      {"hidden", NULL, true, false},        {"no-ignore", NULL, true, false},
     {"exclude", NULL, true, true},
 };
 #define N_ROWS (sizeof rows / sizeof *rows)
@@ -76,7 +76,8 @@ static void take_line(cli *c, char *line, const char *file, unsigned number, boo
     } else if (of_folder && !r->folder) {
         cli_warn(c, "%s:%u: \"%s\" may not be set by a folder: passed over", file, number, key);
     } else if (of_folder && strcmp(key, "model") == 0 && !is_model_id(value)) {
-        cli_warn(c, "%s:%u: a folder may set a model's id (ORG/NAME) only, not \"%s\": passed over", file, number, value);
+        cli_warn(c, "%s:%u: a folder may set a model's id (ORG/NAME) only, not \"%s\": passed over", file, number,
+                 value);
     } else if (c->n_settings == MAX_SETTINGS) {
         cli_warn(c, "%s:%u: more than %d settings", file, number, MAX_SETTINGS);
     } else {
@@ -93,7 +94,8 @@ static void read_config(cli *c, char *path, char **kept, bool of_folder)
     char *text = NULL;
     size_t n;
     ilk_error_init(&err);
-    ilk_status st = path ? ilki_base_read_file(&ilki_base_vfs_posix, path, MAX_CONFIG_BYTES, &text, &n, &err) : ILK_NOT_FOUND;
+    ilk_status st = path ? ilki_base_read_file(&ilki_base_vfs_posix, path, MAX_CONFIG_BYTES, &text, &n, &err)
+                         : ILK_NOT_FOUND;
     if (st == ILK_OK && !c->settings && !(c->settings = ilki_base_zalloc(MAX_SETTINGS, sizeof *c->settings)))
         st = ilki_base_fail_memory(&err, sizeof *c->settings, "the settings");
     if (st != ILK_OK) {
