@@ -8,7 +8,12 @@
 
 #include <math.h>
 
-enum { KEYS = ILKI_ATTN_KEYS, TILE_ROWS = 12, TILE_COLS = 32 };
+enum {
+    KEYS = ILKI_ATTN_KEYS,
+    TILE_ROWS = 12,
+    TILE_COLS = 32,
+    AHEAD = 8 /* rows of b asked for early: they may lie pages apart */
+};
 
 /* ---- out[r][0..32) = out[r] shrink[r] + sum_p a[r][p] b[p], or without the first term where shrink is NULL */
 
@@ -48,14 +53,17 @@ INLINE void tile(const int rows, const product *t)
     const float *a0 = t->a, *a3 = a0 + 3 * lda, *a6 = a3 + 3 * lda, *a9 = a6 + 3 * lda;
     for (size_t p = 0; p < t->k; p++) {
         __m512 bl = _mm512_maskz_loadu_ps(low, b), bh = _mm512_maskz_loadu_ps(high, b + 16);
+        _mm_prefetch((const char *)(b + AHEAD * ldb), _MM_HINT_T0);
+        _mm_prefetch((const char *)(b + AHEAD * ldb + 16), _MM_HINT_T0);
         b += ldb;
         STEP(0, a0[p])
         STEP(1, a0[lda + p])
         STEP(2, a0[2 * lda + p])
         STEP(3, a3[p])
         STEP(4, a3[lda + p])
-        STEP(5, a3[2 * lda + p]) STEP(6, a6[p]) STEP(7, a6[lda + p]) STEP(8, a6[2 * lda + p]) STEP(9, a9[p])
-            STEP(10, a9[lda + p]) STEP(11, a9[2 * lda + p])
+        STEP(5, a3[2 * lda + p])
+        STEP(6, a6[p])
+        STEP(7, a6[lda + p]) STEP(8, a6[2 * lda + p]) STEP(9, a9[p]) STEP(10, a9[lda + p]) STEP(11, a9[2 * lda + p])
     }
     TWELVE(PUT)
 }
@@ -70,7 +78,9 @@ TILE(2)
 TILE(3)
 TILE(4)
 TILE(5)
-TILE(6) TILE(7) TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
+TILE(6)
+TILE(7)
+TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
 
     /* Up to 12 rows of t, all n_cols columns. */
     static void multiply(product t, size_t rows, size_t n_cols)
