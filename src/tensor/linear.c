@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Packs the weights of linear layers. Sources are converted to f32 in bands of rows, so that a mapped f16 matrix never
- * stands in memory as a whole beside its packed form; a band is a multiple of every kernel's panel. */
+ * Packs the weights of linear layers. Sources that are no f32 are converted in bands of rows, so that a mapped f16 matrix
+ * never stands in memory as a whole beside its packed form; a band is a multiple of every kernel's panel. */
 #include "tensor/linear.h"
 
 #include <stdlib.h>
@@ -86,6 +86,19 @@ static ilk_status read_rows(const ilki_tensor *const *weights, size_t n_in, size
     return status;
 }
 
+/* `n` rows from `first` where they lie, if they are finite f32 at an address for f32 and in one part; else NULL. */
+static const float *view_rows(const ilki_tensor *const *weights, size_t n_in, size_t first, size_t n)
+{
+    size_t part = 0;
+    for (; first >= weights[part]->shape[0]; part++)
+        first -= (size_t)weights[part]->shape[0];
+    const ilki_tensor *w = weights[part];
+    if (w->dtype != ILKI_DTYPE_F32 || n > w->shape[0] - first || (uintptr_t)w->data % _Alignof(float) != 0)
+        return NULL;
+    const void *rows = w->data + first * n_in * sizeof(float);
+    return ilki_tensor_finite(rows, n * n_in) ? rows : NULL;
+}
+
 static ilk_status pack_parts(ilki_linear *l, const ilki_kern_ops *ops, const ilki_tensor *const *weights,
                              ilk_error *err)
 {
@@ -94,9 +107,13 @@ static ilk_status pack_parts(ilki_linear *l, const ilki_kern_ops *ops, const ilk
     ilk_status status = band ? ILK_OK : ILK_NO_MEMORY;
     for (size_t j = 0; j < l->n_out && status == ILK_OK; j += band_rows) {
         size_t n = l->n_out - j < band_rows ? l->n_out - j : band_rows;
-        status = read_rows(weights, l->n_in, j, n, band, err);
+        const float *rows = view_rows(weights, l->n_in, j, n);
+        if (!rows) {
+            status = read_rows(weights, l->n_in, j, n, band, err);
+            rows = band;
+        }
         if (status == ILK_OK)
-            ops->pack_f32(l->packed + j * l->n_in, band, l->n_in, n, l->n_in);
+            ops->pack_f32(l->packed + j * l->n_in, rows, l->n_in, n, l->n_in);
     }
     free(band);
     return status;

@@ -125,14 +125,23 @@ static bool read_elements(ilki_dtype dtype, const unsigned char *from, size_t n,
 
 bool ilki_tensor_finite(const float *x, size_t n)
 {
-    /* the exponent of a NaN or infinity is all ones: adding one to it carries into the sign bit */
-    uint32_t carry = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t u;
-        memcpy(&u, x + i, sizeof u);
-        carry |= (u & 0x7fffffff) + 0x00800000;
+    /* the exponent of a NaN or infinity is all ones: adding one to it carries into the sign bit. Lanes of a constant
+     * number, so that every compiler makes vectors of them: whole checkpoints pass here. */
+    enum { LANES = 16 };
+    uint32_t carry[LANES] = {0}, any = 0, u[LANES];
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) {
+        memcpy(u, x + i, sizeof u);
+        for (size_t k = 0; k < LANES; k++)
+            carry[k] |= (u[k] & 0x7fffffff) + 0x00800000;
     }
-    return !(carry & 0x80000000);
+    for (; i < n; i++) {
+        memcpy(u, x + i, sizeof *u);
+        any |= (u[0] & 0x7fffffff) + 0x00800000;
+    }
+    for (size_t k = 0; k < LANES; k++)
+        any |= carry[k];
+    return !(any & 0x80000000);
 }
 
 ilk_status ilki_tensor_read_f32(const ilki_tensor *t, size_t first, size_t n, float *to, ilk_error *err)

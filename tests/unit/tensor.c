@@ -122,6 +122,15 @@ static void tells_finite(void)
     CHECK(ilki_tensor_finite(ok, 0));
     CHECK(!ilki_tensor_finite((const float[]){1, -INFINITY}, 2));
     CHECK(!ilki_tensor_finite((const float[]){-NAN, 1}, 2));
+    float many[67];
+    for (size_t n = 0; n < 67; n++)
+        many[n] = -3.4028235e38F;
+    for (size_t n = 0; n <= 67; n++)
+        for (size_t i = 0; i < 67; i++) {
+            many[i] = INFINITY;
+            CHECK(ilki_tensor_finite(many, n) == (i >= n));
+            many[i] = -3.4028235e38F;
+        }
 }
 
 static void shapes(void)
