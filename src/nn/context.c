@@ -94,16 +94,21 @@ void ilki_nn_run(ilki_nn *ctx, const ilki_nn_work *w)
 
 /* ---- cuts */
 
+/* Flops in a ns at about half of what a core of 2020 reaches, so that a task is rather too short than too long. */
+enum { RATE_512 = 100, RATE_256 = 40, RATE_REF = 1 };
+
 uint64_t ilki_nn_flops_ns(const ilki_nn *ctx, uint64_t n_flops)
 {
-    /* flops in a ns at half of what one core of 2020 does: two AVX-512 units, two AVX2 units, NEON; the reference */
-    unsigned rate = ctx->ops->gemm_f32_nr >= 32 ? 40 : 20;
-    return n_flops / (ctx->ops->gemm_f32 == ilki_kern_ref.gemm_f32 ? 1 : rate) + 1;
+    unsigned rate = ctx->ops->gemm_f32 == ilki_kern_ref.gemm_f32 ? RATE_REF
+                    : ctx->ops->gemm_f32_nr >= 32                ? RATE_512
+                                                                 : RATE_256;
+    return n_flops / rate + 1;
 }
 
 uint64_t ilki_nn_attn_ns(const ilki_nn *ctx, uint64_t n_flops)
 {
-    return ctx->ops->attn_f32 == ilki_kern_ref.attn_f32 ? n_flops + 1 : ilki_nn_flops_ns(ctx, n_flops);
+    /* exponentials beside the products */
+    return ctx->ops->attn_f32 == ilki_kern_ref.attn_f32 ? n_flops + 1 : 2 * ilki_nn_flops_ns(ctx, n_flops);
 }
 
 /* Each block streams the weights of its chain once more from far memory, so blocks are large: up to half as many again

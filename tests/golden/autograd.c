@@ -136,7 +136,7 @@ static void check_walk(walk *w)
 
 static void vision_tower(void)
 {
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     const char *const path[] = {ILK_TEST_DIR "/fixtures/twotower/golden.safetensors"};
     for (size_t t = 0, n = nn_tables(ops); t < 2 * n; t++) {
         walk w = {.m = twotower_open(&ops[t % n])};

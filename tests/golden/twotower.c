@@ -247,7 +247,7 @@ static void check_kv(const world *w, const char *name, size_t which, size_t widt
 
 static void golden(void)
 {
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     for (size_t t = 0, n = nn_tables(ops); t < n; t++) {
         ilk_error err;
         ilk_error_init(&err);
@@ -284,7 +284,7 @@ static void golden(void)
 static void threads(void)
 {
     static const unsigned counts[] = {1, 2, 3, 16};
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     for (size_t t = 0, n = nn_tables(ops); t < n; t++) {
         ilk_error err;
         ilk_error_init(&err);
@@ -360,7 +360,7 @@ static void company(void)
 {
     static const uint32_t orders[][3] = {{2, 0, 1}, {1, 2, 0}, {0}, {1}, {2}};
     static const size_t sizes[] = {3, 3, 1, 1, 1};
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     for (size_t t = 0, n = nn_tables(ops); t < n; t++) {
         ilk_error err;
         ilk_error_init(&err);
@@ -463,7 +463,7 @@ static void check_prefix(world *w, uint32_t s, uint32_t n)
 
 static void prefixes(void)
 {
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     for (size_t t = 0, n = nn_tables(ops); t < n; t++) {
         ilk_error err;
         ilk_error_init(&err);
@@ -705,7 +705,7 @@ enum { N_CHANGES = sizeof change_names / sizeof *change_names };
 
 static void members(void)
 {
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     const ilki_kern_ops *best = &ops[nn_tables(ops) - 1];
     probe p;
     init_probe(&p, best);

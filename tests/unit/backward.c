@@ -176,7 +176,7 @@ static void check_linear(const ilki_kern_ops *ops, ilki_act act, size_t rank)
 
 static void linear(void)
 {
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     for (size_t t = 0, n = nn_tables(ops); t < n; t++)
         for (int act = ILKI_ACT_NONE; act <= ILKI_ACT_SIGMOID; act++)
             for (size_t rank = 0; rank <= 4; rank += 2)

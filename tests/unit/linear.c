@@ -136,7 +136,7 @@ static const size_t shapes[][3] = {{1, 1, 1}, {3, 5, 7}, {17, 33, 20}, {130, 64,
 
 static void results(void)
 {
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     for (size_t t = 0, n = nn_tables(ops); t < n; t++)
         for (size_t s = 0; s < 5; s++)
             for (unsigned bits = 0; bits < 16; bits++) {
@@ -176,7 +176,7 @@ static void deltas(void)
 
 static void threads(void)
 {
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     static const size_t sizes[][3] = {{700, 96, 130}, {3, 512, 700}, {1, 1000, 1500}};
     for (size_t t = 0, n = nn_tables(ops); t < n; t++)
         for (size_t s = 0; s < 3; s++)
@@ -193,7 +193,7 @@ static void threads(void)
 
 static void rows_alone(void)
 {
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     ilk_error err;
     ilk_error_init(&err);
     for (size_t t = 0, n = nn_tables(ops); t < n; t++)
@@ -239,7 +239,7 @@ static void to_bf16(const float *x, uint16_t *to, float *back, size_t n)
 /* q, k, v of three types and sizes, the second without bias, as one GEMM. */
 static void stacked(void)
 {
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     enum { K = 37, A = 250, B = 9, C = 13, N = A + B + C };
     uint64_t seed = 3;
     float *w = nn_random(&seed, N * K), *b = nn_random(&seed, N), *x = nn_random(&seed, 2 * K);
@@ -369,7 +369,7 @@ static void check_mlp(const ilki_kern_ops *ops, bool gated)
 
 static void mlps(void)
 {
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     for (size_t t = 0, n = nn_tables(ops); t < n; t++) {
         check_mlp(&ops[t], false);
         check_mlp(&ops[t], true);

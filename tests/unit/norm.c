@@ -54,7 +54,7 @@ static void check_norm(const ilki_kern_ops *ops, call *c)
 
 static void norms(void)
 {
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     enum { N = 500, DIM = 48 };
     uint64_t seed = 9;
     float *x = nn_random(&seed, N * 200), *y = malloc((size_t)N * 200 * sizeof *y), *w = nn_random(&seed, DIM),

@@ -73,7 +73,7 @@ static void check_rope(const ilki_kern_ops *ops, const ilki_rope *r, const char 
 
 static void turns(void)
 {
-    ilki_kern_ops ops[2];
+    ilki_kern_ops ops[NN_TABLES];
     uint64_t seed = 4;
     int32_t positions[3 * N];
     for (size_t i = 0; i < 3 * (size_t)N; i++)
