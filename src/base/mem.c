@@ -38,10 +38,11 @@ void *ilki_base_alloc_aligned(size_t n, size_t size)
     bytes = (bytes + ILKI_ALIGN - 1) / ILKI_ALIGN * ILKI_ALIGN;
     if (bytes < HUGE_FROM)
         return aligned_alloc(ILKI_ALIGN, bytes ? bytes : ILKI_ALIGN);
-    void *p = aligned_alloc(HUGE_PAGE, bytes);
+    void *p = NULL; /* posix_memalign, since aligned_alloc wants a size in whole pages */
+    if (posix_memalign(&p, HUGE_PAGE, bytes) != 0)
+        return NULL;
 #ifdef MADV_HUGEPAGE
-    if (p)
-        (void)madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* where the system has none: as before */
+    (void)madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* where the system has none: as before */
 #endif
     return p;
 }
