@@ -661,6 +661,28 @@ ILK_API ilk_status ilk_ingest(ilk_store *s, ilk_model *const *models, size_t n_m
 ILK_API ilk_status ilk_prune(ilk_store *s, int dry_run, ilk_event_fn event, void *user, ilk_job *job,
                              ilk_ingest_result *result, ilk_error *err);
 
+/* A file that was met, as it was when it was last read. */
+typedef enum ilk_source_state {
+    ILK_SOURCE_INDEXED = 1,
+    ILK_SOURCE_SKIPPED, /* passed over, `reason` says why */
+    ILK_SOURCE_FAILED   /* could not be read, `reason` says why */
+} ilk_source_state;
+
+typedef struct ilk_source {
+    size_t size;
+    const char *id;   /* of its item */
+    const char *path; /* as in hits: relative to the directory that holds the store, or absolute; bytes */
+    ilk_source_state state;
+    const char *reason; /* or NULL */
+    uint64_t n_bytes;
+    int64_t mtime_ns; /* of the file, nanoseconds since 1970-01-01 UTC */
+    uint32_t n_items;
+} ilk_source;
+typedef int (*ilk_source_fn)(void *user, const ilk_source *source);
+
+/* Tells every source in order of path, on the calling thread; `fn` returns 0 to stop. It may not call the store. */
+ILK_API ilk_status ilk_store_list_sources(ilk_store *s, ilk_source_fn fn, void *user, ilk_error *err);
+
 /* Embeds `in` with the model whose space the store has, and searches. MISMATCH where no space was made by this model. */
 ILK_API ilk_status ilk_search(ilk_store *s, ilk_model *m, const ilk_input *in, const ilk_query *q, ilk_job *job,
                               ilk_hits **out, ilk_error *err);
