@@ -252,6 +252,17 @@ static void save_and_load(void)
     unlink(path);
 }
 
+/* In place and without a sync, for there are thousands of these. */
+static void write_plain(const char *bytes, size_t n)
+{
+    FILE *f = fopen(path, "r+b");
+    REQUIRE(CHECK(f != NULL));
+    CHECK_INT(fwrite(bytes, 1, n, f), n);
+    fflush(f);
+    CHECK_INT(ftruncate(fileno(f), (off_t)n), 0);
+    fclose(f);
+}
+
 /* Each byte changed, each length cut: an error at load, or at the first touch, never another answer. */
 static void damage(void)
 {
@@ -267,7 +278,7 @@ static void damage(void)
     REQUIRE(CHECK_OK(ilki_base_read_file(&ilki_base_vfs_posix, path, 1 << 20, &bytes, &n, NULL), NULL));
     for (size_t i = 0; i < n; i += i >= 64 && i < 4096 ? 500 : 1) {
         bytes[i] ^= 0x10;
-        CHECK_OK(ilki_base_write_file(&ilki_base_vfs_posix, path, bytes, n, NULL), NULL);
+        write_plain(bytes, n);
         bytes[i] ^= 0x10;
         ilki_candidate got[40];
         size_t n_got;
@@ -280,7 +291,7 @@ static void damage(void)
         loaded->type->free(loaded);
     }
     for (size_t cut = 0; cut < n; cut += 7) {
-        CHECK_OK(ilki_base_write_file(&ilki_base_vfs_posix, path, bytes, cut, NULL), NULL);
+        write_plain(bytes, cut);
         CHECK(ix->type->load(&loaded, &spec, &ilki_base_vfs_posix, path, cut % 2, &upto, NULL) != ILK_OK);
     }
     ix->type->free(ix);
