@@ -153,11 +153,12 @@ uint64_t ilki_format_bytes(const ilki_weights *w)
 
 void ilki_format_done_with(const ilki_weights *w, const ilki_tensor *t)
 {
-    long page = sysconf(_SC_PAGESIZE);
+    /* another vfs may map memory that is no file's and would lose its contents */
+    long page = w->vfs == &ilki_base_vfs_posix ? sysconf(_SC_PAGESIZE) : 0;
     for (size_t i = 0; page > 0 && i < w->n_files; i++) {
         const ilki_mapped *m = &w->files[i].bytes;
         uintptr_t base = (uintptr_t)m->data, from = (uintptr_t)t->data, mask = (uintptr_t)page - 1;
-        /* heap memory would lose its contents; pages shared with a neighbour stay */
+        /* so would what was read into the heap; pages shared with a neighbour stay */
         if (!m->file || from < base || from - base >= m->size)
             continue;
         uintptr_t to = (from + (size_t)t->n_bytes) & ~mask;
