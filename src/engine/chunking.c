@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Contents to passages, one task of the pool per file. A passage is embedded behind its heading path or symbol, unless
+ * that would take more than a quarter of the room. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/ingest.h"
+
+typedef struct cutting {
+    ilki_ingest *g;
+    ilk_status *status; /* [files] */
+    ilk_error *errors;  /* [files] */
+} cutting;
+
+static bool add_passage(ilki_file_work *w, const ilki_passage *p)
+{
+    if (w->n_passages == w->cap_passages) {
+        size_t cap = w->cap_passages ? w->cap_passages * 2 : 8;
+        ilki_passage *more = realloc(w->passages, cap * sizeof *more);
+        if (!more)
+            return false;
+        w->passages = more;
+        w->cap_passages = cap;
+    }
+    w->passages[w->n_passages++] = *p;
+    return true;
+}
+
+static ilk_status cut_segment(const ilki_ingest *g, ilki_text_scratch *scratch, ilki_file_work *w,
+                              const ilki_doc_segment *seg, ilki_chunks *chunks, ilk_error *err)
+{
+    const ilki_tokenizer *t = ilki_embed_tokenizer(g->models[0]);
+    const char *text = w->doc->text + seg->start, *context = seg->context ? seg->context : "";
+    size_t n_context = 0;
+    ilk_status st = ILK_OK;
+    if (*context)
+        st = ilki_text_count(t, scratch, context, strlen(context), g->room_tokens, &n_context, err);
+    if (st)
+        return st;
+    bool prepend = *context && n_context <= g->room_tokens / 4;
+    size_t room = g->room_tokens - (prepend ? n_context : 0);
+    ilki_chunk_options opt = {
+        .max_tokens = g->chunk_tokens < room ? g->chunk_tokens : room, .overlap = g->overlap, .code = seg->code};
+    if (opt.overlap && opt.overlap >= opt.max_tokens / 2)
+        opt.overlap = opt.max_tokens > 3 ? opt.max_tokens / 2 - 1 : 0;
+    st = ilki_text_chunk(t, scratch, text, seg->end - seg->start, &opt, chunks, err);
+    for (size_t i = 0; !st && i < chunks->n; i++) {
+        ilki_passage p = {.start = seg->start + chunks->list[i].start,
+                          .end = seg->start + chunks->list[i].end,
+                          .page = seg->page,
+                          .context = context,
+                          .prepend = prepend};
+        p.line_first = ilki_docs_line(w->doc, p.start);
+        p.line_last = ilki_docs_line(w->doc, p.end > p.start ? p.end - 1 : p.start);
+        if (!add_passage(w, &p))
+            st = ilki_base_fail_memory(err, w->n_passages * sizeof p, "passages");
+    }
+    return st;
+}
+
+static void cut_file(void *arg, size_t index, unsigned slot)
+{
+    cutting *c = arg;
+    ilki_file_work *w = c->g->read.list[index];
+    ilk_error *err = &c->errors[index];
+    ilki_chunks chunks = {0};
+    ilk_status st = ilki_docs_read(&w->doc, w->src.path, w->data, w->n_data, (size_t)c->g->max_bytes, err);
+    free(w->data);
+    w->data = NULL;
+    for (size_t i = 0; !st && i < w->doc->n_segments; i++)
+        st = cut_segment(c->g, c->g->scratch[slot], w, &w->doc->segments[i], &chunks, err);
+    ilki_text_chunks_deinit(&chunks);
+    w->n_models = c->g->n_models;
+    w->vectors = st ? NULL : ilki_base_zalloc(w->n_models, sizeof *w->vectors);
+    if (!st && !w->vectors)
+        st = ilki_base_fail_memory(err, w->n_models * sizeof *w->vectors, "vectors");
+    for (size_t m = 0; !st && m < w->n_models; m++) {
+        size_t n;
+        bool fits = ilki_base_mul(w->n_passages, c->g->spaces[m]->dim, &n);
+        w->vectors[m] = fits ? ilki_base_zalloc(n, sizeof(float)) : NULL;
+        if (!w->vectors[m])
+            st = ilki_base_fail_memory(err, w->n_passages * sizeof(float), "vectors");
+    }
+    c->status[index] = st;
+}
+
+/* Where a file goes that has been cut. */
+static ilk_status route(ilki_ingest *g, ilki_file_work *w, ilk_status st, const ilk_error *why, ilk_error *err)
+{
+    if (st == ILK_NO_MEMORY) {
+        ilki_base_error_copy(err, why);
+        ilki_engine_work_free(w);
+        return st;
+    }
+    if (st) /* what docs cannot read is not a failure of the file */
+        return ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, why->message, err);
+    if (w->n_passages == 0)
+        return ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, "no text in it", err);
+    if (ilki_engine_work_push(&g->open, w))
+        return ILK_OK;
+    ilki_engine_work_free(w);
+    return ilki_base_fail_memory(err, sizeof *w, "a file");
+}
+
+ilk_status ilki_engine_cut(ilki_ingest *g, ilk_error *err)
+{
+    size_t n = g->read.n;
+    cutting c = {
+        .g = g, .status = ilki_base_zalloc(n, sizeof *c.status), .errors = ilki_base_zalloc(n, sizeof *c.errors)};
+    ilk_status st = c.status && c.errors ? ILK_OK : ilki_base_fail_memory(err, n * sizeof *c.errors, "files");
+    for (size_t i = 0; !st && i < n; i++)
+        ilk_error_init_sized(&c.errors[i], sizeof c.errors[i]);
+    ilki_run run = {.fn = cut_file, .arg = &c, .n_tasks = n, .job = g->job};
+    if (!st && n)
+        st = ilki_base_pool_run(g->rt->pool, &run, err);
+    if (!st) {
+        size_t i = 0;
+        for (; !st && i < n; i++)
+            st = route(g, g->read.list[i], c.status[i], &c.errors[i], err);
+        for (; i < n; i++)
+            ilki_engine_work_free(g->read.list[i]);
+        g->read.n = 0;
+        g->read_bytes = 0;
+    }
+    free(c.status);
+    free(c.errors);
+    return st;
+}

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Folders into a store. Every file met is judged: by size, time and inode first, then by the hash of its content. What is
+ * unchanged costs a stat; what moved keeps its id and vectors and gets another source record; the rest is cut, embedded
+ * and written. At the end of a run over a folder the items of files that are no longer in it are deleted.
+ *
+ * A record also holds a hash of what made the items (chunking, models, this file's version): other settings, other items.
+ * A file that was written less than a tenth of a second before it was read is recorded without its time, since it could
+ * change again within the clock's grain: the next run compares its content. */
+#include "engine/ingest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cpu.h"
+#include "base/hash.h"
+#include "engine/walk.h"
+
+enum {
+    DEFAULT_CHUNK_TOKENS = 200,
+    MIN_ROOM_TOKENS = 8,
+    MAX_READ_FILES = 64,
+    MAX_READ_BYTES = 4 << 20,
+    DEFAULT_MAX_BYTES = 32 << 20,
+    FIRST_GROUP = 64,
+    GRAIN_NS = 100 * 1000 * 1000
+};
+
+/* Raised when documents are read or cut otherwise than before. */
+static const char settings_version[] = "ilk ingest 1";
+
+/* ------------------------------------------------------------------ settings */
+
+static ilk_status count_prompt(const ilk_model *m, size_t *n, ilk_error *err)
+{
+    const char *prompt = ilki_embed_info(m)->prompt_document;
+    *n = 0;
+    if (!prompt || !*prompt)
+        return ILK_OK;
+    ilki_text_scratch *s = ilki_text_scratch_new();
+    if (!s)
+        return ilki_base_fail_memory(err, 1, "a tokenizer's scratch");
+    ilk_status st = ilki_text_count(ilki_embed_tokenizer(m), s, prompt, strlen(prompt), 0, n, err);
+    ilki_text_scratch_free(s);
+    return st;
+}
+
+/* Tokens that every model leaves for a passage. */
+static ilk_status decide_room(ilki_ingest *g, ilk_error *err)
+{
+    g->room_tokens = SIZE_MAX / 2;
+    for (size_t m = 0; m < g->n_models; m++) {
+        const ilk_model_info *info = ilki_embed_info(g->models[m]);
+        size_t n_prompt, taken;
+        ilk_status st = count_prompt(g->models[m], &n_prompt, err);
+        if (st)
+            return st;
+        taken = n_prompt + ilki_text_n_added(ilki_embed_tokenizer(g->models[m]), false);
+        if (!info->max_tokens)
+            continue;
+        if (info->max_tokens < taken + MIN_ROOM_TOKENS)
+            return ilki_base_fail(err, ILK_LIMIT,
+                                  "model %s: %u tokens, %zu of them for prompt and specials, leave no room", info->id,
+                                  info->max_tokens, taken);
+        if (g->room_tokens > info->max_tokens - taken)
+            g->room_tokens = info->max_tokens - taken;
+    }
+    g->chunk_tokens = g->opt->chunk_tokens ? g->opt->chunk_tokens : DEFAULT_CHUNK_TOKENS;
+    if (g->opt->chunk_tokens > g->room_tokens)
+        return ilki_base_fail(err, ILK_LIMIT, "chunk_tokens is %u, the model leaves room for %zu", g->opt->chunk_tokens,
+                              g->room_tokens);
+    if (g->chunk_tokens > g->room_tokens)
+        g->chunk_tokens = g->room_tokens;
+    g->overlap = g->opt->overlap_tokens == ILK_ABSENT ? g->chunk_tokens / 8 : g->opt->overlap_tokens;
+    if (g->opt->overlap_tokens != ILK_ABSENT && g->overlap && g->overlap >= g->chunk_tokens / 2)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "overlap_tokens is %zu, expected less than half of %zu",
+                              g->overlap, g->chunk_tokens);
+    return ILK_OK;
+}
+
+static void hash_settings(ilki_ingest *g)
+{
+    ilki_sha256 h;
+    uint64_t numbers[3] = {g->chunk_tokens, g->overlap, g->room_tokens};
+    ilki_base_sha256_init(&h);
+    ilki_base_sha256_add(&h, settings_version, sizeof settings_version);
+    ilki_base_sha256_add(&h, numbers, sizeof numbers);
+    for (size_t m = 0; m < g->n_models; m++) {
+        const char *parts[] = {g->spaces[m]->name, g->spaces[m]->fingerprint, g->spaces[m]->precision,
+                               g->spaces[m]->prompt[1]};
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+            ilki_base_sha256_add(&h, parts[i] ? parts[i] : "", parts[i] ? strlen(parts[i]) + 1 : 1);
+    }
+    ilki_base_sha256_end(&h, g->settings);
+}
+
+/* The space of model m: the store's own where it has one of this fingerprint, else a new one. */
+static ilk_status decide_space(ilki_ingest *g, size_t m, ilk_error *err)
+{
+    const ilk_space *made, *had;
+    ilk_status st = ilki_embed_space(g->models[m], g->job, &made, err);
+    if (st)
+        return st;
+    had = ilki_engine_space_by_fingerprint(g->s, made->fingerprint);
+    g->own[m] = had ? *had : *made;
+    g->spaces[m] = &g->own[m];
+    if (had)
+        return ILK_OK;
+    bool taken = ilki_engine_space_by_name(g->s, made->name, &had, NULL) == ILK_OK;
+    if (taken && g->n_models == 1)
+        return ilki_base_fail(
+            err, ILK_MISMATCH,
+            "the vectors of %s were made by %s (%.12s), this model is %s (%.12s): index with the store's "
+            "own model, or into a new store",
+            g->s->path, had->model ? had->model : "another model", had->fingerprint ? had->fingerprint : "unknown",
+            made->model, made->fingerprint);
+    for (size_t k = 0; k < m; k++)
+        taken |= strcmp(g->own[k].name, made->name) == 0;
+    if (taken) {
+        snprintf(g->names[m], sizeof g->names[m], "%.15s-%.12s", made->name, made->fingerprint);
+        g->own[m].name = g->names[m];
+    }
+    return ILK_OK;
+}
+
+static ilk_status set_up(ilki_ingest *g, ilk_error *err)
+{
+    uint32_t caps = g->s->backend->type->capabilities(g->s->backend);
+    g->store = ilki_engine_local_store(g->s->backend);
+    if (!g->store || !(caps & ILKI_CAP_SOURCES))
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "backend \"%s\" keeps no source files", g->s->backend->type->name);
+    if (caps & ILKI_CAP_READ_ONLY)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "store %s is open read-only", g->s->path);
+    g->n_threads = ilki_base_pool_threads(g->rt->pool);
+    g->scratch = ilki_base_zalloc(g->n_threads, sizeof *g->scratch);
+    g->own = ilki_base_zalloc(g->n_models, sizeof *g->own);
+    g->names = ilki_base_zalloc(g->n_models, sizeof *g->names);
+    g->spaces = ilki_base_zalloc(g->n_models, sizeof *g->spaces);
+    bool ok = g->scratch && g->own && g->names && g->spaces;
+    for (unsigned i = 0; ok && i < g->n_threads; i++)
+        ok = (g->scratch[i] = ilki_text_scratch_new()) != NULL;
+    ilk_status st = ok ? ILK_OK : ilki_base_fail_memory(err, g->n_models * sizeof *g->own, "an ingest");
+    for (size_t m = 0; !st && m < g->n_models; m++)
+        st = decide_space(g, m, err);
+    if (!st)
+        st = decide_room(g, err);
+    if (st)
+        return st;
+    hash_settings(g);
+    g->group = FIRST_GROUP;
+    g->max_bytes = g->opt->max_file_bytes ? g->opt->max_file_bytes : DEFAULT_MAX_BYTES;
+    g->committed_ns = ilki_base_now_ns();
+    return ilki_engine_known_load(&g->known, g->store, err);
+}
+
+static void tear_down(ilki_ingest *g)
+{
+    for (unsigned i = 0; g->scratch && i < g->n_threads; i++)
+        ilki_text_scratch_free(g->scratch[i]);
+    free(g->scratch);
+    free(g->own);
+    free(g->names);
+    free(g->spaces);
+    ilki_engine_work_list_deinit(&g->read);
+    ilki_engine_work_list_deinit(&g->open);
+    ilki_engine_work_list_deinit(&g->done);
+    ilki_engine_known_deinit(&g->known);
+    for (size_t i = 0; i < g->n_unread; i++)
+        free(g->unread[i]);
+    free(g->unread);
+}
+
+/* ------------------------------------------------------------------ one file */
+
+static void progress(ilki_ingest *g, bool last)
+{
+    if (g->n_total < g->n_settled)
+        g->n_total = g->n_settled;
+    ilki_base_job_progress(g->job, "index", "files", g->n_settled, g->n_total, g->result->n_skipped, last);
+}
+
+/* A fate that needs no record. */
+static void tell_now(ilki_ingest *g, ilk_event_kind kind, const char *path, const char *reason)
+{
+    ilk_event e = {.size = sizeof e, .kind = kind, .path = path, .reason = reason};
+    ilki_engine_tell(g->opt, g->result, &e);
+    g->n_settled++;
+}
+
+static bool same_settings(const ilki_ingest *g, const ilki_source *src)
+{
+    return memcmp(src->settings_hash, g->settings, 32) == 0;
+}
+
+/* Neither read nor written since: nothing is to be done. */
+static bool is_untouched(const ilki_ingest *g, const ilki_source *src, const ilki_stat *st)
+{
+    return (src->state == ILKI_SOURCE_INDEXED || src->state == ILKI_SOURCE_SKIPPED) && src->mtime_ns != 0 &&
+           src->mtime_ns == st->mtime_ns && src->n_bytes == st->size && src->ino == st->ino && same_settings(g, src);
+}
+
+static bool same_extension(const char *a, const char *b)
+{
+    const char *x = strrchr(ilki_base_path_name(a), '.'), *y = strrchr(ilki_base_path_name(b), '.');
+    return x && y ? strcmp(x, y) == 0 : x == y;
+}
+
+/* A source of the same content whose file is gone: this file is where it went. */
+static ilki_known *find_moved(ilki_ingest *g, const uint8_t hash[32], const char *path)
+{
+    ilki_known *e = ilki_engine_known_by_hash(&g->known, hash);
+    for (; e; e = e->next) {
+        ilki_stat st;
+        if (e->seen || e->src.state != ILKI_SOURCE_INDEXED || memcmp(e->src.content_hash, hash, 32) != 0 ||
+            !same_settings(g, &e->src) || !same_extension(e->src.path, path))
+            continue;
+        char *absolute = ilki_engine_absolute(g->s, &e->src);
+        bool gone = absolute && g->vfs->stat(g->vfs, absolute, true, &st, NULL) == ILK_NOT_FOUND;
+        free(absolute);
+        if (gone)
+            return e;
+    }
+    return NULL;
+}
+
+static void record_stat(ilki_source *src, const ilki_stat *st)
+{
+    struct timespec now = {0};
+    timespec_get(&now, TIME_UTC);
+    int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    bool fresh = st->mtime_ns > now_ns - GRAIN_NS;
+    src->dev = st->dev;
+    src->ino = st->ino;
+    src->n_bytes = st->size;
+    src->mtime_ns = fresh ? 0 : st->mtime_ns;
+}
+
+/* Judges a file that was read: unchanged, moved, or to be cut. Takes w and its data. */
+static ilk_status judge(ilki_ingest *g, ilki_file_work *w, ilki_known *moved, ilk_error *err)
+{
+    const ilki_source *had = &w->known->src;
+    bool same = memcmp(had->content_hash, w->src.content_hash, 32) == 0 && same_settings(g, had);
+    bool has_items = had->state == ILKI_SOURCE_INDEXED || (had->state == ILKI_SOURCE_FAILED && had->n_items > 0);
+    if (moved || (same && has_items)) {
+        w->src.state = ILKI_SOURCE_INDEXED;
+        return ilki_engine_settle(g, w, moved ? ILK_EVENT_MOVED : ILK_EVENT_UNCHANGED, NULL, err);
+    }
+    w->drop_items = had->n_items > 0;
+    memcpy(w->src.settings_hash, g->settings, 32);
+    g->read_bytes += w->n_data;
+    if (ilki_engine_work_push(&g->read, w))
+        return ILK_OK;
+    ilki_engine_work_free(w);
+    return ilki_base_fail_memory(err, sizeof *w, "a file");
+}
+
+/* A file that could not be read, or should not be. */
+static ilk_status give_up(ilki_ingest *g, ilki_file_work *w, const ilki_stat *st, const ilk_error *why, ilk_error *err)
+{
+    if (why->status == ILK_UNSUPPORTED) {
+        record_stat(&w->src, st);
+        memcpy(w->src.settings_hash, g->settings, 32);
+        memset(w->src.content_hash, 0, 32);
+        return ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, why->message, err);
+    }
+    if (g->opt->strict && !g->strict_status)
+        g->strict_status = ilki_base_fail(err, why->status, "%s: %s", w->src.path, why->message);
+    return ilki_engine_settle(g, w, ILK_EVENT_FAILED, why->message, err);
+}
+
+static ilk_status read_file(ilki_ingest *g, const char *absolute, ilki_known *known, const char *root, const char *path,
+                            const ilki_stat *seen, ilk_error *err)
+{
+    ilki_stat st = *seen;
+    ilk_error why;
+    char *data = NULL;
+    size_t n = 0;
+    uint8_t hash[32];
+    ilki_known *moved = NULL;
+    ilk_error_init_sized(&why, sizeof why);
+    ilk_status status = ilki_engine_read_source(g->vfs, absolute, path, g->max_bytes, &data, &n, &st, &why);
+    if (status == ILK_NO_MEMORY)
+        return ilki_base_error_copy(err, &why), status;
+    if (status == ILK_NOT_FOUND) /* deleted since its folder was listed */
+        return ILK_OK;
+    if (!status) {
+        ilki_base_sha256(data, n, hash);
+        moved = known ? NULL : find_moved(g, hash, path);
+    }
+    ilk_status made = ILK_OK;
+    if (moved)
+        made = ilki_engine_known_move(&g->known, known = moved, root, path, err);
+    else if (!known)
+        made = ilki_engine_known_add(&g->known, root, path, &known, err);
+    ilki_file_work *w = made ? NULL : ilki_engine_work_new(known);
+    if (!w) {
+        free(data);
+        return made ? made : ilki_base_fail_memory(err, sizeof *w, "a file");
+    }
+    known->seen = true;
+    w->data = data;
+    w->n_data = n;
+    if (status)
+        return give_up(g, w, &st, &why, err);
+    memcpy(w->src.content_hash, hash, 32);
+    record_stat(&w->src, &st);
+    return judge(g, w, moved, err);
+}
+
+/* Cuts, embeds and writes what has gathered. */
+static ilk_status work_on(ilki_ingest *g, bool all, ilk_error *err)
+{
+    ilk_status st = ILK_OK;
+    if (all || g->read.n >= MAX_READ_FILES || g->read_bytes >= MAX_READ_BYTES)
+        st = ilki_engine_cut(g, err);
+    if (!st)
+        st = ilki_engine_embed_open(g, all, err);
+    if (!st && all)
+        st = ilki_engine_commit(g, err);
+    progress(g, false);
+    return st;
+}
+
+static ilk_status meet(ilki_ingest *g, const char *absolute, const ilki_stat *st, ilk_error *err)
+{
+    const char *root, *path;
+    ilki_engine_locate(g->s, absolute, &root, &path);
+    ilki_known *known = ilki_engine_known_find(&g->known, root, path);
+    if (known && known->seen)
+        return ILK_OK; /* two of the folders given hold it */
+    g->result->n_files++;
+    ilk_status status = ILK_OK;
+    if (known && is_untouched(g, &known->src, st)) {
+        known->seen = true;
+        bool skipped = known->src.state == ILKI_SOURCE_SKIPPED;
+        tell_now(g, skipped ? ILK_EVENT_SKIPPED : ILK_EVENT_UNCHANGED, path, known->src.reason);
+    } else {
+        if (known)
+            known->seen = true;
+        status = read_file(g, absolute, known, root, path, st, err);
+    }
+    if (!status)
+        status = work_on(g, false, err);
+    return status ? status : g->strict_status;
+}
+
+/* ------------------------------------------------------------------ folders */
+
+static ilk_status add_unread(ilki_ingest *g, const char *path, ilk_error *err)
+{
+    if (g->n_unread == g->cap_unread) {
+        size_t cap = g->cap_unread ? g->cap_unread * 2 : 8;
+        char **more = realloc(g->unread, cap * sizeof *more);
+        if (!more)
+            return ilki_base_fail_memory(err, cap * sizeof *more, "folders");
+        g->unread = more;
+        g->cap_unread = cap;
+    }
+    if (!(g->unread[g->n_unread] = ilki_base_strndup(path, strlen(path))))
+        return ilki_base_fail_memory(err, strlen(path), "folders");
+    g->n_unread++;
+    return ILK_OK;
+}
+
+static ilk_status on_entry(void *user, const ilki_walk_entry *e, ilk_error *err)
+{
+    ilki_ingest *g = user;
+    const char *root, *path;
+    if (e->status == ILK_OK)
+        return meet(g, e->path, &e->st, err);
+    ilki_engine_locate(g->s, e->path, &root, &path);
+    g->result->n_files++;
+    tell_now(g, e->status == ILK_UNSUPPORTED ? ILK_EVENT_SKIPPED : ILK_EVENT_FAILED, path, e->reason);
+    if (e->status == ILK_UNSUPPORTED)
+        return ILK_OK;
+    if (g->opt->strict)
+        return ilki_base_fail(err, e->status, "%s: %s", path, e->reason);
+    return add_unread(g, e->path, err);
+}
+
+static ilk_status count_entry(void *user, const ilki_walk_entry *e, ilk_error *err)
+{
+    (void)err;
+    *(uint64_t *)user += e->status == ILK_OK;
+    return ILK_OK;
+}
+
+static ilki_walk_options walk_options(const ilki_ingest *g, bool names_only)
+{
+    ilki_walk_options o = {.hidden = g->opt->hidden != 0,
+                           .no_ignore = g->opt->no_ignore != 0,
+                           .exclude = g->opt->exclude,
+                           .n_exclude = g->opt->n_exclude,
+                           .names_only = names_only,
+                           .job = g->job};
+    ilki_stat st;
+    if (g->vfs->stat(g->vfs, g->s->path, true, &st, NULL) == ILK_OK) {
+        o.skip_dev = st.dev;
+        o.skip_ino = st.ino;
+    }
+    return o;
+}
+
+typedef struct root {
+    char *path; /* absolute; of a folder without links */
+    ilki_stat st;
+} root;
+
+/* A folder is resolved whole; a file keeps its own name, so that a link to a file is found by the link's name. */
+static ilk_status resolve_root(ilki_ingest *g, const char *given, root *r, ilk_error *err)
+{
+    ilk_status st = g->vfs->stat(g->vfs, given, true, &r->st, err);
+    if (st)
+        return st;
+    if (r->st.type == ILKI_FILE_DIR) {
+        r->path = realpath(given, NULL);
+        return r->path ? ILK_OK : ilki_base_fail_errno(err, ILK_IO, errno, "%s", given);
+    }
+    const char *name = ilki_base_path_name(given);
+    char *dir = ilki_base_strndup(given, (size_t)(name - given));
+    char *real = dir ? realpath(*dir ? dir : ".", NULL) : NULL;
+    if (real)
+        r->path = ilki_base_path_join(real, name);
+    else if (dir)
+        st = ilki_base_fail_errno(err, ILK_IO, errno, "%s", given);
+    if (!st && !r->path)
+        st = ilki_base_fail_memory(err, strlen(given), "a path");
+    free(real);
+    free(dir);
+    return st;
+}
+
+typedef struct gone_from {
+    const ilki_ingest *g;
+    const root *roots;
+    size_t n_roots;
+} gone_from;
+
+static bool is_below(const char *path, const char *dir)
+{
+    size_t n = strlen(dir);
+    return strncmp(path, dir, n) == 0 && (path[n] == '/' || dir[n - 1] == '/');
+}
+
+/* Below a folder that was walked, not met, and not in a folder that could not be read. */
+static bool is_gone(void *user, const ilki_known *e)
+{
+    const gone_from *f = user;
+    if (e->seen)
+        return false;
+    char *path = ilki_engine_absolute(f->g->s, &e->src);
+    bool gone = false;
+    for (size_t i = 0; path && !gone && i < f->n_roots; i++)
+        gone = f->roots[i].st.type == ILKI_FILE_DIR && is_below(path, f->roots[i].path);
+    for (size_t i = 0; gone && i < f->g->n_unread; i++)
+        gone = strcmp(path, f->g->unread[i]) != 0 && !is_below(path, f->g->unread[i]);
+    free(path);
+    return gone;
+}
+
+static ilk_status run(ilki_ingest *g, root *roots, size_t n, ilk_error *err)
+{
+    ilk_status st = ILK_OK;
+    ilki_walk_options count = walk_options(g, true), all = walk_options(g, false);
+    for (size_t i = 0; !st && i < n; i++)
+        if (roots[i].st.type == ILKI_FILE_DIR)
+            st = ilki_engine_walk(g->vfs, roots[i].path, &count, count_entry, &g->n_total, err);
+        else
+            g->n_total++;
+    for (size_t i = 0; !st && i < n; i++)
+        st = roots[i].st.type == ILKI_FILE_DIR ? ilki_engine_walk(g->vfs, roots[i].path, &all, on_entry, g, err)
+                                               : meet(g, roots[i].path, &roots[i].st, err);
+    if (!st)
+        st = work_on(g, true, err);
+    if (!st)
+        st = g->strict_status;
+    gone_from from = {.g = g, .roots = roots, .n_roots = n};
+    if (!st && !g->opt->keep_missing)
+        st = ilki_engine_remove(g->s, &g->known, is_gone, &from, false, g->opt, g->job, g->result, err);
+    return st;
+}
+
+ilk_status ilki_engine_ingest(ilk_store *s, ilk_model *const *models, size_t n_models, const char *const *paths,
+                              size_t n_paths, const ilk_ingest_options *opt, ilk_job *job, ilk_ingest_result *result,
+                              ilk_error *err)
+{
+    ilki_ingest g = {.s = s, .rt = s->rt, .vfs = s->rt->vfs, .models = models, .n_models = n_models};
+    uint64_t begin = ilki_base_now_ns();
+    g.opt = opt;
+    g.job = job;
+    g.result = result;
+    root *roots = ilki_base_zalloc(n_paths, sizeof *roots);
+    ilk_status st = roots ? ILK_OK : ilki_base_fail_memory(err, n_paths * sizeof *roots, "paths");
+    for (size_t i = 0; !st && i < n_paths; i++)
+        st = resolve_root(&g, paths[i], &roots[i], err);
+    if (!st)
+        st = set_up(&g, err);
+    if (!st)
+        st = run(&g, roots, n_paths, err);
+    /* what is done is kept, whatever ended the run; its own failure says more than a cancel */
+    if (st && g.done.n && ilki_engine_commit(&g, NULL) == ILK_OK)
+        progress(&g, false);
+    if (!st)
+        progress(&g, true);
+    result->seconds = (double)(ilki_base_now_ns() - begin) * 1e-9;
+    tear_down(&g);
+    for (size_t i = 0; roots && i < n_paths; i++)
+        free(roots[i].path);
+    free(roots);
+    return st;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What the files of an ingest share. A file goes: met (ingest.c) -> read (reading.c) -> cut into chunks on the pool
+ * (chunking.c) -> embedded with chunks of its neighbours -> written in a batch (commit.c). */
+#ifndef ILKI_ENGINE_INGEST_H
+#define ILKI_ENGINE_INGEST_H
+
+#include "docs/docs.h"
+#include "embed/embed.h"
+#include "engine/collection.h"
+#include "engine/known_files.h"
+#include "text/chunk.h"
+
+/* A passage: bytes [start, end) of the document's text. */
+typedef struct ilki_passage {
+    size_t start, end;
+    uint32_t line_first, line_last, page;
+    const char *context; /* in the document's arena */
+    bool prepend;        /* the context is embedded with it */
+} ilki_passage;
+
+/* A file under way. */
+typedef struct ilki_file_work {
+    ilki_known *known;
+    ilki_source src; /* what its record becomes; strings are known's, the reason is `reason` */
+    ilk_event_kind event;
+    bool drop_items; /* items of an earlier version go */
+    char *reason;    /* owned; of SKIPPED and FAILED */
+    ilk_status failure;
+    char *data; /* content, until it is cut */
+    size_t n_data;
+    ilki_doc *doc;
+    ilki_passage *passages;
+    size_t n_passages, cap_passages;
+    size_t n_embedded;
+    uint64_t n_tokens;
+    float **vectors; /* [n_models][n_passages * dim] */
+    size_t n_models;
+} ilki_file_work;
+
+typedef struct ilki_work_list {
+    ilki_file_work **list;
+    size_t n, cap;
+} ilki_work_list;
+
+typedef struct ilki_ingest {
+    ilk_store *s;
+    ilki_store *store;
+    ilk_runtime *rt;
+    const ilki_vfs *vfs;
+    ilk_model *const *models;
+    size_t n_models;
+    const ilk_space **spaces; /* of the models; `name` is the store's */
+    ilk_space *own;           /* [n_models] spaces that are not in the store yet, and the names of all */
+    char (*names)[32];
+    bool ensured;
+    const ilk_ingest_options *opt;
+    ilk_job *job;
+    ilk_ingest_result *result;
+    uint8_t settings[32];
+    size_t chunk_tokens, overlap, room_tokens; /* room: of a passage with its context */
+    uint64_t max_bytes;
+    ilki_known_files known;
+    ilki_text_scratch **scratch; /* [threads] */
+    unsigned n_threads;
+    ilki_work_list read, open, done; /* to be cut; to be embedded; to be written */
+    size_t read_bytes, done_bytes;
+    size_t group;          /* passages embedded at once */
+    uint64_t committed_ns; /* when the last batch was written */
+    uint64_t n_total, n_settled;
+    ilk_status strict_status; /* of the first file that failed, with `strict` */
+    char **unread;            /* directories that could not be read: absolute */
+    size_t n_unread, cap_unread;
+} ilki_ingest;
+
+/* ---- reading.c */
+
+/* The whole content of a regular file that docs would read, as it was at one moment. UNSUPPORTED: passed over, with the
+ * reason in err; else: could not be read. *st is the file's state when it was read. */
+ilk_status ilki_engine_read_source(const ilki_vfs *vfs, const char *path, const char *name, uint64_t max_bytes,
+                                   char **data, size_t *n, ilki_stat *st, ilk_error *err);
+
+/* root and path of a source from an absolute path, both into the path itself; and back (freed with free()). */
+void ilki_engine_locate(const ilk_store *s, const char *absolute, const char **root, const char **path);
+char *ilki_engine_absolute(const ilk_store *s, const ilki_source *src);
+
+/* ---- chunking.c */
+
+/* Cuts every file of g->read and moves it to g->open, or to g->done where there is nothing to embed. */
+ilk_status ilki_engine_cut(ilki_ingest *g, ilk_error *err);
+
+/* ---- commit.c */
+ilki_file_work *ilki_engine_work_new(ilki_known *known);
+void ilki_engine_work_free(ilki_file_work *w);
+bool ilki_engine_work_push(ilki_work_list *l, ilki_file_work *w);
+void ilki_engine_work_list_deinit(ilki_work_list *l);
+
+/* The fate of a file: it will be told when it is written. */
+ilk_status ilki_engine_settle(ilki_ingest *g, ilki_file_work *w, ilk_event_kind event, const char *reason,
+                              ilk_error *err);
+
+/* Tells an event and counts it. */
+void ilki_engine_tell(const ilk_ingest_options *opt, ilk_ingest_result *result, const ilk_event *event);
+
+/* Embeds what is open until less than a group is left (`all`: until nothing is) and writes what is due. */
+ilk_status ilki_engine_embed_open(ilki_ingest *g, bool all, ilk_error *err);
+
+/* Writes everything that is done. */
+ilk_status ilki_engine_commit(ilki_ingest *g, ilk_error *err);
+
+/* ---- prune.c */
+
+/* Deletes the items of known sources that `gone` picks. */
+typedef bool (*ilki_gone_fn)(void *user, const ilki_known *e);
+ilk_status ilki_engine_remove(ilk_store *s, const ilki_known_files *known, ilki_gone_fn gone, void *user, bool dry_run,
+                              const ilk_ingest_options *opt, ilk_job *job, ilk_ingest_result *result, ilk_error *err);
+
+#endif
