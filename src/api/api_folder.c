@@ -43,11 +43,9 @@ static ilk_status check_ingest(ilk_model *const *models, size_t n_models, const 
 }
 
 /* *result gets what was done, also where the call fails; a NULL one is fine. */
-static ilk_status give_result(ilk_ingest_result *result, const ilk_ingest_result *own, ilk_status st, ilk_error *err)
+static ilk_status give_result(ilk_ingest_result *result, const ilk_ingest_result *own, ilk_error *err)
 {
-    ilk_status given = result ? ilki_api_give_sized(result, own, sizeof *own, "ingest result", st ? NULL : err)
-                              : ILK_OK;
-    return st ? st : given;
+    return result ? ilki_api_give_sized(result, own, sizeof *own, "ingest result", err) : ILK_OK;
 }
 
 ilk_status ilk_ingest(ilk_store *s, ilk_model *const *models, size_t n_models, const char *const *paths, size_t n_paths,
@@ -60,10 +58,13 @@ ilk_status ilk_ingest(ilk_store *s, ilk_model *const *models, size_t n_models, c
         st = ilki_base_take_options(&o, sizeof o, opt, "ingest options", err);
     if (!st)
         st = check_ingest(models, n_models, paths, n_paths, &o, err);
+    if (!st)
+        st = give_result(result, &own, err); /* before the work, not after it */
     if (st)
         return st;
     st = ilki_engine_ingest(s, models, n_models, paths, n_paths, &o, job, &own, err);
-    return give_result(result, &own, st, err);
+    give_result(result, &own, NULL);
+    return st;
 }
 
 ilk_status ilk_prune(ilk_store *s, int dry_run, ilk_event_fn event, void *user, ilk_job *job, ilk_ingest_result *result,
@@ -71,10 +72,13 @@ ilk_status ilk_prune(ilk_store *s, int dry_run, ilk_event_fn event, void *user, 
 {
     ilk_ingest_result own = {.size = sizeof own};
     ilk_status st = check_store(s, "ilk_prune", err);
+    if (!st)
+        st = give_result(result, &own, err);
     if (st)
         return st;
     st = ilki_engine_prune(s, dry_run != 0, event, user, job, &own, err);
-    return give_result(result, &own, st, err);
+    give_result(result, &own, NULL);
+    return st;
 }
 
 ilk_status ilk_search(ilk_store *s, ilk_model *m, const ilk_input *in, const ilk_query *q, ilk_job *job, ilk_hits **out,
