@@ -15,7 +15,7 @@ typedef struct lookup {
 /* Row `index` of a table into `to`. */
 static bool read_row(ilki_nn *sub, const ilki_tensor *t, int32_t index, size_t dim, float *to)
 {
-    if (index < 0 || (uint64_t)index >= t->shape[0]) {
+    if ((uint64_t)index >= t->shape[0]) { /* a negative one, too */
         ilki_nn_fail(sub, ILK_BAD_ARGUMENT, "row %ld of tensor %s: expected 0 to %llu", (long)index, t->name,
                      (unsigned long long)t->shape[0] - 1);
         return false;

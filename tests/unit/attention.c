@@ -384,6 +384,10 @@ static void refusals(void)
     kv.d_qk = 8;
     CHECK_STATUS(attend_with(&b, true, true, &err), ILK_MISMATCH, NULL);
     CHECK(strstr(err.message, "cached prefix") != NULL);
+    kv = (ilki_kv){1, 1, 1, 16, 16, rows, rows};
+    CHECK_STATUS(attend_with(&b, true, true, &err), ILK_MISMATCH, NULL);
+    kv = (ilki_kv){1, 1, 2, 16, 8, rows, rows};
+    CHECK_STATUS(attend_with(&b, true, true, &err), ILK_MISMATCH, NULL);
     kv = (ilki_kv){0, 1, 2, 16, 16, rows, rows}; /* no such layer */
     CHECK_STATUS(attend_with(&b, true, true, &err), ILK_MISMATCH, NULL);
     ilki_ws ws;

@@ -236,11 +236,11 @@ static void to_bf16(const float *x, uint16_t *to, float *back, size_t n)
     }
 }
 
-/* q, k, v of three types and sizes, the second without bias, as one GEMM. */
+/* q, k, v of two types and three sizes, the second without bias, as one GEMM; bands of conversion end inside a part. */
 static void stacked(void)
 {
     ilki_kern_ops ops[NN_TABLES];
-    enum { K = 37, A = 250, B = 9, C = 13, N = A + B + C };
+    enum { K = 37, A = 150, B = 60, C = 62, N = A + B + C };
     uint64_t seed = 3;
     float *w = nn_random(&seed, N * K), *b = nn_random(&seed, N), *x = nn_random(&seed, 2 * K);
     uint16_t *half = malloc((size_t)A * K * sizeof *half);
@@ -457,9 +457,29 @@ static void chains(void)
         chain failing = {.n = 1000, .scratch = 0, .fail_at = 500};
         CHECK_STATUS(nn_pass(&with, run_chain, &failing, &err), ILK_NOT_FOUND, NULL);
         CHECK_STR(err.message, "row 500");
+        CHECK(failing.done <= 500 + 50 * (threads + 1)); /* what comes after is left undone */
         chain one = {.n = 1, .scratch = 8, .fail_at = 1};
         CHECK_OK(nn_pass(&with, run_chain, &one, &err), &err);
         ilki_base_pool_free(pool);
+    }
+}
+
+/* Estimates decide how long a task is: the reference does about a multiply-add in a ns, others many. */
+static void estimates(void)
+{
+    ilki_kern_ops ops[NN_TABLES];
+    size_t n = nn_tables(ops);
+    ilki_linear in = {.n_in = 384, .n_out = 1536}, out = {.n_in = 1536, .n_out = 384};
+    ilki_lowrank delta = {.rank = 8};
+    ilki_mlp mlp = {&in, &out, ILKI_ACT_GELU, false};
+    for (size_t t = 0; t < n; t++) {
+        ilki_nn ctx = {.ops = &ops[t]};
+        uint64_t flops = 2 * 384 * 1536, ns = ilki_nn_linear_ns(&ctx, &in);
+        CHECK(t > 0 ? ns > flops / 400 && ns < flops / 10 : ns > flops / 4 && ns < 4 * flops);
+        in.delta = &delta;
+        CHECK(ilki_nn_linear_ns(&ctx, &in) > ns);
+        in.delta = NULL;
+        CHECK(ilki_nn_mlp_ns(&ctx, &mlp) >= 2 * ns);
     }
 }
 
@@ -497,4 +517,5 @@ static void stopped(void)
 
 TEST_MAIN({"results", results}, {"deltas", deltas}, {"threads", threads}, {"rows alone", rows_alone},
           {"stacked", stacked}, {"bad tensors", bad_tensors}, {"no memory", no_memory}, {"mlps", mlps},
-          {"element-wise", element_wise}, {"chains", chains}, {"overrun", overrun}, {"stopped", stopped})
+          {"element-wise", element_wise}, {"chains", chains}, {"estimates", estimates}, {"overrun", overrun},
+          {"stopped", stopped})

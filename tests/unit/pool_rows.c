@@ -115,6 +115,7 @@ static void bad_rows(void)
             ilki_nn_lookup(&l.ctx, &a);
             CHECK_STATUS(l.ctx.status, cases[i].status, &l.err);
             CHECK(cases[i].status == ILK_OK || strstr(l.err.message, "words") != NULL);
+            CHECK(cases[i].status != ILK_BAD_ARGUMENT || strstr(l.err.message, "expected 0 to 3") != NULL);
         }
 }
 
