@@ -89,11 +89,14 @@ typedef struct ilki_attn {
     uint32_t n_heads, n_kv_heads; /* n_heads a multiple of n_kv_heads */
     uint32_t d_qk, d_v;
     ilki_mask mask;
-    uint32_t window_left, window_right; /* keys i - left … i + right; UINT32_MAX: no bound. Applies on top of mask */
-    const float *bias;                  /* additive, per head by relative position: [n_heads][2 * bias_span + 1], entry
-                                    (key - query) + bias_span, clamped; or NULL */
+    /* keys i - left … i + right, on top of the mask; UINT32_MAX: no bound */
+    uint32_t window_left, window_right;
+    /* additive, per head by relative position: [n_heads][2 * bias_span + 1], entry (key - query) + bias_span, the
+     * distance clamped; or NULL. Extra rows get none */
+    const float *bias;
     uint32_t bias_span;
-    const float *extra_k, *extra_v; /* learned rows seen by every query: [n_extra][n_kv_heads * d], or NULL */
+    /* learned rows that every query sees: [n_extra][n_kv_heads * d], or NULL */
+    const float *extra_k, *extra_v;
     uint32_t n_extra;
 } ilki_attn;
 
@@ -109,9 +112,9 @@ typedef struct ilki_rope {
     ilki_rope_pairing pairing;
     unsigned n_axes;     /* 1 to 3 */
     uint32_t section[3]; /* frequencies per axis, together dim / 2; unused with one axis */
-    ilki_rope_sections
-        sections; /* CONTIGUOUS: axis 0's frequencies first; STRIDED: frequency f belongs to axis f % n_axes
-                                    while that axis has some left, else to axis 0 (Qwen3-VL) */
+    /* CONTIGUOUS: axis 0's frequencies first; STRIDED: frequency f belongs to axis f % n_axes while that axis has some
+     * left, else to axis 0 (Qwen3-VL) */
+    ilki_rope_sections sections;
 } ilki_rope;
 
 /* ---- cached keys and values of a sequence's beginning, read-only while in use */
