@@ -25,19 +25,11 @@ for name in $(comm -23 "$work/exported" "$work/declared"); do
     tell "exported, but not declared in ilk.h: $name"
 done
 for name in $(comm -13 "$work/exported" "$work/declared"); do
-    if [ "${ILK_API_INCOMPLETE:-}" ]; then
-        echo "not there yet: $name"
-    else
-        tell "declared in ilk.h, but not exported: $name"
-    fi
+    tell "declared in ilk.h, but not exported: $name"
 done
 
 for name in $(nm -D --undefined-only "$so" | awk '$2 ~ /^ilki?_/ { print $2 }'); do
-    if [ "${ILK_API_INCOMPLETE:-}" ]; then
-        echo "not there yet: $name"
-    else
-        tell "used, but not defined: $name"
-    fi
+    tell "used, but not defined: $name"
 done
 
 readelf -d "$so" >"$work/dynamic"
