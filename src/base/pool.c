@@ -262,7 +262,7 @@ static slot *own_slot(ilki_pool *p)
     return NULL;
 }
 
-static void open_run(ilki_pool *p, slot *s, const ilki_run *run)
+static void open_run(ilki_pool *p, slot *s, const ilki_run *run, size_t n_helpers)
 {
     s->run = *run;
     atomic_store_explicit(&s->priority, (int)ilki_base_job_priority(run->job), memory_order_relaxed);
@@ -275,7 +275,7 @@ static void open_run(ilki_pool *p, slot *s, const ilki_run *run)
     atomic_store_explicit(&s->state, SLOT_OPEN | SLOT_OWNED, memory_order_release);
     atomic_fetch_or_explicit(&p->open, 1u << (s - p->slots), memory_order_release);
     atomic_fetch_add(&p->epoch.value, 1);
-    wake_for(p, run->n_tasks - 1);
+    wake_for(p, n_helpers);
 }
 
 /* The last tasks are in other hands: spin for a moment, then sleep. */
@@ -297,19 +297,25 @@ static void wait_finished(const ilki_pool *p, slot *s)
             ilki_base_gate_wait(&s->finished, CALLER_SLEEPS);
 }
 
-static ilk_status run_shared(ilki_pool *p, const ilki_run *run, ilk_error *err)
+/* Helps with an open run, waits for its end and gives the slot back. */
+static ilk_status close_run(ilki_pool *p, slot *s, ilk_job *job, ilk_error *err)
 {
-    slot *s = own_slot(p);
-    if (s == NULL)
-        return run_alone(run, err);
-    open_run(p, s, run);
     while (run_next(s, 0)) {
     }
     mark_exhausted(p, s);
     wait_finished(p, s);
     bool stopped = atomic_load_explicit(&s->stopped, memory_order_relaxed);
     atomic_fetch_and_explicit(&s->state, ~(SLOT_OPEN | SLOT_OWNED), memory_order_release);
-    return stopped ? ilki_base_job_check(run->job, err) : ILK_OK;
+    return stopped ? ilki_base_job_check(job, err) : ILK_OK;
+}
+
+static ilk_status run_shared(ilki_pool *p, const ilki_run *run, ilk_error *err)
+{
+    slot *s = own_slot(p);
+    if (s == NULL)
+        return run_alone(run, err);
+    open_run(p, s, run, run->n_tasks - 1);
+    return close_run(p, s, run->job, err);
 }
 
 ilk_status ilki_base_pool_run(ilki_pool *p, const ilki_run *run, ilk_error *err)
@@ -320,6 +326,26 @@ ilk_status ilki_base_pool_run(ilki_pool *p, const ilki_run *run, ilk_error *err)
     bool alone = p == NULL || p->n_started == 0 || run->n_tasks < 2 || (run->cost_ns != 0 && run->cost_ns < alone_ns);
     ilk_status st = alone ? run_alone(run, err) : run_shared(p, run, err);
     ilki_base_fpmode_restore(mode);
+    return st;
+}
+
+void ilki_base_pool_start(ilki_pool *p, ilki_started_run *w, const ilki_run *run)
+{
+    bool offer = p != NULL && p->pid == (int)getpid() && p->n_started > 0 && run->n_tasks > 0;
+    slot *s = offer ? own_slot(p) : NULL;
+    *w = (ilki_started_run){*run, s};
+    if (s != NULL)
+        open_run(p, s, run, run->n_tasks);
+}
+
+ilk_status ilki_base_pool_finish(ilki_pool *p, ilki_started_run *w, ilk_error *err)
+{
+    if (w->slot == NULL)
+        return ilki_base_pool_run(p, &w->run, err);
+    ilki_fpmode mode = ilki_base_fpmode_default();
+    ilk_status st = close_run(p, w->slot, w->run.job, err);
+    ilki_base_fpmode_restore(mode);
+    w->slot = NULL;
     return st;
 }
 

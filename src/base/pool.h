@@ -40,6 +40,16 @@ unsigned ilki_base_pool_threads(const ilki_pool *p);
  * task is running any more then). A NULL pool runs all on this thread, slot 0. Nothing is allocated. */
 ilk_status ilki_base_pool_run(ilki_pool *p, const ilki_run *run, ilk_error *err);
 
+/* A run in two halves, for work beside other runs of the same caller: start offers the tasks to idle threads, finish does
+ * on this thread what nobody has taken yet and returns as run does. Every start needs its finish, by the same thread;
+ * `w` lies still between them. On a pool of one thread, or on none, finish does everything. */
+typedef struct ilki_started_run {
+    ilki_run run;
+    void *slot; /* NULL: not offered */
+} ilki_started_run;
+void ilki_base_pool_start(ilki_pool *p, ilki_started_run *w, const ilki_run *run);
+ilk_status ilki_base_pool_finish(ilki_pool *p, ilki_started_run *w, ilk_error *err);
+
 /* Queues fn(arg) for the service thread, which is started by the first post and runs posts by priority, then in order.
  * Posts may open runs and may post. */
 ilk_status ilki_base_pool_post(ilki_pool *p, ilk_priority priority, void (*fn)(void *arg), void *arg, ilk_error *err);

@@ -629,9 +629,65 @@ static void posts_run_and_post(void)
     CHECK_INT(c.t.by_caller + c.t.by_others, 50);
 }
 
+/* ---- runs in two halves */
+
+static void record_thread(void *arg, size_t i, unsigned slot)
+{
+    pthread_t *threads = arg;
+    (void)slot;
+    sleep_ms(2);
+    threads[i] = pthread_self();
+}
+
+static void started_runs(void)
+{
+    static const unsigned threads[] = {0, 1, 2, 16};
+    sums *s = malloc(2 * sizeof *s);
+    for (size_t t = 0; t < 4; t++) {
+        ilki_pool *p = threads[t] ? new_pool(threads[t]) : NULL;
+        for (int round = 0; round < 200; round++) {
+            ilki_started_run w;
+            size_t n = (size_t)round % 5;
+            memset(s, 0, 2 * sizeof *s);
+            s[0].n_slots = s[1].n_slots = threads[t] ? threads[t] : 1;
+            s[0].rounds = s[1].rounds = round * 20;
+            ilki_base_pool_start(p, &w, &(ilki_run){.fn = sum_task, .arg = &s[0], .n_tasks = n});
+            CHECK_OK(ilki_base_pool_run(p, &(ilki_run){.fn = sum_task, .arg = &s[1], .n_tasks = 50}, NULL), NULL);
+            CHECK_OK(ilki_base_pool_finish(p, &w, NULL), NULL);
+            CHECK(sums_right(&s[0], n) && sums_right(&s[1], 50));
+        }
+        ilki_base_pool_free(p);
+    }
+    free(s);
+}
+
+/* Even one task goes to another thread while this one is busy; a stopped job is told by finish. */
+static void started_beside(void)
+{
+    ilki_pool *p = new_pool(2);
+    pthread_t by[1];
+    ilki_started_run w;
+    memset(by, 0, sizeof by);
+    ilki_base_pool_start(p, &w, &(ilki_run){.fn = record_thread, .arg = by, .n_tasks = 1});
+    sleep_ms(100);
+    CHECK_OK(ilki_base_pool_finish(p, &w, NULL), NULL);
+    CHECK(!pthread_equal(by[0], pthread_self()));
+
+    ilk_job_options opt = {.size = sizeof opt};
+    ilk_job *job = ilki_base_job_new(&opt);
+    ilki_base_job_cancel(job);
+    memset(by, 0, sizeof by);
+    ilki_base_pool_start(p, &w, &(ilki_run){.fn = record_thread, .arg = by, .n_tasks = 1, .job = job});
+    CHECK_INT(ilki_base_pool_finish(p, &w, NULL), ILK_CANCELLED);
+    CHECK(memcmp(by, &(pthread_t){0}, sizeof by) == 0);
+    ilki_base_job_free(job);
+    ilki_base_pool_free(p);
+}
+
 TEST_MAIN({"results", results}, {"visibility", visibility}, {"arguments", arguments}, {"sharing", sharing},
           {"wake_all", wake_all}, {"priorities", priorities}, {"oldest_first", oldest_first}, {"cancel", cancel},
           {"late_cancel", late_cancel}, {"concurrent_callers", concurrent_callers}, {"fork", fork_child},
           {"signals_and_modes", signals_and_modes}, {"quiet_when_idle", quiet_when_idle},
           {"does_not_collapse", does_not_collapse}, {"allocates_nothing", allocates_nothing}, {"posts", posts},
-          {"posts_run_and_post", posts_run_and_post})
+          {"posts_run_and_post", posts_run_and_post}, {"started_runs", started_runs},
+          {"started_beside", started_beside})
