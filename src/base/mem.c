@@ -6,9 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* Weights and workspaces: a page of 2 MiB takes the fault, and the place in the TLB, of 512 small ones. */
-enum { HUGE_PAGE = 2 << 20, HUGE_FROM = HUGE_PAGE };
-
 /* Largest block an arena asks for unless one object is larger; the first is a page. */
 enum { ARENA_FIRST = 4096, ARENA_LAST = 1 << 20, ARENA_ALIGN = 16 };
 
@@ -36,15 +33,25 @@ void *ilki_base_alloc_aligned(size_t n, size_t size)
     if (!checked_bytes(n, size, &bytes))
         return NULL;
     bytes = (bytes + ILKI_ALIGN - 1) / ILKI_ALIGN * ILKI_ALIGN;
-    if (bytes < HUGE_FROM)
+    if (bytes < ILKI_HUGE_BYTES)
         return aligned_alloc(ILKI_ALIGN, bytes ? bytes : ILKI_ALIGN);
-    void *p = NULL; /* posix_memalign, since aligned_alloc wants a size in whole pages */
-    if (posix_memalign(&p, HUGE_PAGE, bytes) != 0)
-        return NULL;
-#ifdef MADV_HUGEPAGE
-    (void)madvise(p, bytes / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* where the system has none: as before */
-#endif
+    /* whole huge pages, as every allocator wants it; the rest of the last one stays untouched small pages */
+    void *p = aligned_alloc(ILKI_HUGE_BYTES, (bytes + ILKI_HUGE_BYTES - 1) / ILKI_HUGE_BYTES * ILKI_HUGE_BYTES);
+    ilki_base_advise_huge(p, bytes);
     return p;
+}
+
+void ilki_base_advise_huge(void *p, size_t n)
+{
+#ifdef MADV_HUGEPAGE
+    uintptr_t from = ((uintptr_t)p + ILKI_HUGE_BYTES - 1) & ~(ILKI_HUGE_BYTES - 1);
+    uintptr_t to = ((uintptr_t)p + n) & ~(ILKI_HUGE_BYTES - 1);
+    if (p && from < to)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+#else
+    (void)p;
+    (void)n;
+#endif
 }
 
 char *ilki_base_strndup(const char *s, size_t n)

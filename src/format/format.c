@@ -151,19 +151,34 @@ uint64_t ilki_format_bytes(const ilki_weights *w)
     return n;
 }
 
-void ilki_format_done_with(const ilki_weights *w, const ilki_tensor *t)
+/* Only advice: a refusal costs nothing. Pages shared with a neighbour are left out; so is what was read into the heap,
+ * which could lose its contents. */
+static void advise(const ilki_weights *w, const ilki_tensor *t, int advice)
 {
     /* another vfs may map memory that is no file's and would lose its contents */
     long page = w->vfs == &ilki_base_vfs_posix ? sysconf(_SC_PAGESIZE) : 0;
     for (size_t i = 0; page > 0 && i < w->n_files; i++) {
         const ilki_mapped *m = &w->files[i].bytes;
         uintptr_t base = (uintptr_t)m->data, from = (uintptr_t)t->data, mask = (uintptr_t)page - 1;
-        /* so would what was read into the heap; pages shared with a neighbour stay */
         if (!m->file || from < base || from - base >= m->size)
             continue;
         uintptr_t to = (from + (size_t)t->n_bytes) & ~mask;
         from = (from + mask) & ~mask;
         if (from < to)
-            (void)madvise((void *)from, to - from, MADV_DONTNEED); /* only advice: a refusal costs nothing */
+            (void)madvise((void *)from, to - from, advice);
     }
+}
+
+void ilki_format_will_need(const ilki_weights *w, const ilki_tensor *t)
+{
+#ifdef MADV_POPULATE_READ
+    advise(w, t, MADV_POPULATE_READ);
+#else
+    advise(w, t, MADV_WILLNEED);
+#endif
+}
+
+void ilki_format_done_with(const ilki_weights *w, const ilki_tensor *t)
+{
+    advise(w, t, MADV_DONTNEED);
 }

@@ -20,6 +20,9 @@ const ilki_tensor *ilki_format_view(const ilki_weights *w, size_t i);         /*
 const ilki_tensor *ilki_format_find(const ilki_weights *w, const char *name); /* NULL where absent */
 uint64_t ilki_format_bytes(const ilki_weights *w);                            /* on disk */
 
+/* Maps the pages behind a tensor at once, instead of with a fault every few of them. */
+void ilki_format_will_need(const ilki_weights *w, const ilki_tensor *t);
+
 /* Tells the system that the pages behind a tensor are not needed any more (a packed copy exists); they are read again
  * when touched. */
 void ilki_format_done_with(const ilki_weights *w, const ilki_tensor *t);

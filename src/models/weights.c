@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The one loader of weights. It walks the list twice: first every tensor is found and checked and the small ones are
  * read, so that a broken checkpoint fails before any work is done; then the linears are packed on the pool, one task
- * each, and the pages of their sources given back. */
+ * each, into one block of huge pages, and the pages of their sources given back. */
 #include "models/weights.h"
 
 #include <inttypes.h>
@@ -12,10 +12,12 @@
 
 #include "base/buf.h"
 
-#define MAX_NAME 256
+#define MAX_NAME     256
+#define PACKED_ALIGN (ILKI_ALIGN / sizeof(float))
 
 typedef struct pack_job {
     ilki_linear *to;
+    size_t at; /* floats into the block */
     const ilki_tensor *weights[ILKI_WEIGHT_PARTS], *biases[ILKI_WEIGHT_PARTS];
     size_t n_parts;
 } pack_job;
@@ -28,6 +30,8 @@ typedef struct loader {
     bool *used; /* per tensor of the set */
     pack_job *jobs;
     size_t n_jobs;
+    float *block; /* of the packed forms, in the target's arena */
+    size_t n_floats;
     pthread_mutex_t lock; /* guards the rest */
     size_t failed;        /* the lowest job that failed; n_jobs: none */
     ilk_status status;
@@ -136,7 +140,7 @@ static ilk_status find_linear(loader *l, const ilki_weight *row, uint32_t layer,
     const uint64_t *dims = l->to->dims;
     pack_job *job = &l->jobs[l->n_jobs];
     *job = (pack_job){.to = member(l, row, layer), .n_parts = count_parts(row)};
-    size_t n_found = 0, n_bias = 0, n_out = 0, nr = l->src->ops->gemm_f32_nr;
+    size_t n_found = 0, n_bias = 0, n_out = 0, n_floats = 0;
     for (size_t i = 0; i < job->n_parts; i++) {
         want w = {.row = row,
                   .layer = layer,
@@ -169,7 +173,13 @@ static ilk_status find_linear(loader *l, const ilki_weight *row, uint32_t layer,
                               job->weights[0]->file, job->weights[0]->name, n_bias);
     if (n_found == 0)
         return ILK_OK;
-    l->to->memory_bytes += ((n_out + nr - 1) / nr * nr * (size_t)dims[row->cols] + n_out) * sizeof(float);
+    job->at = l->n_floats;
+    if (!ilki_tensor_packed_floats(l->src->ops, n_out, (size_t)dims[row->cols], &n_floats) ||
+        !ilki_base_add(n_floats, PACKED_ALIGN - 1, &n_floats) ||
+        !ilki_base_add(l->n_floats, n_floats / PACKED_ALIGN * PACKED_ALIGN, &l->n_floats))
+        return ilki_base_fail(err, ILK_LIMIT, "%s: tensor %s: too many weights", job->weights[0]->file,
+                              job->weights[0]->name);
+    l->to->memory_bytes += (n_floats / PACKED_ALIGN * PACKED_ALIGN + n_out) * sizeof(float);
     l->n_jobs++;
     return ILK_OK;
 }
@@ -245,7 +255,10 @@ static void pack_one(void *arg, size_t i, unsigned slot)
     ilk_error err;
     ilk_error_init(&err);
     (void)slot;
-    ilk_status s = ilki_tensor_linear_init(job->to, l->src->ops, job->weights, biases, job->n_parts, &err);
+    for (size_t p = 0; p < job->n_parts; p++)
+        ilki_format_will_need(l->src->weights, job->weights[p]);
+    ilk_status s = ilki_tensor_linear_init_at(job->to, l->block + job->at, l->src->ops, job->weights, biases,
+                                              job->n_parts, &err);
     for (size_t p = 0; s == ILK_OK && p < job->n_parts; p++)
         ilki_format_done_with(l->src->weights, job->weights[p]);
     if (s == ILK_OK)
@@ -257,6 +270,25 @@ static void pack_one(void *arg, size_t i, unsigned slot)
         ilki_base_error_copy(l->err, &err);
     }
     pthread_mutex_unlock(&l->lock);
+}
+
+/* Zeroed by the system, so nothing is touched before a thread packs into it. */
+static ilk_status alloc_block(loader *l, ilk_error *err)
+{
+    size_t n_bytes, slack = ILKI_HUGE_BYTES;
+    unsigned char *p = NULL;
+    if (l->n_floats == 0)
+        return ILK_OK;
+    if (ilki_base_mul(l->n_floats, sizeof(float), &n_bytes)) {
+        slack = n_bytes < slack ? ILKI_ALIGN : slack;
+        if (ilki_base_add(n_bytes, slack, &n_bytes))
+            p = ilki_base_arena_alloc(l->to->arena, n_bytes, 1);
+    }
+    if (!p)
+        return ilki_base_fail_memory(err, l->n_floats * sizeof(float), "packed weights");
+    ilki_base_advise_huge(p, n_bytes);
+    l->block = (float *)(void *)(p + (slack - (uintptr_t)p % slack) % slack);
+    return ILK_OK;
 }
 
 static ilk_status pack_all(loader *l, ilk_error *err)
@@ -353,7 +385,9 @@ static ilk_status load_rows(loader *l, ilk_error *err)
             if (s != ILK_OK)
                 return s;
         }
-    ilk_status s = pack_all(l, err);
+    ilk_status s = alloc_block(l, err);
+    if (s == ILK_OK)
+        s = pack_all(l, err);
     if (s == ILK_OK)
         warn_unused(l);
     return s;

@@ -48,7 +48,7 @@ typedef struct ilki_weight_target {
     size_t layer_size;
     uint32_t n_layers;
     const uint64_t *dims;
-    ilki_arena *arena;     /* vectors live here */
+    ilki_arena *arena;     /* vectors and packed forms live here */
     uint64_t n_parameters; /* out: elements of the tensors used */
     uint64_t memory_bytes; /* out: packed forms and vectors */
 } ilki_weight_target;

@@ -6,11 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BAND_ROWS = 192 }; /* a multiple of 8, 16, 32, 48, 64 */
+enum { BAND_ROWS = 64 }; /* at least */
 
 static size_t panel_floats(const ilki_kern_ops *ops, size_t n, size_t k)
 {
     return (n + ops->gemm_f32_nr - 1) / ops->gemm_f32_nr * ops->gemm_f32_nr * k;
+}
+
+bool ilki_tensor_packed_floats(const ilki_kern_ops *ops, size_t n_out, size_t n_in, size_t *n)
+{
+    size_t rows;
+    return ilki_base_add(n_out, ops->gemm_f32_nr - 1, &rows) &&
+           ilki_base_mul(rows / ops->gemm_f32_nr * ops->gemm_f32_nr, n_in, n);
 }
 
 /* ---- sizes */
@@ -102,9 +109,9 @@ static const float *view_rows(const ilki_tensor *const *weights, size_t n_in, si
 static ilk_status pack_parts(ilki_linear *l, const ilki_kern_ops *ops, const ilki_tensor *const *weights,
                              ilk_error *err)
 {
-    size_t band_rows = BAND_ROWS % ops->gemm_f32_nr == 0 ? BAND_ROWS : ops->gemm_f32_nr;
-    float *band = alloc_floats(band_rows, l->n_in, err);
-    ilk_status status = band ? ILK_OK : ILK_NO_MEMORY;
+    size_t nr = ops->gemm_f32_nr, band_rows = (BAND_ROWS + nr - 1) / nr * nr;
+    float *band = NULL;
+    ilk_status status = ILK_OK;
     for (size_t j = 0; j < l->n_out && status == ILK_OK; j += band_rows) {
         size_t n = l->n_out - j < band_rows ? l->n_out - j : band_rows;
         const float *rows = view_rows(weights, l->n_in, j, n);
@@ -134,8 +141,9 @@ static ilk_status read_biases(ilki_linear *l, const ilki_tensor *const *weights,
     return status;
 }
 
-ilk_status ilki_tensor_linear_init(ilki_linear *l, const ilki_kern_ops *ops, const ilki_tensor *const *weights,
-                                   const ilki_tensor *const *biases, size_t n_parts, ilk_error *err)
+ilk_status ilki_tensor_linear_init_at(ilki_linear *l, float *room, const ilki_kern_ops *ops,
+                                      const ilki_tensor *const *weights, const ilki_tensor *const *biases,
+                                      size_t n_parts, ilk_error *err)
 {
     bool biased;
     *l = (ilki_linear){0};
@@ -144,7 +152,9 @@ ilk_status ilki_tensor_linear_init(ilki_linear *l, const ilki_kern_ops *ops, con
         goto fail;
     status = ILK_NO_MEMORY;
     size_t rows = panel_floats(ops, l->n_out, 1);
-    if (!(l->packed = alloc_floats(rows, l->n_in, err)) || (biased && !(l->bias = alloc_floats(l->n_out, 1, err))))
+    l->borrowed = room != NULL;
+    l->packed = room ? room : alloc_floats(rows, l->n_in, err);
+    if (!l->packed || (biased && !(l->bias = alloc_floats(l->n_out, 1, err))))
         goto fail;
     status = pack_parts(l, ops, weights, err);
     if (status == ILK_OK && biased)
@@ -158,6 +168,12 @@ ilk_status ilki_tensor_linear_init(ilki_linear *l, const ilki_kern_ops *ops, con
 fail:
     ilki_tensor_linear_deinit(l);
     return status;
+}
+
+ilk_status ilki_tensor_linear_init(ilki_linear *l, const ilki_kern_ops *ops, const ilki_tensor *const *weights,
+                                   const ilki_tensor *const *biases, size_t n_parts, ilk_error *err)
+{
+    return ilki_tensor_linear_init_at(l, NULL, ops, weights, biases, n_parts, err);
 }
 
 ilk_status ilki_tensor_linear_init_master(ilki_linear *l, const ilki_kern_ops *ops, size_t n_out, size_t n_in,
@@ -238,7 +254,8 @@ void ilki_tensor_linear_deinit(ilki_linear *l)
     if (!l)
         return;
     free(l->master);
-    free(l->packed);
+    if (!l->borrowed)
+        free(l->packed);
     free(l->bias);
     free_delta(l->delta);
     *l = (ilki_linear){0};

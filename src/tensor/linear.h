@@ -10,7 +10,8 @@ typedef struct ilki_linear {
     size_t n_in, n_out;
     const ilki_tensor *source;  /* [n_out][n_in], mapped; or NULL and: */
     float *master;              /* [n_out][n_in], owned, writable: set `stale` after a change */
-    float *packed;              /* owned; layout of ops->pack_f32 */
+    float *packed;              /* layout of ops->pack_f32; owned unless: */
+    bool borrowed;              /* it lies in a block of all of a model's linears */
     float *bias;                /* [n_out], owned, or NULL */
     bool stale;                 /* packed is behind the master: ilki_tensor_linear_repack before the next pass */
     struct ilki_lowrank *delta; /* NULL: none */
@@ -27,6 +28,12 @@ typedef struct ilki_lowrank {
 /* Several sources stacked along n_out become one linear (q, k and v in one GEMM); each has n_in columns. */
 ilk_status ilki_tensor_linear_init(ilki_linear *l, const ilki_kern_ops *ops, const ilki_tensor *const *weights,
                                    const ilki_tensor *const *biases, size_t n_parts, ilk_error *err);
+/* The same with the packed form in memory of the caller's that outlives the linear: `room`, aligned to ILKI_ALIGN, of as
+ * many floats as packed_floats says (false: too many). */
+ilk_status ilki_tensor_linear_init_at(ilki_linear *l, float *room, const ilki_kern_ops *ops,
+                                      const ilki_tensor *const *weights, const ilki_tensor *const *biases,
+                                      size_t n_parts, ilk_error *err);
+bool ilki_tensor_packed_floats(const ilki_kern_ops *ops, size_t n_out, size_t n_in, size_t *n);
 /* A linear of its own master, zeroed. */
 ilk_status ilki_tensor_linear_init_master(ilki_linear *l, const ilki_kern_ops *ops, size_t n_out, size_t n_in,
                                           bool bias, ilk_error *err);

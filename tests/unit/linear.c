@@ -275,6 +275,47 @@ static void stacked(void)
     free(half);
 }
 
+/* The same packed form, whether f32 is packed from where it lies (one part; bands that end with a part) or by way of a
+ * buffer (odd addresses; bands across parts), into memory of its own or of a model's block. */
+static void packed_from_anywhere(void)
+{
+    ilki_kern_ops ops[2];
+    enum { K = 21, N = 211 };
+    uint64_t seed = 5;
+    float *w = nn_random(&seed, N * K);
+    char *odd = malloc((size_t)N * K * sizeof *w + 1);
+    memcpy(odd + 1, w, (size_t)N * K * sizeof *w);
+    for (size_t t = 0, n = nn_tables(ops); t < n; t++) {
+        size_t n_first = 2 * ops[t].gemm_f32_nr, n_floats = 0;
+        ilki_tensor whole = matrix("w", w, ILKI_DTYPE_F32, N, K), moved = matrix("w", odd + 1, ILKI_DTYPE_F32, N, K),
+                    a = matrix("a", w, ILKI_DTYPE_F32, n_first, K),
+                    b = matrix("b", w + n_first * K, ILKI_DTYPE_F32, N - n_first, K),
+                    c = matrix("c", w, ILKI_DTYPE_F32, 5, K), d = matrix("d", w + 5 * K, ILKI_DTYPE_F32, N - 5, K);
+        const ilki_tensor *const ways[][2] = {{&moved, NULL}, {&a, &b}, {&c, &d}, {&whole, NULL}};
+        const ilki_tensor *const first[] = {&whole};
+        ilki_linear want, l;
+        CHECK_OK(ilki_tensor_linear_init(&want, &ops[t], first, NULL, 1, NULL), NULL);
+        CHECK(ilki_tensor_packed_floats(&ops[t], N, K, &n_floats) && n_floats >= N * K);
+        float *room = ilki_base_alloc_aligned(n_floats, sizeof *room);
+        for (size_t i = 0; i < 2 * sizeof ways / sizeof *ways; i++) {
+            float *at = i % 2 ? NULL : room;
+            const ilki_tensor *const *way = ways[i / 2];
+            CHECK_OK(ilki_tensor_linear_init_at(&l, at, &ops[t], way, NULL, way[1] ? 2 : 1, NULL), NULL);
+            CHECK((l.packed == room) == (at == room));
+            CHECK(memcmp(l.packed, want.packed, n_floats * sizeof *room) == 0);
+            ilki_tensor_linear_deinit(&l);
+            CHECK(l.packed == NULL);
+        }
+        free(room);
+        ilki_tensor_linear_deinit(&want);
+    }
+    size_t n_floats = 7;
+    CHECK(!ilki_tensor_packed_floats(&ops[0], SIZE_MAX, 8, &n_floats));
+    CHECK(!ilki_tensor_packed_floats(&ops[0], SIZE_MAX / 16, 64, &n_floats));
+    free(odd);
+    free(w);
+}
+
 static void bad_tensors(void)
 {
     float data[64] = {0}, nan[64] = {[63] = NAN};
@@ -516,6 +557,6 @@ static void stopped(void)
 }
 
 TEST_MAIN({"results", results}, {"deltas", deltas}, {"threads", threads}, {"rows alone", rows_alone},
-          {"stacked", stacked}, {"bad tensors", bad_tensors}, {"no memory", no_memory}, {"mlps", mlps},
-          {"element-wise", element_wise}, {"chains", chains}, {"estimates", estimates}, {"overrun", overrun},
-          {"stopped", stopped})
+          {"stacked", stacked}, {"packed from anywhere", packed_from_anywhere}, {"bad tensors", bad_tensors},
+          {"no memory", no_memory}, {"mlps", mlps}, {"element-wise", element_wise}, {"chains", chains},
+          {"estimates", estimates}, {"overrun", overrun}, {"stopped", stopped})
