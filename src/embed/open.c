@@ -48,9 +48,7 @@ static ilk_status open_weights(ilk_model *m, ilk_error *err)
 
 static ilk_status open_net(ilk_model *m, ilk_error *err)
 {
-    ilk_status st = ilki_embed_read_json(&m->config, m->rt->vfs, m->dir, "config.json", true, err);
-    if (st == ILK_OK)
-        st = open_weights(m, err);
+    ilk_status st = open_weights(m, err);
     if (st != ILK_OK)
         return st;
     ilki_model_source src = {
@@ -59,6 +57,13 @@ static ilk_status open_net(ilk_model *m, ilk_error *err)
 }
 
 /* ------------------------------------------------------------------ tokenizer */
+
+/* Made on an idle thread while the weights are packed on the others: it takes as long as half of them. */
+typedef struct tokenizer_job {
+    ilk_model *m;
+    ilk_status status;
+    ilk_error err;
+} tokenizer_job;
 
 static ilk_status read_file(ilk_model *m, const char *name, ilki_text_file *to, ilk_error *err)
 {
@@ -94,8 +99,37 @@ static ilk_status open_tokenizer(ilk_model *m, ilk_error *err)
     free((void *)(uintptr_t)f.tokenizer_config.data);
     free((void *)(uintptr_t)f.special_tokens_map.data);
     free((void *)(uintptr_t)f.vocab_txt.data);
+    return st;
+}
+
+static void run_tokenizer_job(void *arg, size_t index, unsigned slot)
+{
+    tokenizer_job *job = arg;
+    (void)index;
+    (void)slot;
+    job->status = open_tokenizer(job->m, &job->err);
+}
+
+static ilk_status open_parts(ilk_model *m, ilk_error *err)
+{
+    tokenizer_job job = {.m = m};
+    ilki_started_run tokenizer;
+    ilk_status st = ilki_embed_read_json(&m->config, m->rt->vfs, m->dir, "config.json", true, err);
+    if (st != ILK_OK)
+        return st;
+    ilk_error_init(&job.err);
+    ilki_base_pool_start(m->rt->pool, &tokenizer, &(ilki_run){.fn = run_tokenizer_job, .arg = &job, .n_tasks = 1});
+    st = open_net(m, err);
+    ilk_status finished = ilki_base_pool_finish(m->rt->pool, &tokenizer, st == ILK_OK ? err : NULL);
+    if (st == ILK_OK)
+        st = finished;
+    if (st == ILK_OK && job.status != ILK_OK) {
+        st = job.status;
+        if (err)
+            ilki_base_error_copy(err, &job.err);
+    }
     size_t n = st == ILK_OK ? ilki_text_vocab_size(m->tokenizer) : 0;
-    if (n > m->net->tower[0].vocab_size)
+    if (st == ILK_OK && n > m->net->tower[0].vocab_size)
         ilki_base_log(m->rt, ILK_LOG_WARN,
                       "%s: the tokenizer has %zu tokens, the network %u: texts with the others will fail", m->dir, n,
                       m->net->tower[0].vocab_size);
@@ -210,9 +244,7 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
     if (st == ILK_OK)
         st = split_file(m, err);
     if (st == ILK_OK)
-        st = open_net(m, err);
-    if (st == ILK_OK)
-        st = open_tokenizer(m, err);
+        st = open_parts(m, err);
     if (st == ILK_OK)
         st = ilki_embed_read_modules(&m->modules, rt->vfs, m->dir, rt->ops, m->net->tower[0].dim, &m->arena, err);
     if (st == ILK_OK)
