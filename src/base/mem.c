@@ -16,7 +16,7 @@ struct ilki_arena_block {
 
 static bool checked_bytes(size_t n, size_t size, size_t *bytes)
 {
-    return ilki_base_mul(n, size, bytes) && *bytes <= PTRDIFF_MAX - 2 * HUGE_PAGE;
+    return ilki_base_mul(n, size, bytes) && *bytes <= PTRDIFF_MAX - 2 * ILKI_HUGE_BYTES;
 }
 
 void *ilki_base_zalloc(size_t n, size_t size)

@@ -11,9 +11,8 @@
 #include "base/error.h"
 
 #define ILKI_ALIGN 64 /* bytes: a cache line and an AVX-512 register */
-#define ILKI_HUGE_BYTES                                                                                                \
-    ((uintptr_t)2 << 20) /* of a huge page, on x86-64 and on arm64 with pages of 4 KiB: it takes the
-                                                fault, and the place in the TLB, of 512 small ones */
+/* Of a huge page, on x86-64 and on arm64 with pages of 4 KiB: one takes the fault, and the place in the TLB, of 512. */
+#define ILKI_HUGE_BYTES ((uintptr_t)2 << 20)
 
 /* False on overflow; *out is then untouched. Every size read from a file passes these. */
 static inline bool ilki_base_mul(size_t a, size_t b, size_t *out)
