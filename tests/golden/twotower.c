@@ -660,7 +660,8 @@ static float zeros[4096];
     X("ilki_logits.out", T->logits[0].out = T->logits[1].out)                                                          \
     X("ilki_linear.n_in", p->w.m->towers[TWOTOWER_TEXT].layers[0].o.n_in--)                                            \
     X("ilki_linear.n_out", TEXT(0)->qkv.n_out--)                                                                       \
-    X("ilki_linear.source", reopen(p))                                                                                 \
+    X("ilki_linear.source", reopen(p, false))                                                                          \
+    X("ilki_linear.borrowed", reopen(p, true))                                                                         \
     X("ilki_linear.master stale", p->w.m->classifier.master[3] += 1; p->w.m->classifier.stale = true;                  \
       ilki_tensor_linear_repack(&p->w.m->classifier, p->w.m->ops))                                                     \
     X("ilki_linear.packed", VISION(0)->qkv.packed[7] += 1)                                                             \
@@ -675,13 +676,16 @@ static float zeros[4096];
     X("ilki_lowrank.packed_a", TEXT(0)->o.delta->packed_a[0] += 1)                                                     \
     X("ilki_lowrank.packed_b", TEXT(0)->o.delta->packed_b[0] += 1)
 
-/* The mapped source of another layer's weights, packed again. */
-static void reopen(probe *p)
+/* The mapped source of another layer's weights, packed again; `elsewhere`: into memory that is not the linear's. */
+static void reopen(probe *p, bool elsewhere)
 {
+    static _Alignas(ILKI_ALIGN) float room[1 << 16];
     ilki_linear *l = &VISION(0)->down;
+    size_t n = 0;
+    CHECK(ilki_tensor_packed_floats(p->w.m->ops, l->n_out, l->n_in, &n) && n <= sizeof room / sizeof *room);
     const ilki_tensor *source = VISION(1)->down.source;
     ilki_tensor_linear_deinit(l);
-    CHECK_OK(ilki_tensor_linear_init(l, p->w.m->ops, &source, NULL, 1, NULL), NULL);
+    CHECK_OK(ilki_tensor_linear_init_at(l, elsewhere ? room : NULL, p->w.m->ops, &source, NULL, 1, NULL), NULL);
 }
 
 static void make_change(size_t i, probe *p)
