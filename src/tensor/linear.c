@@ -115,6 +115,8 @@ static ilk_status pack_parts(ilki_linear *l, const ilki_kern_ops *ops, const ilk
     for (size_t j = 0; j < l->n_out && status == ILK_OK; j += band_rows) {
         size_t n = l->n_out - j < band_rows ? l->n_out - j : band_rows;
         const float *rows = view_rows(weights, l->n_in, j, n);
+        if (!rows && !band && !(band = alloc_floats(band_rows, l->n_in, err)))
+            return ILK_NO_MEMORY;
         if (!rows) {
             status = read_rows(weights, l->n_in, j, n, band, err);
             rows = band;
