@@ -279,7 +279,7 @@ static void stacked(void)
  * buffer (odd addresses; bands across parts), into memory of its own or of a model's block. */
 static void packed_from_anywhere(void)
 {
-    ilki_kern_ops ops[3];
+    ilki_kern_ops ops[NN_TABLES];
     enum { K = 21, N = 211 };
     uint64_t seed = 5;
     float *w = nn_random(&seed, N * K);
