@@ -155,8 +155,7 @@ uint64_t ilki_format_bytes(const ilki_weights *w)
  * which could lose its contents. */
 static void advise(const ilki_weights *w, const ilki_tensor *t, int advice)
 {
-    /* another vfs may map memory that is no file's and would lose its contents */
-    long page = w->vfs == &ilki_base_vfs_posix ? sysconf(_SC_PAGESIZE) : 0;
+    long page = sysconf(_SC_PAGESIZE);
     for (size_t i = 0; page > 0 && i < w->n_files; i++) {
         const ilki_mapped *m = &w->files[i].bytes;
         uintptr_t base = (uintptr_t)m->data, from = (uintptr_t)t->data, mask = (uintptr_t)page - 1;

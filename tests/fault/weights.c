@@ -52,7 +52,10 @@ static void each_call_fails_once(void)
                 const ilki_tensor *u = ilki_format_find(w, "u"), *b = ilki_format_find(w, "v");
                 if (CHECK(u && b)) {
                     ilki_format_done_with(w, u);
-                    CHECK(u->data[0] == 3 && u->data[12287] == 3 && b->data[5000] == 5);
+                    size_t n_wrong = 0;
+                    for (size_t i = 0; i < 12288; i++)
+                        n_wrong += u->data[i] != 3 || b->data[i] != 5;
+                    CHECK_INT(n_wrong, 0);
                 }
             }
             n_failed += s != ILK_OK;
