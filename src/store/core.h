@@ -86,7 +86,8 @@ typedef struct ilki_view {
 ilk_status ilki_store_view_open(ilki_store *s, ilki_view *v, ilk_error *err);
 void ilki_store_view_close(ilki_view *v);   /* gives the connection back; a zeroed one is fine */
 void ilki_store_view_release(ilki_view *v); /* the connection alone; entries stay until close */
-/* The newest put or delete of each id among LSNs (applied, upto], by id; freed with free(). */
+/* The newest put or delete of each id among LSNs (applied, upto], by id; freed with free(). Batches are applied whole,
+ * so that those held lie past the snapshot as a whole. */
 ilk_status ilki_store_view_collect(const ilki_view *v, uint64_t upto, ilki_entry ***out, size_t *n, ilk_error *err);
 /* Does the tail replace this id? NULL where not. */
 ilki_entry *ilki_store_view_find(ilki_entry *const *items, size_t n, const char *id, size_t len);

@@ -64,6 +64,12 @@ ilk_status ilki_store_space_load(ilki_store *s, ilk_error *err)
     while (!st && !(st = ilki_store_db_step(c, q, &row, err)) && row) {
         st = ilki_store_space_reserve(s, 1, err);
         size_t n = (size_t)sqlite3_column_bytes(q, 1);
+        ilk_space space;
+        uint32_t id;
+        if (!st && !ilki_store_get_space(sqlite3_column_blob(q, 1), n, &space, &id)) {
+            atomic_store(&s->db.unfit, true);
+            st = ilki_base_fail(err, ILK_CORRUPT, "%s: a space is malformed", s->db.path);
+        }
         ilki_space_row *r = st ? NULL : ilki_store_space_row_new(sqlite3_column_blob(q, 1), n);
         if (r)
             ilki_store_space_add(s, r);

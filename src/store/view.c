@@ -101,7 +101,7 @@ ilk_status ilki_store_view_collect(const ilki_view *v, uint64_t upto, ilki_entry
     for (size_t i = 0; i < v->n_held; i++)
         for (size_t j = 0; j < v->held[i]->n; j++) {
             ilki_entry *e = &v->held[i]->entries[j];
-            if (e->lsn > v->applied && e->lsn <= upto && (e->type == ILKI_RECORD_ITEM || e->type == ILKI_RECORD_DELETE))
+            if (e->lsn <= upto && (e->type == ILKI_RECORD_ITEM || e->type == ILKI_RECORD_DELETE))
                 all[k++] = e;
         }
     if (k)

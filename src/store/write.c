@@ -2,6 +2,7 @@
  * One batch from the caller's structs to the log and the tail. In order: check every argument, work out deletes and
  * spaces (a plan), encode into one reused buffer, make everything that publishing needs, write and sync, publish. What
  * can fail comes before the write; what comes behind it cannot. */
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -471,6 +472,7 @@ static void encode(ilki_store *s, const plan *p, const ilki_batch *b)
         ilki_store_put_source(&e, &b->sources[i]);
     for (size_t i = 0; i < b->n_meta; i++)
         ilki_store_put_meta(&e, b->meta[2 * i], b->meta[2 * i + 1]);
+    assert(e.n_left == 0); /* or no record would be flagged as the last */
 }
 
 static ilk_status log_batch(ilki_store *s, plan *p, const ilki_batch *b, ilk_error *err)

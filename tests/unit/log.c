@@ -203,6 +203,33 @@ static void every_torn_tail_is_the_end(void)
     rig_free(&r);
 }
 
+/* Of a lost batch of two its second record arrived: it must not come to stand behind a shorter batch written there. */
+static void no_record_outlives_its_batch(void)
+{
+    rig r;
+    char *data;
+    size_t size, n;
+    rig_new(&r);
+    REQUIRE(CHECK_OK(open_writer(&r, &n), &r.err));
+    CHECK_OK(append(&r, 1, true), &r.err);
+    CHECK_OK(append(&r, 2, true), &r.err);
+    abandon(&r);
+    read_file(&r, "/s/log/00000001.log", &data, &size);
+    memset(data + r.ends[0], 0, ILKI_HEAD_BYTES);
+    put_file(&r, "/s/log/00000001.log", data, size);
+    free(data);
+    REQUIRE(CHECK_OK(open_writer(&r, &n), &r.err));
+    CHECK_INT(n, 1);
+    CHECK_OK(append(&r, 1, true), &r.err);
+    abandon(&r);
+    read_file(&r, "/s/log/00000001.log", &data, &size);
+    CHECK_INT(size, r.ends[2]);
+    REQUIRE(CHECK_OK(open_writer(&r, &n), &r.err));
+    CHECK_INT(n, 2);
+    free(data);
+    rig_free(&r);
+}
+
 /* One byte changed anywhere in a log of synced batches: in the last, where nothing says that it was ever whole, it is
  * the end; before, it is damage, told with its place. */
 static void damage_inside_is_told(void)
@@ -410,7 +437,8 @@ static void reader_follows(void)
 }
 
 TEST_MAIN({"append_and_scan", append_and_scan}, {"rolls_to_new_files", rolls_to_new_files},
-          {"every_torn_tail_is_the_end", every_torn_tail_is_the_end}, {"damage_inside_is_told", damage_inside_is_told},
-          {"floor_makes_a_tail_damage", floor_makes_a_tail_damage},
+          {"every_torn_tail_is_the_end", every_torn_tail_is_the_end},
+          {"no_record_outlives_its_batch", no_record_outlives_its_batch},
+          {"damage_inside_is_told", damage_inside_is_told}, {"floor_makes_a_tail_damage", floor_makes_a_tail_damage},
           {"unsynced_hole_is_the_end", unsynced_hole_is_the_end}, {"failed_sync_is_final", failed_sync_is_final},
           {"manifest_is_checked", manifest_is_checked}, {"reader_follows", reader_follows})

@@ -144,6 +144,10 @@ static void batch_is_deletes_then_items(void)
     args = (ilki_batch){0};
     CHECK_OK(ilki_store_write(r.s, &args, NULL, &lsn, &r.err), &r.err);
     CHECK_INT(lsn, 9);
+    reopen(&r);
+    check_ids(&r, NULL, NULL, 0, "x y ");
+    CHECK_INT(st_get(r.s, "y"), 3);
+    CHECK_OK(ilki_store_check(r.s, false, NULL, NULL, NULL, &r.err), &r.err);
     rig_free(&r);
 }
 
