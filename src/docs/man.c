@@ -280,7 +280,8 @@ static void text(page *p, str s)
     ilki_base_buf_add(&p->out, t, p->arg.len);
     /* a source line ends an output line too where it ends a sentence: lines stay short and traceable */
     char last = t[p->arg.len - 1];
-    if (!p->fill || p->tag || last == '.' || last == ':' || last == '?' || last == '!')
+    bool bullet = p->tag && p->arg.len <= 3; /* the text goes on behind it */
+    if (!p->fill || (!bullet && (p->tag || strchr(".:?!", last))))
         new_line(p);
     p->tag = false;
 }
@@ -684,8 +685,16 @@ static void source_line(page *p, str s)
         p->in_table_format = s.n == 0 || s.s[s.n - 1] != '.';
         return;
     }
-    if (p->in_table && !command && (is(s, "_") || is(s, "=") || is(s, "T{") || is(s, "T}")))
+    if (p->in_table && !command && (is(s, "_") || is(s, "=")))
         return;
+    if (p->in_table && !command) { /* text blocks: T{ … T} around a cell's lines */
+        if (s.n >= 2 && memcmp(s.s, "T}", 2) == 0)
+            s = (str){s.s + 2, s.n - 2};
+        if (s.n >= 2 && memcmp(s.s + s.n - 2, "T{", 2) == 0)
+            s.n -= 2;
+        if (ilki_docs_blank(s.s, s.n))
+            return;
+    }
     if (command)
         request(p, s);
     else if (p->started)

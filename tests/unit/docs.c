@@ -81,6 +81,13 @@ static void man(void)
         "12-12 cat(1) > SEE ALSO|tail(1), head(1)\n");
 }
 
+static void man_tables(void)
+{
+    check_doc("t.5",
+              ".TH T 5\n.SH TABLE\n.TS\nl l.\na\tT{\nlong cell\nT}\nb\tc\n_\n.TE\n.IP \\(bu\nfirst\n.IP 1.\nsecond\n",
+              "man", "5-13 t(5) > TABLE|a ~long cell~b c~~\u2022 first~~1. second\n");
+}
+
 static void source(void)
 {
     check_doc(
@@ -202,5 +209,5 @@ static void hostile(void)
     }
 }
 
-TEST_MAIN({"plain", plain}, {"markdown", markdown}, {"rst", rst}, {"man", man}, {"source", source},
-          {"refused", refused}, {"gzip", gzip}, {"hostile", hostile})
+TEST_MAIN({"plain", plain}, {"markdown", markdown}, {"rst", rst}, {"man", man}, {"man_tables", man_tables},
+          {"source", source}, {"refused", refused}, {"gzip", gzip}, {"hostile", hostile})
