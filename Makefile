@@ -24,7 +24,7 @@ asan:
 
 bench:
 	@tools/setup.sh build bench
-	tools/bench.sh
+	tools/bench.sh $(ARGS)
 
 install: all
 	cmake --install build

@@ -12,7 +12,7 @@
 #include "base/vfs.h"
 #include "ilk.h"
 
-enum { K = 10, ID_BYTES = 16, BATCH = 1000, SECONDS = 2, SINGLES = 32 };
+enum { K = 10, ID_BYTES = 24, BATCH = 1000, SECONDS = 2, SINGLES = 32 };
 
 typedef struct data {
     float *base, *queries;
