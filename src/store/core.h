@@ -105,7 +105,7 @@ ilk_status ilki_store_read_place(ilki_store *s, const ilki_place *p, uint64_t ls
 ilk_status ilki_store_raw_vector(const ilki_raw *raw, uint32_t space, const char *name, ilk_vector *out, void **block,
                                  ilk_error *err);
 
-/* ---- lookup.c */
+/* ---- catalogue.c */
 /* The source of an id, in a copy of its body (NULL where there is none), freed with free(). */
 ilk_status ilki_store_source_body(ilki_store *s, const char *id, unsigned char **body, size_t *n, ilk_error *err);
 

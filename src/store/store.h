@@ -7,8 +7,9 @@
  * derived: id -> LSN and place in the log, parents, typed fields, sources. It is applied behind the log; what it has not
  * seen yet (the tail) is kept in memory by writer and reader alike, and every answer merges the two.
  *
- * One writer process (lock), any number of readers; a reader calls ilki_store_refresh to see newer batches. Calls on one
- * ilki_store may come from several threads. After an I/O error of the log's write or sync every later write fails until
+ * One writer process (lock), any number of readers; a reader calls ilki_store_refresh to see newer batches. Each call
+ * answers from one state between two batches; two calls may answer from two. Calls on one ilki_store may come from
+ * several threads, and from a callback: no lock is held while one runs. After an I/O error of the log's write or sync every later write fails until
  * the store is opened again. */
 #ifndef ILKI_STORE_STORE_H
 #define ILKI_STORE_STORE_H
@@ -95,6 +96,9 @@ ilk_status ilki_store_get(ilki_store *s, const char *id, bool vectors, ilki_reco
 ilk_status ilki_store_get_lsn(ilki_store *s, uint64_t lsn, bool vectors, ilki_record **out, ilk_error *err);
 /* One dense vector alone (rows 1), for reranking: dim floats. NOT_FOUND where the version has none in that space. */
 ilk_status ilki_store_get_dense(ilki_store *s, uint64_t lsn, const char *space, float *to, size_t dim, ilk_error *err);
+
+/* In a filter NE is "not EQ": it holds where the field is absent or of a type that does not compare. NULL equals NULL.
+ * A scan is taken in pages of some thousands, each of one state. */
 
 /* Current items that pass the filter (NULL: all), in order of id, after the id `after`; `fn` returns false to stop. */
 typedef bool (*ilki_item_fn)(void *user, uint64_t lsn, const char *id, const char *parent);

@@ -3,6 +3,7 @@
  * every answer must be the same. */
 #include "store/store.h"
 
+#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -354,6 +355,48 @@ static void spaces_are_compared(void)
 
 /* ---- refusals: nothing is written, and the message names the item */
 
+static char longest[520], long_name[80]; /* of 513 and 65 bytes: one too many */
+
+static void bad_id(ilk_item *item, int i)
+{
+    const char *const bad[] = {NULL, "", longest, "\xff"};
+    item->id = bad[i];
+}
+
+static ilk_status bad_field(ilk_item *item, st_slot *s, int i)
+{
+    ilk_field *f = &s->fields[0];
+    const char *const names[] = {"1st", long_name, "text"}; /* the last occurs twice */
+    if (i < 3) {
+        f->name = names[i];
+    } else if (i == 3) {
+        f->value = st_text("\xc3");
+    } else if (i == 4) {
+        f->value.type = (ilk_value_type)99;
+    } else if (i == 5) {
+        f->value = st_real((double)NAN);
+        return ILK_NOT_FINITE;
+    } else {
+        item->n_fields = 5000;
+        return ILK_LIMIT;
+    }
+    return ILK_BAD_ARGUMENT;
+}
+
+static ilk_status bad_vector(st_slot *s, int i)
+{
+    static const float nan_v[ST_DIM] = {1, 2, 3, 4, 5, 6, 7, NAN}, inf_v[ST_DIM] = {INFINITY};
+    static const float *const data[] = {nan_v, inf_v, NULL};
+    if (i < 3) {
+        s->vector.data = data[i];
+        return i < 2 ? ILK_NOT_FINITE : ILK_BAD_ARGUMENT;
+    }
+    s->vector.space = i == 3 ? "other" : "v";
+    s->vector.dim = i == 4 ? ST_DIM - 1 : ST_DIM;
+    s->vector.rows = i == 5 ? 2 : 1;
+    return ILK_MISMATCH;
+}
+
 static void bad_arguments(void)
 {
     rig r;
@@ -362,85 +405,19 @@ static void bad_arguments(void)
     put(&r, "ok", NULL, 1);
     ilk_store_info before, after;
     CHECK_OK(ilki_store_info(r.s, &before, &r.err), &r.err);
-    char longest[520], name[80];
-    memset(longest, 'x', sizeof longest);
-    longest[513] = '\0';
-    memset(name, 'n', sizeof name);
-    name[65] = '\0';
-    static const float nan_v[ST_DIM] = {1, 2, 3, 4, 5, 6, 7, NAN}, inf_v[ST_DIM] = {INFINITY};
+    memset(longest, 'x', 513);
+    memset(long_name, 'n', 65);
     for (int i = 0; i < 19; i++) {
+        ilk_status want = ILK_BAD_ARGUMENT;
         b.n = 0;
         st_put(&b, "fine", NULL, 1);
         st_put(&b, "culprit", NULL, 1);
-        ilk_item *item = &b.items[1];
-        st_slot *s = &b.slots[1];
-        ilk_status want = ILK_BAD_ARGUMENT;
-        switch (i) {
-        case 0:
-            item->id = NULL;
-            break;
-        case 1:
-            item->id = "";
-            break;
-        case 2:
-            item->id = longest;
-            break;
-        case 3:
-            item->id = "\xff";
-            break;
-        case 4:
-            item->parent = "";
-            break;
-        case 5:
-            item->parent = item->id;
-            break;
-        case 6:
-            s->fields[0].name = "1st";
-            break;
-        case 7:
-            s->fields[0].name = name;
-            break;
-        case 8:
-            s->fields[0].name = "text";
-            break;
-        case 9:
-            s->fields[2].value.text = "\xc3";
-            s->fields[2].value.n_bytes = 1;
-            break;
-        case 10:
-            s->fields[0].value = st_real((double)NAN);
-            want = ILK_NOT_FINITE;
-            break;
-        case 11:
-            s->fields[0].value.type = (ilk_value_type)99;
-            break;
-        case 12:
-            s->vector.space = "other";
-            want = ILK_MISMATCH;
-            break;
-        case 13:
-            s->vector.dim = ST_DIM - 1;
-            want = ILK_MISMATCH;
-            break;
-        case 14:
-            s->vector.rows = 2;
-            want = ILK_MISMATCH;
-            break;
-        case 15:
-            s->vector.data = nan_v;
-            want = ILK_NOT_FINITE;
-            break;
-        case 16:
-            s->vector.data = inf_v;
-            want = ILK_NOT_FINITE;
-            break;
-        case 17:
-            s->vector.data = NULL;
-            break;
-        default:
-            item->n_fields = 5000;
-            want = ILK_LIMIT;
-        }
+        if (i < 4)
+            bad_id(&b.items[1], i);
+        else if (i < 6)
+            b.items[1].parent = i == 4 ? "" : "culprit";
+        else
+            want = i < 13 ? bad_field(&b.items[1], &b.slots[1], i - 6) : bad_vector(&b.slots[1], i - 13);
         ilki_batch args = st_args(&b);
         CHECK_STATUS(ilki_store_write(r.s, &args, NULL, NULL, &r.err), want, &r.err);
         if (i > 4)
@@ -879,6 +856,97 @@ static void applied_by_the_service_thread(void)
     rig_free(&r);
 }
 
+/* ---- threads: writers of ids of their own, readers of all, the service thread behind them */
+
+enum { N_WRITERS = 3, N_READERS = 3, N_ROUNDS = 60 };
+
+typedef struct worker {
+    ilki_store *s;
+    int number;
+    size_t n_bad;
+    pthread_t thread;
+    ilk_error err;
+} worker;
+
+static void *write_ids(void *arg)
+{
+    worker *w = arg;
+    for (uint64_t k = 1; k <= N_ROUNDS; k++) {
+        st_batch b = {0};
+        char id[16];
+        for (int i = 0; i < 6; i++) {
+            snprintf(id, sizeof id, "t%d-%d", w->number, i);
+            if (i == 5 && k % 3 == 0)
+                st_delete(&b, id);
+            else
+                st_put(&b, id, NULL, k);
+        }
+        ilki_batch args = st_args(&b);
+        w->n_bad += ilki_store_write(w->s, &args, NULL, NULL, &w->err) != ILK_OK;
+        snprintf(id, sizeof id, "t%d-2", w->number);
+        w->n_bad += st_get(w->s, id) != (int64_t)k; /* what was acknowledged is seen at once */
+    }
+    return NULL;
+}
+
+static void *read_ids(void *arg)
+{
+    worker *w = arg;
+    ilk_value v = st_int(5);
+    ilk_filter f = st_filter(ILK_FILTER_GE, "n", &v);
+    for (int k = 0; k < N_ROUNDS; k++) {
+        uint64_t *lsns = NULL, n = 0;
+        size_t n_lsns = 0;
+        ids x = {0};
+        float to[ST_DIM];
+        w->n_bad += st_get(w->s, "t1-3") == -2 || st_get(w->s, "t0-5") == -2;
+        w->n_bad += ilki_store_select(w->s, &f, &lsns, &n_lsns, &w->err) != ILK_OK;
+        w->n_bad += n_lsns > N_WRITERS * 6;
+        for (size_t i = 0; i < n_lsns; i++) { /* found or replaced meanwhile */
+            ilk_status st = ilki_store_get_dense(w->s, lsns[i], "v", to, ST_DIM, &w->err);
+            w->n_bad += st != ILK_OK && st != ILK_NOT_FOUND;
+        }
+        free(lsns);
+        w->n_bad += ilki_store_scan(w->s, NULL, NULL, add_id, &x, &w->err) != ILK_OK || x.n > N_WRITERS * 6;
+        w->n_bad += ilki_store_count(w->s, NULL, &n, &w->err) != ILK_OK || n > N_WRITERS * 6;
+    }
+    return NULL;
+}
+
+static void many_threads(void)
+{
+    rig r;
+    ilk_runtime *rt;
+    ilk_runtime_options ro;
+    worker w[N_WRITERS + N_READERS];
+    rig_new(&r);
+    ilki_store_close(r.s);
+    ilk_runtime_options_init(&ro);
+    ro.n_threads = 2;
+    REQUIRE(CHECK_OK(ilk_runtime_open(&rt, &ro, &r.err), &r.err));
+    r.opt.rt = rt;
+    r.opt.sync = ILK_SYNC_NORMAL;
+    r.opt.max_log_bytes = 50000;
+    REQUIRE(CHECK_OK(ilki_store_open(&r.s, r.dir, &r.opt, &r.err), &r.err));
+    for (int i = 0; i < N_WRITERS + N_READERS; i++) {
+        w[i] = (worker){.s = r.s, .number = i};
+        ilk_error_init(&w[i].err);
+        CHECK(pthread_create(&w[i].thread, NULL, i < N_WRITERS ? write_ids : read_ids, &w[i]) == 0);
+    }
+    for (int i = 0; i < N_WRITERS + N_READERS; i++) {
+        CHECK(pthread_join(w[i].thread, NULL) == 0);
+        CHECK_THAT(w[i].n_bad == 0, "thread %d: %zu wrong: %s", i, w[i].n_bad, w[i].err.message);
+    }
+    ids x = {0};
+    CHECK_OK(ilki_store_scan(r.s, NULL, NULL, add_id, &x, &r.err), &r.err);
+    CHECK_INT(x.n, N_WRITERS * 5);
+    CHECK_OK(ilki_store_check(r.s, false, NULL, NULL, NULL, &r.err), &r.err);
+    ilki_store_close(r.s);
+    r.s = NULL;
+    ilk_runtime_close(rt);
+    rig_free(&r);
+}
+
 TEST_MAIN({"put_get_delete", put_get_delete}, {"batch_is_deletes_then_items", batch_is_deletes_then_items},
           {"scan_pages_and_filters", scan_pages_and_filters}, {"callback_may_call_back", callback_may_call_back},
           {"vectors_of_every_kind", vectors_of_every_kind}, {"spaces_are_compared", spaces_are_compared},
@@ -886,4 +954,4 @@ TEST_MAIN({"put_get_delete", put_get_delete}, {"batch_is_deletes_then_items", ba
           {"metadata", metadata}, {"changes_catch_up", changes_catch_up}, {"readers_follow", readers_follow},
           {"reader_survives_rebuild", reader_survives_rebuild}, {"one_writer", one_writer},
           {"where_a_store_may_be", where_a_store_may_be}, {"read_only_directory", read_only_directory},
-          {"applied_by_the_service_thread", applied_by_the_service_thread})
+          {"applied_by_the_service_thread", applied_by_the_service_thread}, {"many_threads", many_threads})
