@@ -9,8 +9,8 @@
  *
  * One writer process (lock), any number of readers; a reader calls ilki_store_refresh to see newer batches. Each call
  * answers from one state between two batches; two calls may answer from two. Calls on one ilki_store may come from
- * several threads, and from a callback: no lock is held while one runs. After an I/O error of the log's write or sync every later write fails until
- * the store is opened again. */
+ * several threads, and from a callback: no lock is held while one runs. After an I/O error of the log's write or sync
+ * every later write fails until the store is opened again. */
 #ifndef ILKI_STORE_STORE_H
 #define ILKI_STORE_STORE_H
 
