@@ -25,7 +25,8 @@ bool cli_choose_model(cli *c, const char *of_store, ilk_model **m);
 /* ---- place.c: stores */
 typedef struct cli_place {
     char *store;  /* the store's directory */
-    char *folder; /* absolute: what the paths of the store are relative to */
+    char *folder; /* absolute: the folder it is about */
+    char *home;   /* absolute: the directory that holds the store, to which relative paths of hits refer */
     bool exists;  /* the directory does */
     bool apart;   /* below the XDG data directory, since the folder cannot be written */
 } cli_place;
@@ -35,10 +36,20 @@ typedef struct cli_place {
 bool cli_place_find(cli *c, const char *folder, cli_place *p);
 void cli_place_free(cli_place *p);
 
+/* Opens the store of a place. NOT_FOUND is left to the caller, who knows what to offer; c->err says it. Other failures
+ * have been printed. */
+typedef enum cli_open_mode { CLI_OPEN_READ, CLI_OPEN_WRITE, CLI_OPEN_CREATE } cli_open_mode;
+ilk_status cli_store_open(cli *c, const cli_place *p, cli_open_mode mode, ilk_store **s);
+/* For commands that need a store: says how to make one where there is none. */
+bool cli_store_need(cli *c, const cli_place *p, cli_open_mode mode, ilk_store **s);
+
 /* The model that the store's first space was made with; NULL: none. Borrowed from the store. */
 const char *cli_store_model(ilk_store *s);
 
 /* A path of a hit as it can be opened from here: relative to the current directory where it is below it. */
 void cli_place_path(ilki_buf *b, const cli_place *p, const char *path);
+
+/* The other way: an existing file as the store names it; NULL where it does not exist. Freed with free(). */
+char *cli_place_name(const cli_place *p, const char *file);
 
 #endif

@@ -42,6 +42,22 @@ static char *parent_of(const char *path)
     return slash && slash != path ? ilki_base_strndup(path, (size_t)(slash - path)) : strdup("/");
 }
 
+/* The absolute directory that holds the store, which need not exist yet; NULL where its own does not. */
+static char *home_of(const char *store)
+{
+    char *absolute = realpath(store, NULL), *home = NULL;
+    if (absolute) {
+        home = parent_of(absolute);
+        free(absolute);
+        return home;
+    }
+    const char *slash = strrchr(store, '/');
+    char *above = !slash ? strdup(".") : parent_of(store);
+    home = above ? realpath(above, NULL) : NULL;
+    free(above);
+    return home;
+}
+
 /* `given` is the store, or a folder that has one. */
 static void take_given(cli_place *p, const char *given, const char *folder)
 {
@@ -111,6 +127,7 @@ bool cli_place_find(cli *c, const char *folder, cli_place *p)
         cli_place_free(p);
         return false;
     }
+    p->home = home_of(p->store);
     cli_config_read_folder(c, p->store);
     return true;
 }
@@ -119,14 +136,15 @@ void cli_place_free(cli_place *p)
 {
     free(p->store);
     free(p->folder);
+    free(p->home);
     memset(p, 0, sizeof *p);
 }
 
 void cli_place_path(ilki_buf *b, const cli_place *p, const char *path)
 {
     char here[PATH_MAX];
-    char *full = path[0] == '/' ? strdup(path) : ilki_base_path_join(p->folder, path);
-    if (!full || !getcwd(here, sizeof here)) {
+    char *full = path[0] == '/' || !p->home ? strdup(path) : ilki_base_path_join(p->home, path);
+    if (!full || full[0] != '/' || !getcwd(here, sizeof here)) {
         ilki_base_buf_adds(b, full ? full : path);
         free(full);
         return;
@@ -151,4 +169,60 @@ void cli_place_path(ilki_buf *b, const cli_place *p, const char *path)
         ilki_base_buf_adds(b, full + common + 1);
     }
     free(full);
+}
+
+char *cli_place_name(const cli_place *p, const char *file)
+{
+    char *absolute = realpath(file, NULL);
+    size_t n = p->home ? strlen(p->home) : 0;
+    if (!absolute || n == 0 || strncmp(absolute, p->home, n) != 0)
+        return absolute;
+    bool top = n == 1; /* "/" */
+    if (top || absolute[n] == '/')
+        memmove(absolute, absolute + n + !top, strlen(absolute + n + !top) + 1);
+    return absolute;
+}
+
+ilk_status cli_store_open(cli *c, const cli_place *p, cli_open_mode mode, ilk_store **s)
+{
+    ilk_store_options o;
+    *s = NULL;
+    if (!cli_open_runtime(c)) {
+        c->err.status = ILK_BAD_ARGUMENT;
+        return ILK_BAD_ARGUMENT;
+    }
+    ilk_store_options_init(&o);
+    o.read_only = mode == CLI_OPEN_READ;
+    o.no_create = mode != CLI_OPEN_CREATE;
+    ilk_status st = ILK_OK;
+    if (mode == CLI_OPEN_CREATE && p->apart)
+        st = ilki_base_make_dirs(&ilki_base_vfs_posix, p->store, 0700, &c->err);
+    if (st == ILK_OK)
+        st = ilk_store_open(s, c->rt, p->store, &o, &c->err);
+    if (st != ILK_OK && st != ILK_NOT_FOUND)
+        cli_fail_err(c);
+    return st;
+}
+
+bool cli_store_need(cli *c, const cli_place *p, cli_open_mode mode, ilk_store **s)
+{
+    ilki_buf b;
+    ilk_status st = cli_store_open(c, p, mode, s);
+    if (st != ILK_NOT_FOUND)
+        return st == ILK_OK;
+    ilki_base_buf_init(&b, 65536);
+    cli_quote(&b, p->folder);
+    cli_fail(c, "there is no store in %s or above; to make one: ilk index %s", p->folder, ilki_base_buf_view(&b));
+    ilki_base_buf_deinit(&b);
+    return false;
+}
+
+const char *cli_store_model(ilk_store *s)
+{
+    ilk_space space;
+    ilk_space_init(&space);
+    for (size_t i = 0; ilk_store_get_space(s, i, &space, NULL) == ILK_OK; i++)
+        if (space.model)
+            return space.model;
+    return NULL;
 }

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * An ingest and its report: what failed is named always, what was passed over is counted by reason, or named with -v. */
+#include "indexing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const cli_flag cli_chunk_flags[] = {
+    {"chunk-tokens", 0, CLI_COUNT, "N", "tokens of a passage at most (default: 200, or what the model reads)", 8,
+     1 << 20},
+    {"overlap", 0, CLI_COUNT, "N", "tokens that neighbouring passages share (default: an eighth)", 0, 1 << 20},
+    {"exclude", 0, CLI_LIST, "GLOB", "pass over what matches, in .gitignore syntax; may be repeated", 0, 0},
+    {"hidden", 0, CLI_SWITCH, NULL, "also hidden files and folders", 0, 0},
+    {"no-ignore", 0, CLI_SWITCH, NULL, "do not honour .gitignore and .ignore", 0, 0},
+    {"max-file-mb", 0, CLI_COUNT, "N", "pass over files larger than N MB (default: 32)", 1, 1 << 20},
+    {0},
+};
+
+#define MAX_REASONS  24
+#define REASON_BYTES 160
+
+/* Files passed over for one reason. */
+typedef struct group {
+    char reason[REASON_BYTES], example[256];
+    uint64_t n;
+} group;
+
+typedef struct report {
+    cli *c;
+    group groups[MAX_REASONS];
+    size_t n_groups;
+    uint64_t n_more; /* of reasons past the last group */
+} report;
+
+static void count_skip(report *r, const ilk_event *e)
+{
+    char reason[REASON_BYTES];
+    snprintf(reason, sizeof reason, "%s", e->reason ? e->reason : "passed over");
+    size_t i = 0;
+    while (i < r->n_groups && strcmp(r->groups[i].reason, reason) != 0)
+        i++;
+    if (i == MAX_REASONS) {
+        r->n_more++;
+        return;
+    }
+    group *g = &r->groups[i];
+    if (i == r->n_groups) {
+        memcpy(g->reason, reason, sizeof reason);
+        snprintf(g->example, sizeof g->example, "%s", e->path);
+        r->n_groups++;
+    }
+    g->n++;
+}
+
+static void on_event(void *user, const ilk_event *e)
+{
+    report *r = user;
+    static const char *const names[] = {[ILK_EVENT_INDEXED] = "indexed",
+                                        [ILK_EVENT_MOVED] = "moved",
+                                        [ILK_EVENT_REMOVED] = "removed",
+                                        [ILK_EVENT_SKIPPED] = "skipped"};
+    if (e->kind == ILK_EVENT_FAILED)
+        cli_warn(r->c, "%s: %s", e->path, e->reason ? e->reason : "could not be read");
+    else if (r->c->verbose && e->kind != ILK_EVENT_UNCHANGED)
+        cli_note(r->c, "%s: %s%s%s", e->path, names[e->kind], e->reason ? ": " : "", e->reason ? e->reason : "");
+    if (e->kind == ILK_EVENT_SKIPPED)
+        count_skip(r, e);
+}
+
+static void add_count(ilki_buf *b, uint64_t n, const char *what)
+{
+    if (n)
+        ilki_base_buf_addf(b, ", %llu %s", (unsigned long long)n, what);
+}
+
+static void tell(cli *c, const report *r, const ilk_ingest_result *res)
+{
+    ilki_buf b;
+    ilki_base_buf_init(&b, 65536);
+    ilki_base_buf_addf(&b, "%llu files", (unsigned long long)res->n_files);
+    add_count(&b, res->n_indexed, "indexed");
+    add_count(&b, res->n_unchanged, "unchanged");
+    add_count(&b, res->n_moved, "moved");
+    add_count(&b, res->n_removed, "removed");
+    add_count(&b, res->n_skipped, "skipped");
+    add_count(&b, res->n_failed, "failed");
+    if (res->n_chunks)
+        ilki_base_buf_addf(&b, "; %llu passages, %llu tokens", (unsigned long long)res->n_chunks,
+                           (unsigned long long)res->n_tokens);
+    ilki_base_buf_addf(&b, "; %.1f s", res->seconds);
+    if (res->n_tokens && res->seconds > 0)
+        ilki_base_buf_addf(&b, ", %.0f tokens/s", (double)res->n_tokens / res->seconds);
+    for (size_t i = 0; i < r->n_groups && !c->verbose; i++)
+        ilki_base_buf_addf(&b, "\n  %llu skipped: %s (%s%s)", (unsigned long long)r->groups[i].n, r->groups[i].reason,
+                           r->groups[i].example, r->groups[i].n > 1 ? ", ..." : "");
+    if (r->n_more)
+        ilki_base_buf_addf(&b, "\n  %llu skipped for other reasons (-v names all)", (unsigned long long)r->n_more);
+    cli_note(c, "%s", ilki_base_buf_view(&b));
+    ilki_base_buf_deinit(&b);
+}
+
+static void put_json(cli *c, const cli_place *p, const ilk_ingest_result *r)
+{
+    const struct {
+        const char *key;
+        uint64_t n;
+    } counts[] = {{"files", r->n_files},   {"indexed", r->n_indexed}, {"unchanged", r->n_unchanged},
+                  {"moved", r->n_moved},   {"removed", r->n_removed}, {"skipped", r->n_skipped},
+                  {"failed", r->n_failed}, {"passages", r->n_chunks}, {"tokens", r->n_tokens},
+                  {"bytes", r->n_bytes}};
+    ilki_buf b;
+    ilki_jsonw w;
+    ilki_base_buf_init(&b, 1 << 20);
+    ilki_base_jsonw_init(&w, &b);
+    ilki_base_jsonw_open(&w, '{');
+    ilki_base_jsonw_key(&w, "store");
+    ilki_base_jsonw_cstring(&w, p->store);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        ilki_base_jsonw_key(&w, counts[i].key);
+        ilki_base_jsonw_uint(&w, counts[i].n);
+    }
+    ilki_base_jsonw_key(&w, "seconds");
+    ilki_base_jsonw_double(&w, r->seconds);
+    ilki_base_jsonw_close(&w, '}');
+    cli_put_json(c, &b);
+}
+
+/* Chunking and ignore rules, from flags and configuration. */
+static bool read_options(cli *c, ilk_ingest_options *o, const char **exclude)
+{
+    uint64_t chunk = 0, overlap = ILK_ABSENT;
+    bool hidden = false, no_ignore = false;
+    if (!cli_setting_count(c, "chunk-tokens", 8, 1 << 20, &chunk) ||
+        !cli_setting_count(c, "overlap", 0, 1 << 20, &overlap) || !cli_setting_on(c, "hidden", &hidden) ||
+        !cli_setting_on(c, "no-ignore", &no_ignore))
+        return false;
+    o->chunk_tokens = (uint32_t)chunk;
+    o->overlap_tokens = (uint32_t)overlap;
+    o->hidden = hidden;
+    o->no_ignore = no_ignore;
+    o->exclude = exclude;
+    o->n_exclude = cli_setting_list(c, "exclude", exclude, CLI_MAX_LIST);
+    return true;
+}
+
+static ilk_status ingest(cli *c, ilk_store *s, ilk_model *m, const char *const *paths, size_t n, report *r,
+                         ilk_ingest_result *result)
+{
+    ilk_ingest_options o;
+    const char *exclude[CLI_MAX_LIST];
+    ilk_ingest_options_init(&o);
+    if (!read_options(c, &o, exclude)) {
+        c->err.status = ILK_BAD_ARGUMENT;
+        c->err.message[0] = 0;
+        return ILK_BAD_ARGUMENT;
+    }
+    bool full = strcmp(c->command->name, "index") == 0; /* search has only the configuration */
+    o.strict = full && cli_on(c, "strict");
+    o.max_file_bytes = full ? cli_count(c, "max-file-mb", 0) << 20 : 0;
+    o.event = on_event;
+    o.event_user = r;
+    return ilk_ingest(s, &m, 1, paths, n, &o, c->job, result, &c->err);
+}
+
+static void tell_interrupted(cli *c, const ilk_ingest_result *result)
+{
+    cli_warn(c, "interrupted: %llu files are in the store; the same command goes on from there",
+             (unsigned long long)(result->n_indexed + result->n_unchanged + result->n_moved));
+}
+
+int cli_index(cli *c, const cli_place *p, const char *const *paths, size_t n, ilk_store **s, ilk_model **m)
+{
+    ilk_store *store = NULL;
+    ilk_model *model = NULL;
+    ilk_ingest_result result;
+    report *r = ilki_base_zalloc(1, sizeof *r);
+    ilk_ingest_result_init(&result);
+    int status = CLI_FAILED;
+    /* an existing store first, since it knows its model; a new one is made only once there is a model */
+    ilk_status st = r ? cli_store_open(c, p, CLI_OPEN_WRITE, &store) : ILK_NO_MEMORY;
+    if ((st != ILK_OK && st != ILK_NOT_FOUND) || !cli_choose_model(c, store ? cli_store_model(store) : NULL, &model))
+        goto end;
+    if (!store && (st = cli_store_open(c, p, CLI_OPEN_CREATE, &store)) != ILK_OK) {
+        if (st == ILK_NOT_FOUND)
+            cli_fail_err(c);
+        goto end;
+    }
+    r->c = c;
+    st = ingest(c, store, model, paths, n, r, &result);
+    cli_progress_erase(c);
+    if (st == ILK_CANCELLED && cli_signal_caught()) {
+        tell_interrupted(c, &result);
+    } else if (st != ILK_OK) {
+        if (c->err.message[0])
+            cli_fail_err(c);
+    } else {
+        tell(c, r, &result);
+        if (strcmp(c->command->name, "index") == 0 && cli_on(c, "json"))
+            put_json(c, p, &result);
+        status = result.n_files > 0 ? CLI_FOUND : CLI_NOTHING;
+    }
+end:
+    if (status == CLI_FOUND && s) {
+        *s = store;
+        *m = model;
+    } else {
+        ilk_store_close(store);
+        ilk_model_close(model);
+    }
+    free(r);
+    return status;
+}

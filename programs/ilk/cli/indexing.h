@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Reading folders into a store, for `index` and for `search` where there is no store yet. */
+#ifndef CLI_INDEXING_H
+#define CLI_INDEXING_H
+
+#include "choose.h"
+
+extern const cli_flag cli_chunk_flags[];
+
+/* Chooses the model, makes the store where there is none, reads the paths, tells what was done. On CLI_FOUND *s and *m
+ * (each may be NULL) get store and model, open. */
+int cli_index(cli *c, const cli_place *p, const char *const *paths, size_t n, ilk_store **s, ilk_model **m);
+
+#endif

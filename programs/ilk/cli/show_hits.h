@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Hits as records, paths, tab-separated lines, or for people. */
+#ifndef CLI_SHOW_HITS_H
+#define CLI_SHOW_HITS_H
+
+#include "choose.h"
+
+extern const cli_flag cli_hit_flags[];
+
+/* k and the least score, from the flags. */
+void cli_hits_query(cli *c, ilk_query *q);
+
+/* Prints the hits of the first query by the flags. `query` and `m` (each may be NULL) serve to find the best sentence.
+ * Returns CLI_FOUND or CLI_NOTHING. */
+int cli_hits_show(cli *c, const cli_place *p, const ilk_hits *h, const char *query, ilk_model *m);
+
+/* ---- excerpt.c: a few lines of a passage, around the sentence that answers best */
+
+typedef struct cli_sentence {
+    uint32_t start, end; /* bytes of the text */
+    uint32_t text;       /* which */
+    float score;
+} cli_sentence;
+
+/* A passage as it is shown: one paragraph, or lines of code; harmless to a terminal. */
+void cli_excerpt_clean(ilki_buf *b, const char *text, bool code);
+/* Sentences of a text that was cleaned, up to max; returns how many. */
+size_t cli_excerpt_split(const char *s, size_t n, uint32_t text, cli_sentence *out, size_t max);
+/* Scores sentences against the query, by meaning where that is quick, else by shared words. */
+void cli_excerpt_score(cli *c, ilk_model *m, const char *query, const char *const *texts, cli_sentence *s, size_t n);
+/* Prints at most `lines` lines; `best` (or NULL) is where they begin, set off by weight. */
+void cli_excerpt_put(cli *c, const char *s, size_t n, const cli_sentence *best, unsigned lines);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * ilk index: folders into a store, only what changed since the last time. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/indexing.h"
+#include "commands.h"
+
+static const cli_flag flags[] = {
+    {"strict", 0, CLI_SWITCH, NULL, "a file that cannot be read is fatal", 0, 0},
+    {"json", 0, CLI_SWITCH, NULL, "print what was done as one JSON document", 0, 0},
+    {0},
+};
+
+/* Several folders share a store only where they lie in the one that has it, or where it is named. */
+static bool check_folders(cli *c, const cli_place *p)
+{
+    const char *given = cli_setting_text(c, "store", NULL);
+    for (size_t i = 0; i < c->n_operands; i++) {
+        char *absolute = realpath(c->operands[i], NULL);
+        if (!absolute) {
+            cli_fail(c, "%s: %s", c->operands[i], strerror(errno));
+            return false;
+        }
+        size_t n = strlen(p->folder);
+        bool inside = strncmp(absolute, p->folder, n) == 0 && (n == 1 || absolute[n] == '/' || absolute[n] == 0);
+        free(absolute);
+        if (c->n_operands > 1 && !given && !(inside && p->exists)) {
+            cli_usage(c, "several folders: say with --store PATH where their store is");
+            return false;
+        }
+    }
+    return true;
+}
+
+static int run(cli *c)
+{
+    cli_place p;
+    cli_config_read_user(c);
+    if (!cli_place_find(c, c->n_operands ? c->operands[0] : "", &p))
+        return CLI_FAILED;
+    int status = CLI_FAILED;
+    if (check_folders(c, &p)) {
+        /* without a folder: all of the one whose store this is, as git does */
+        const char *whole = cli_setting_text(c, "store", NULL) ? "." : p.folder;
+        status = c->n_operands ? cli_index(c, &p, c->operands, c->n_operands, NULL, NULL)
+                               : cli_index(c, &p, &whole, 1, NULL, NULL);
+    }
+    cli_place_free(&p);
+    return status;
+}
+
+const cli_command cli_cmd_index = {
+    "index",
+    "read folders into a store; again: only what changed",
+    "[DIR...]",
+    CLI_DIR,
+    0,
+    UINT32_MAX,
+    "ilk index ~/notes -m ORG/NAME\tthe first time\n"
+    "ilk index\tthis folder again, with the same model: only what changed\n"
+    "ilk index --exclude '*.log' src docs --store all.ilk\tseveral folders into one store\n",
+    "Text, Markdown, reStructuredText, manual pages (also gzipped) and source code are cut into passages, and each "
+    "passage gets a vector. The store is DIR/.ilk, or the nearest .ilk above DIR. .gitignore and .ignore are honoured, "
+    "hidden and binary files passed over. A moved file keeps its vectors; what a file that is gone left is removed.\n\n"
+    "Work is kept as it is done: after Ctrl-C, or worse, the same command goes on from there.",
+    (const cli_flag *const[]){cli_model_flags, cli_store_flags, cli_chunk_flags, flags, NULL},
+    run,
+};
