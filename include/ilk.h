@@ -675,7 +675,7 @@ typedef struct ilk_source {
     ilk_source_state state;
     const char *reason; /* or NULL */
     uint64_t n_bytes;
-    int64_t mtime_ns; /* of the file, nanoseconds since 1970-01-01 UTC */
+    int64_t mtime_ns; /* of the file, nanoseconds since 1970-01-01 UTC; 0: written as it was read, to be read again */
     uint32_t n_items;
 } ilk_source;
 typedef int (*ilk_source_fn)(void *user, const ilk_source *source);

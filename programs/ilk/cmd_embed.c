@@ -57,8 +57,10 @@ static void put_record(cli *c, cli_sink *sink, const cli_records *r, size_t i, c
     size_t dim = 0, dropped = 0;
     const float *values = rec->bad ? NULL : ilk_vectors_get_dense(v, at, &dim);
     t->n++;
-    if (!rec->bad && !values)
-        name_failure(c, rec, ilk_vectors_get_status(v, at, &message), message);
+    if (!rec->bad && !values) {
+        ilk_status st = ilk_vectors_get_status(v, at, &message);
+        name_failure(c, rec, st, message);
+    }
     if (!values) {
         t->n_bad++;
         if (sink->kind != CLI_SINK_JSONL)

@@ -60,8 +60,8 @@ const cli_command cli_cmd_index = {
     0,
     UINT32_MAX,
     "ilk index ~/notes -m ORG/NAME\tthe first time\n"
-    "ilk index\tthis folder again, with the same model: only what changed\n"
-    "ilk index --exclude '*.log' src docs --store all.ilk\tseveral folders into one store\n",
+    "ilk index\tthis folder again: only what changed\n"
+    "ilk index --store all.ilk src docs\tseveral folders into one store\n",
     "Text, Markdown, reStructuredText, manual pages (also gzipped) and source code are cut into passages, and each "
     "passage gets a vector. The store is DIR/.ilk, or the nearest .ilk above DIR. .gitignore and .ignore are honoured, "
     "hidden and binary files passed over. A moved file keeps its vectors; what a file that is gone left is removed.\n\n"

@@ -38,7 +38,7 @@ static int count_source(void *user, const ilk_source *src)
     if (found == ILK_NOT_FOUND) {
         t->n_gone++;
         what = "gone";
-    } else if (found == ILK_OK && (st.size != src->n_bytes || st.mtime_ns != src->mtime_ns)) {
+    } else if (found == ILK_OK && (st.size != src->n_bytes || (src->mtime_ns && st.mtime_ns != src->mtime_ns))) {
         t->n_changed++;
         what = "changed";
     }
@@ -129,7 +129,7 @@ static void put_fields(cli *c, ilk_store *s, const ilk_store_info *i, const tall
 {
     ilk_space space;
     unsigned long long stale = t->n_changed + t->n_gone;
-    cli_field(c, "store", "%s%s", i->path, i->read_only && c->verbose ? " (read-only)" : "");
+    cli_field(c, "store", "%s", i->path);
     cli_field(c, "files", "%llu indexed", (unsigned long long)t->n_indexed);
     if (stale)
         cli_field(c, "stale", "%llu changed, %llu gone: ilk index brings them up to date",

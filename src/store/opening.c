@@ -46,7 +46,7 @@ static bool is_temporary(const char *name)
 
 static bool look_at_name(void *user, const char *name, ilki_file_type type)
 {
-    static const char *const ours[] = {".", "..", ".gitignore", "lock", "log", "derived", "manifest"};
+    static const char *const ours[] = {".", "..", ".gitignore", "config", "lock", "log", "derived", "manifest"};
     listing *l = user;
     (void)type;
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)

@@ -136,37 +136,62 @@ void cli_excerpt_score(cli *c, ilk_model *m, const char *query, const char *cons
         s[i].score = shared_words(query, texts[s[i].text] + s[i].start, s[i].end - s[i].start);
 }
 
-void cli_excerpt_put(cli *c, const char *s, size_t n, const cli_sentence *best, unsigned lines)
+/* One line, with [from, to) of it set off. */
+static void put_line(cli *c, const char *s, size_t n, size_t from, size_t to)
 {
-    size_t columns = (size_t)cli_columns(1), cells = columns > 2 * MARGIN ? columns - MARGIN : MARGIN, next;
-    size_t at = best ? best->start : 0, bold = best ? best->end : 0;
-    /* as much as fits is shown: go back where the end would leave lines empty */
+    from = from < n ? from : n;
+    to = to < from ? from : to < n ? to : n;
+    cli_put(c, s, from);
+    if (to > from) {
+        cli_color(c, "1");
+        cli_put(c, s + from, to - from);
+        cli_color(c, "0");
+    }
+    cli_put(c, s + to, n - to);
+}
+
+/* Where the lines begin: at the sentence, and earlier where the end would leave lines empty. Code begins with a line. */
+static size_t first_shown(const char *s, size_t n, size_t at, size_t cells, unsigned lines, bool code)
+{
+    if (code) {
+        unsigned have = 0;
+        for (size_t i = at; i < n; i++)
+            have += s[i] == '\n';
+        while (at > 0 && (s[at - 1] != '\n' || have++ + 1 < lines))
+            at--;
+        return at;
+    }
     while (at > 0 && cli_cells(s + at, n - at) < cells * (lines - 1)) {
         do
             at--;
-        while (at > 0 && s[at - 1] != ' ' && s[at - 1] != '\n');
+        while (at > 0 && s[at - 1] != ' ');
     }
-    bool cut_start = at > 0;
+    return at;
+}
+
+void cli_excerpt_put(cli *c, const char *s, size_t n, const cli_sentence *best, unsigned lines)
+{
+    const char *more = c->out.utf8 ? "\xe2\x80\xa6" : "...";
+    size_t columns = (size_t)cli_columns(1), cells = columns > 4 * MARGIN ? columns - MARGIN : 3 * MARGIN, next;
+    bool code = memchr(s, '\n', n) != NULL;
+    size_t at = first_shown(s, n, best ? best->start : 0, cells, lines, code);
+    bool cut_start = at > 0 && !code;
     for (unsigned line = 0; line < lines && at < n; line++) {
-        const char *more = c->out.utf8 ? "\xe2\x80\xa6" : "...";
-        size_t width = cells - (line == 0 && cut_start ? 2 : 0) - (line + 1 == lines ? 2 : 0);
-        size_t stop = strcspn(s + at, "\n"), len = cli_wrap(s + at, stop < n - at ? stop : n - at, width, &next);
-        cli_putf(c, "%*s", MARGIN, "");
-        if (line == 0 && cut_start)
-            cli_puts(c, more);
-        size_t from = best && best->start > at ? best->start - at : 0, to = bold > at ? bold - at : 0;
-        from = from < len ? from : len;
-        to = to < from ? from : to < len ? to : len;
-        cli_put(c, s + at, from);
-        cli_color(c, "1");
-        cli_put(c, s + at + from, to - from);
-        cli_color(c, "0");
-        cli_put(c, s + at + to, len - to);
+        bool last = line + 1 == lines, tail = last;
+        size_t width = cells - (line == 0 && cut_start ? 3 : 0) - (last || code ? 3 : 0), len;
+        if (code) { /* a line of code is cut, not wrapped */
+            size_t stop = strcspn(s + at, "\n");
+            len = cli_fit(s + at, stop, width);
+            tail = len < stop;
+            next = stop + 1;
+        } else {
+            len = cli_wrap(s + at, n - at, width, &next);
+        }
+        cli_putf(c, "%*s%s", MARGIN, "", line == 0 && cut_start ? more : "");
+        put_line(c, s + at, len, best && best->start > at ? best->start - at : 0,
+                 best && best->end > at ? best->end - at : 0);
         at += next > 0 ? next : 1;
-        if (next == stop && at < n && s[at] == '\n')
-            at++;
-        if (line + 1 == lines && at < n)
-            cli_puts(c, more);
+        cli_puts(c, tail && (code || at < n) ? more : "");
         cli_puts(c, "\n");
     }
 }

@@ -41,7 +41,7 @@ static void add_seconds(ilki_buf *b, double s)
 static void update_rate(const ilk_progress *p, uint64_t t)
 {
     double dt = (double)(t - now.rated_ns) * 1e-9;
-    if (dt < 0.25 || p->done < now.rated_done)
+    if (dt < 0.25 || p->done <= now.rated_done) /* counts that come in leaps are rated leap by leap */
         return;
     double rate = (double)(p->done - now.rated_done) / dt, weight = 1 - exp(-dt / SMOOTH_S);
     now.rate = now.rate > 0 ? now.rate + weight * (rate - now.rate) : rate;

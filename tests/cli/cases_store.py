@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""status, prune, check; folders that cannot be written."""
+import json
+import os
+import re
+import shutil
+
+import harness
+from harness import Place, Skip, check, equal, lacks, matches, model
+
+NOBODY = 65534
+
+
+def filled(p):
+    p.write("a.txt", "a red cat")
+    p.write("b.txt", "hello world")
+    p.write("empty.txt", "")
+    equal(p.run("index", "-m", model()).status, 0, "index")
+
+
+def test_status():
+    with Place() as p:
+        r = p.run("status")
+        equal(r.status, 2, "no store")
+        filled(p)
+        doc = json.loads(p.run("status", "--json").out)
+        equal((doc["indexed"], doc["skipped"], doc["failed"], doc["changed"], doc["gone"]), (2, 1, 0, 0, 0), "status")
+        equal((doc["spaces"][0]["dim"], doc["spaces"][0]["model"]), (32, model()), "space")
+        matches(doc["updated"], r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$")
+        matches(doc["spaces"][0]["fingerprint"], "^[0-9a-f]{64}$")
+        p.write("a.txt", "a red dog and more")
+        os.unlink(os.path.join(p.dir, "b.txt"))
+        r = p.run("status", "-v")
+        matches(r.out, "^stale\t1 changed, 1 gone")
+        matches(r.err, "^ilk: a.txt: changed$")
+        matches(r.err, "^ilk: b.txt: gone$")
+        matches(r.err, "^ilk: empty.txt: skipped: empty file$")
+        matches(p.run("status", p.dir, cwd=p.home).out, "^files\t2 indexed$")
+
+
+def test_prune():
+    with Place() as p:
+        filled(p)
+        os.unlink(os.path.join(p.dir, "b.txt"))
+        r = p.run("prune", "--dry-run")
+        equal((r.status, r.out), (0, "b.txt\n"), "dry run")
+        equal(json.loads(p.run("status", "--json").out)["gone"], 1, "still there")
+        equal(p.run("prune").out, "b.txt\n", "prune")
+        equal(json.loads(p.run("status", "--json").out)["indexed"], 1, "gone")
+        equal(p.run("prune").out, "", "again")
+
+
+def test_check_and_repair():
+    with Place() as p:
+        filled(p)
+        r = p.run("check")
+        equal((r.status, r.out), (0, ""), "sound")
+        matches(r.err, "sound")
+        equal(json.loads(p.run("check", "--json").out), {"findings": [], "sound": True}, "as a document")
+        derived = os.path.join(p.dir, ".ilk/derived")
+        victims = [f for f in os.listdir(derived) if not f.startswith("meta.db")]
+        if victims:
+            with open(os.path.join(derived, victims[0]), "r+b") as f:
+                f.seek(100)
+                f.write(b"\xff" * 50)
+            p.run("check", "--repair")
+            equal(p.run("check").status, 0, "repaired")
+        log = os.path.join(p.dir, ".ilk/log", sorted(os.listdir(os.path.join(p.dir, ".ilk/log")))[0])
+        with open(log, "r+b") as f:
+            f.seek(200)
+            f.write(b"\xff" * 8)
+        r = p.run("check")
+        equal(r.status, 2, "damage in the log: %s" % r)
+        matches(r.err + r.out, "log file 1 is damaged")
+
+
+def test_another_model_than_the_store_s():
+    with Place() as p:
+        filled(p)
+        r = p.run("search", "-m", model("bert-cls"), "cat")
+        equal(r.status, 2, "status")
+        matches(r.err, "were made by .*bert-mean.* ask with the store's own model")
+        equal(p.run("search", "cat", ILK_MODEL=model("bert-cls")).status, 0, "the store's model wins over the environment")
+
+
+def test_a_model_that_has_moved():
+    with Place() as p:
+        place = os.path.join(p.top, "m")
+        shutil.copytree(model(), place)
+        p.write("a.txt", "a red cat")
+        equal(p.run("index", "-m", "../m").status, 0, "index with a relative path")
+        equal(p.run("search", "cat", cwd=p.dir).status, 0, "search")
+        os.mkdir(os.path.join(p.dir, "below"))
+        equal(p.run("search", "cat", cwd=os.path.join(p.dir, "below")).status, 0, "from another folder")
+        os.rename(place, place + "2")
+        r = p.run("search", "cat")
+        equal(r.status, 2, "moved")
+        matches(r.err, "give its place with -m")
+        equal(p.run("search", "-m", place + "2", "cat").status, 0, "the same files elsewhere")
+
+
+def as_nobody(p):
+    """A way to run as somebody who may not write, also where the tests are root's."""
+    if os.getuid() != 0:
+        return None
+
+    def become():
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    for path in (p.top, p.home):
+        os.chmod(path, 0o777)
+    try:
+        ok = p.run("show", model(), preexec=become).status == 0
+    except OSError:
+        ok = False
+    if not ok:
+        raise Skip("the program cannot be run by another user from here")
+    return become
+
+
+def test_a_folder_that_cannot_be_written():
+    with Place() as p:
+        become = as_nobody(p)
+        p.write("a.txt", "a red cat")
+        p.write("sub/b.txt", "hello world")
+        os.chmod(p.dir, 0o555)
+        r = p.run("index", "-m", model(), preexec=become)
+        equal(r.status, 0, "index: %s" % r)
+        equal(os.path.exists(os.path.join(p.dir, ".ilk")), False, "nothing in the folder")
+        stores = os.path.join(p.home, ".local/share/ilk/stores")
+        equal(len(os.listdir(stores)), 1, "a store below the data directory")
+        equal(set(p.run("search", "-l", "cat", preexec=become).out.split()), {"a.txt", "sub/b.txt"}, "search")
+        sub = os.path.join(p.dir, "sub")
+        equal(set(p.run("search", "-l", "cat", cwd=sub, preexec=become).out.split()), {"../a.txt", "b.txt"}, "from below")
+        equal(p.run("similar", "-l", "a.txt", preexec=become).out, "sub/b.txt\n", "similar")
+        matches(p.run("index", preexec=become).err, "2 unchanged")
+        os.chmod(p.dir, 0o755)
+
+
+def test_one_writer_many_readers():
+    with Place() as p:
+        filled(p)
+        lock = os.path.join(p.dir, ".ilk/lock")
+        import fcntl
+        import struct
+        with open(lock, "r+b") as f:
+            # an open file description lock, as the store takes: F_OFD_SETLK
+            fcntl.fcntl(f, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 0, 0))
+            r = p.run("index")
+            equal(r.status, 2, "a second writer: %s" % r)
+            matches(r.err, "(?i)lock|another|busy|in use")
+            equal(p.run("search", "cat").status, 0, "a reader")
