@@ -417,6 +417,8 @@ typedef struct ilk_field {
     const char *name; /* [A-Za-z_][A-Za-z0-9_.]*, at most 64 bytes */
     ilk_value value;
 } ilk_field;
+ILK_API void ilk_field_init_sized(void *field, size_t size);
+#define ilk_field_init(field) ilk_field_init_sized((field), sizeof *(field))
 
 typedef struct ilk_vector {
     size_t size;
@@ -425,6 +427,8 @@ typedef struct ilk_vector {
     const uint32_t *indices; /* SPARSE: dim ascending indices; else NULL */
     uint32_t rows, dim;
 } ilk_vector;
+ILK_API void ilk_vector_init_sized(void *vector, size_t size);
+#define ilk_vector_init(vector) ilk_vector_init_sized((vector), sizeof *(vector))
 
 /* Where in its source an item lies. Absent members are ILK_ABSENT (integers) or NaN (times, box). */
 #define ILK_ABSENT UINT32_MAX

@@ -16,6 +16,16 @@ void ilk_value_init_sized(void *value, size_t size)
     ilki_api_init_sized(value, size);
 }
 
+void ilk_field_init_sized(void *field, size_t size)
+{
+    ilki_api_init_from(field, size, &ilki_api_field, sizeof ilki_api_field);
+}
+
+void ilk_vector_init_sized(void *vector, size_t size)
+{
+    ilki_api_init_sized(vector, size);
+}
+
 void ilk_segment_init_sized(void *segment, size_t size)
 {
     ilki_api_init_from(segment, size, &ilki_api_segment, sizeof ilki_api_segment);

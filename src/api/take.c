@@ -15,6 +15,7 @@ enum { MAX_NODES = 1000, MAX_DEPTH = 32, MAX_SIZE = 65536 };
     }
 
 const ilk_segment ilki_api_segment = SEGMENT;
+const ilk_field ilki_api_field = {.size = sizeof(ilk_field), .value = {.size = sizeof(ilk_value)}};
 const ilk_item ilki_api_item = {.size = sizeof(ilk_item), .segment = SEGMENT};
 const ilk_query ilki_api_query = {.size = sizeof(ilk_query), .vector = {.size = sizeof(ilk_vector)}, .min_score = NAN};
 const ilk_space ilki_api_space = {.size = sizeof(ilk_space), .kind = ILK_DENSE, .metric = ILK_COSINE, .layer = -1};
@@ -62,7 +63,6 @@ static ilk_status take_array(ilki_arena *a, const void *from, size_t n, const vo
 
 /* ------------------------------------------------------------------ items */
 
-static const ilk_field no_field = {.size = sizeof(ilk_field), .value = {.size = sizeof(ilk_value)}};
 static const ilk_vector no_vector = {.size = sizeof(ilk_vector)};
 static const ilk_value no_value = {.size = sizeof(ilk_value)};
 static const ilk_filter no_filter = {.size = sizeof(ilk_filter)};
@@ -93,7 +93,8 @@ ilk_status ilki_api_take_items(ilki_arena *a, const ilk_item *items, size_t n, c
     memcpy(copy, *out, n * sizeof *copy);
     for (size_t i = 0; !st && i < n; i++) {
         const void *fields, *vectors;
-        st = take_array(a, copy[i].fields, copy[i].n_fields, &no_field, sizeof(ilk_field), "fields", &fields, err);
+        st = take_array(a, copy[i].fields, copy[i].n_fields, &ilki_api_field, sizeof(ilk_field), "fields", &fields,
+                        err);
         if (!st)
             st = take_array(a, copy[i].vectors, copy[i].n_vectors, &no_vector, sizeof(ilk_vector), "vectors", &vectors,
                             err);

@@ -8,6 +8,7 @@
 
 /* Defaults of structs that hold more than zeros. */
 extern const ilk_segment ilki_api_segment;
+extern const ilk_field ilki_api_field;
 extern const ilk_item ilki_api_item;
 extern const ilk_query ilki_api_query;
 extern const ilk_space ilki_api_space;

@@ -13,7 +13,7 @@
 #include "embed/state.h"
 #include "engine/ingest.h"
 
-enum { MIN_GROUP = 32, MAX_GROUP = 1024, MAX_DONE_FILES = 1000, MAX_DONE_BYTES = 64 << 20 };
+enum { MIN_GROUP = 32, MAX_GROUP = 1024, MAX_DONE_FILES = 250, MAX_DONE_BYTES = 64 << 20 };
 #define GROUP_NS  1000000000U /* what one group should take */
 #define COMMIT_NS 2000000000U
 

@@ -259,10 +259,12 @@ static void close_(ilki_backend *b)
     local *l = of(b);
     if (!l)
         return;
-    if (l->store && l->wrote && ilki_base_runtime_check(l->codes.rt, NULL) == ILK_OK)
+    bool forked = l->codes.rt && ilki_base_runtime_check(l->codes.rt, NULL) != ILK_OK;
+    if (l->store && l->wrote && !forked)
         ilki_engine_codes_save(&l->codes);
     ilki_engine_codes_deinit(&l->codes);
-    ilki_store_close(l->store);
+    if (!forked) /* its connections, locks and service thread are the parent's: a child leaves them alone */
+        ilki_store_close(l->store);
     pthread_rwlock_destroy(&l->codes.lock);
     free(l);
 }

@@ -3,11 +3,12 @@
  * run that ends makes the store that a run without any kill would have made. */
 #include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "folder.h"
 #include "random.h"
 
-enum { N_FILES = 700, MAX_KILLS = 40 };
+enum { N_FILES = 1500, MAX_KILLS = 40 };
 
 static void make_files(const char *dir)
 {
@@ -19,7 +20,7 @@ static void make_files(const char *dir)
         for (uint64_t k = 3 + test_random(&seed) % 120; k; k--)
             n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", words[test_random(&seed) % 8],
                                   k % 9 ? " " : ".\n\n");
-        tree_put(tree_path(dir, "d%d/f%03d.txt", i % 5, i), text);
+        tree_put(tree_path(dir, "d%d/f%04d.txt", i % 5, i), text);
     }
 }
 
@@ -113,6 +114,24 @@ end:
     return n;
 }
 
+/* Files that a killed run has left in the store; 0 where there is none yet. */
+static uint64_t n_sources(ilk_runtime *rt, const char *path)
+{
+    ilk_store *s = NULL;
+    ilk_store_options opt;
+    ilk_store_info info;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_store_options_init(&opt);
+    ilk_store_info_init(&info);
+    opt.read_only = 1;
+    ilk_status st = ilk_store_open(&s, rt, path, &opt, &err);
+    if (st != ILK_NOT_FOUND)
+        CHECK_OK(st ? st : ilk_store_get_info(s, &info, &err), &err);
+    ilk_store_close(s);
+    return info.n_sources;
+}
+
 static void killed_and_resumed(void)
 {
     char *top = tree_new();
@@ -121,21 +140,27 @@ static void killed_and_resumed(void)
     ilk_runtime *rt = NULL;
     ilk_error err;
     uint64_t seed = 99;
-    int n_killed = 0;
+    int n_killed = 0, n_parts = 0;
     ilk_error_init(&err);
+    CHECK_OK(ilk_runtime_open(&rt, NULL, &err), &err);
     make_files(dir);
+    struct timespec begin, end;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
     CHECK_INT(run_child(dir, whole, 0), 0);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    uint64_t us = (uint64_t)((end.tv_sec - begin.tv_sec) * 1000000 + (end.tv_nsec - begin.tv_nsec) / 1000);
     int rc = -1;
     for (int i = 0; i < MAX_KILLS && rc == -1; i++) {
-        rc = run_child(dir, part, 2000 + (unsigned)(test_random(&seed) % 120000));
+        rc = run_child(dir, part, 1 + (unsigned)(test_random(&seed) % (us / 2)));
         CHECK(rc == -1 || rc == 0);
         n_killed += rc == -1;
+        uint64_t n = rc == -1 ? n_sources(rt, part) : 0;
+        n_parts += n > 0 && n < N_FILES;
     }
-    printf("%d runs were killed\n", n_killed);
-    CHECK(n_killed > 3);
+    printf("%d runs were killed, %d of them after some files and before all\n", n_killed, n_parts);
+    CHECK(n_killed > 2 && n_parts > 0);
     if (rc != 0)
         CHECK_INT(run_child(dir, part, 0), 0);
-    CHECK_OK(ilk_runtime_open(&rt, NULL, &err), &err);
     if (rt) {
         size_t n = compare(rt, part, whole, false);
         CHECK(n > N_FILES);
@@ -162,7 +187,7 @@ static void files_change_while_they_are_read(void)
         uint64_t seed = 5;
         for (;;) {
             int i = (int)(test_random(&seed) % N_FILES);
-            const char *path = tree_path(f.dir, "d%d/f%03d.txt", i % 5, i);
+            const char *path = tree_path(f.dir, "d%d/f%04d.txt", i % 5, i);
             if (test_random(&seed) % 3 == 0)
                 unlink(path);
             else
@@ -173,7 +198,7 @@ static void files_change_while_they_are_read(void)
         CHECK_OK(folder_ingest(&f, f.dir, NULL), &f.err);
     kill(pid, SIGKILL);
     TREE_NEED(waitpid(pid, NULL, 0) == pid);
-    tree_put(tree_path(f.dir, "d0/f000.txt"), "the last word\n");
+    tree_put(tree_path(f.dir, "d0/f0000.txt"), "the last word\n");
     CHECK_OK(folder_ingest(&f, f.dir, NULL), &f.err);
     CHECK_INT(f.result.n_failed, 0);
     CHECK_OK(folder_ingest(&f, f.dir, NULL), &f.err);
