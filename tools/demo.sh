@@ -46,6 +46,6 @@ What to try next, in a folder of yours:
   ilk index ~/Documents -m DIR          once; again: only what changed (DIR: .cache/all-MiniLM-L6-v2 here)
   cd ~/Documents && ilk search "…"      by meaning; -l paths alone, --json for programs
   ilk similar notes/plan.md             what else is about this
-  echo "a text" | ilk embed -m DIR --jsonl -
+  echo "a text" | ilk embed -m DIR
   ilk help                              all commands
 END

@@ -74,6 +74,31 @@ static void put_models(report *r)
     free(dir);
 }
 
+/* Where the store of this folder is, and whether it opens. */
+static void put_store(report *r, const cli_place *p)
+{
+    cli *c = r->c;
+    ilk_store *s = NULL;
+    ilk_store_options o;
+    ilk_store_info info;
+    ilk_error err;
+    put_text(r, "store", "store", p->exists ? p->store : NULL);
+    if (!p->exists)
+        return;
+    ilk_error_init(&err);
+    ilk_store_options_init(&o);
+    ilk_store_info_init(&info);
+    o.read_only = o.no_create = 1;
+    ilk_status st = ilk_store_open(&s, c->rt, p->store, &o, &err);
+    if (st == ILK_OK)
+        st = ilk_store_get_info(s, &info, &err);
+    if (st == ILK_OK)
+        put_number(r, "store_items", "", info.n_items, 1, " items");
+    else
+        put_text(r, "store_error", "", err.message);
+    ilk_store_close(s);
+}
+
 static void put_terminal(report *r)
 {
     const cli_out *o = &r->c->out;
@@ -113,7 +138,7 @@ static int run(cli *c)
     put_models(&r);
     put_text(&r, "config", "configuration", c->user_config);
     put_text(&r, "folder_config", "of this folder", c->folder_config);
-    put_text(&r, "store", "store", place.exists ? place.store : NULL);
+    put_store(&r, &place);
     put_terminal(&r);
     if (r.json) {
         ilki_base_jsonw_close(&r.w, '}');

@@ -86,6 +86,9 @@ def test_what_a_file_says_wrong_is_named():
         matches(r.err, r'config:2: unknown key "modle": did you mean model')
         matches(r.err, r'config:3: expected "key = value", found "just words"')
         lacks(r.err, "config:1|config:4")
+        lacks(p.terminal("doctor").out, "\033\\[1m")
+        configure(p, "color = pink\n")
+        matches(p.run("doctor").err, 'color: expected auto, always or never, found "pink"')
 
 
 def test_a_folder_may_not_point_anywhere():

@@ -6,9 +6,7 @@ import re
 import shutil
 
 import harness
-from harness import Place, Skip, check, equal, lacks, matches, model
-
-NOBODY = 65534
+from harness import Place, as_nobody, check, equal, lacks, matches, model
 
 
 def filled(p):
@@ -35,6 +33,7 @@ def test_status():
         matches(r.err, "^ilk: a.txt: changed$")
         matches(r.err, "^ilk: b.txt: gone$")
         matches(r.err, "^ilk: empty.txt: skipped: empty file$")
+        equal(json.loads(p.run("doctor", "--json").out)["store_items"], doc["items"], "doctor")
         matches(p.run("status", p.dir, cwd=p.home).out, "^files\t2 indexed$")
 
 
@@ -97,25 +96,6 @@ def test_a_model_that_has_moved():
         equal(r.status, 2, "moved")
         matches(r.err, "give its place with -m")
         equal(p.run("search", "-m", place + "2", "cat").status, 0, "the same files elsewhere")
-
-
-def as_nobody(p):
-    """A way to run as somebody who may not write, also where the tests are root's."""
-    if os.getuid() != 0:
-        return None
-
-    def become():
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
-    for path in (p.top, p.home):
-        os.chmod(path, 0o777)
-    try:
-        ok = p.run("show", model(), preexec=become).status == 0
-    except OSError:
-        ok = False
-    if not ok:
-        raise Skip("the program cannot be run by another user from here")
-    return become
 
 
 def test_a_folder_that_cannot_be_written():

@@ -127,6 +127,11 @@ void cli_config_read_user(cli *c)
         path = ilki_base_path_join(home, ".config/ilk/config");
     }
     read_config(c, path, &c->user_config, false);
+    const char *from, *color = cli_setting_text(c, "color", &from);
+    if (color && strcmp(color, "auto") != 0 && strcmp(color, "always") != 0 && strcmp(color, "never") != 0)
+        cli_warn(c, "%s: color: expected auto, always or never, found \"%s\"", from, color);
+    else if (color)
+        cli_out_set_color(c, color);
 }
 
 void cli_config_read_folder(cli *c, const char *store)

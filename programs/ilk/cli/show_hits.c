@@ -317,8 +317,8 @@ static void show_people(cli *c, const cli_place *p, const ilk_hit *hits, size_t 
     }
     for (size_t i = 0; i < n_texts; i++)
         ilki_base_buf_deinit(&clean[i]);
-    if (n > n_texts)
-        show_lines(c, p, hits + n_texts, n - n_texts);
+    for (size_t i = n_texts; i < n && cli_out_ok(c); i++)
+        put_head(c, p, &hits[i]);
 }
 
 int cli_hits_show(cli *c, const cli_place *p, const ilk_hits *h, const char *query, ilk_model *m)

@@ -30,19 +30,22 @@ static size_t plain_cells(uint32_t cp)
     return within(zero, sizeof zero / sizeof *zero, cp) ? 0 : 1 + within(wide, sizeof wide / sizeof *wide, cp);
 }
 
+/* Loaded once; a locale is costly to load, and the process ends soon. */
 static locale_t begin_locale(locale_t *before)
 {
-    locale_t l = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-    *before = l ? uselocale(l) : (locale_t)0;
-    return l;
+    static locale_t loaded;
+    static bool tried;
+    if (!tried)
+        loaded = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    tried = true;
+    *before = loaded ? uselocale(loaded) : (locale_t)0;
+    return loaded;
 }
 
 static void end_locale(locale_t l, locale_t before)
 {
-    if (l) {
+    if (l)
         uselocale(before);
-        freelocale(l);
-    }
 }
 
 static size_t cells_of(uint32_t cp, locale_t l)
