@@ -32,8 +32,9 @@ ROOMS = {
     "net": ["base"],
     "train": ["base", "kern", "tensor", "format", "nn", "models", "embed"],
     "api": ["base", "engine", "embed", "tasks", "train"],
-    "programs/ilk": ["base"],
-    "programs/serve": ["base"],
+    "programs/cli": ["base"],
+    "programs/ilk": ["base", "programs/cli"],
+    "programs/serve": ["base", "programs/cli"],
     "programs/media": ["base", "kern", "docs", "media"],
 }
 # base holds pool, vfs, JSON and hashes; store holds SQLite's vfs and filters as SQL: no other room may know of either
@@ -103,9 +104,9 @@ def check_includes(root, path, text):
         if target == "ilk.h":
             continue
         here = os.path.join(os.path.dirname(path), target)
-        found = [p for p in (os.path.join("src", target), here) if os.path.isfile(os.path.join(root, p))]
+        found = [p for p in (os.path.join("src", target), os.path.join("programs", target), here) if os.path.isfile(os.path.join(root, p))]
         if not found:
-            breach(path, number, 'no file "%s" in src/ or beside this one' % target)
+            breach(path, number, 'no file "%s" in src/, in programs/ or beside this one' % target)
             continue
         other = room_of(os.path.normpath(found[0]))
         if other != room and other not in ROOMS.get(room, []):

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/indexing.h"
 #include "commands.h"
+#include "indexing.h"
 
 static const cli_flag flags[] = {
     {"strict", 0, CLI_SWITCH, NULL, "a file that cannot be read is fatal", 0, 0},

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/indexing.h"
-#include "cli/show_hits.h"
 #include "commands.h"
+#include "indexing.h"
+#include "show_hits.h"
 
 /* The words as one query; "-" alone is standard input. */
 static bool read_query(cli *c, ilki_buf *b)

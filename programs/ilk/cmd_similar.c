@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/show_hits.h"
 #include "commands.h"
+#include "show_hits.h"
 
 static int run(cli *c)
 {

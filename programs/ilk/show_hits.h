@@ -3,7 +3,7 @@
 #ifndef CLI_SHOW_HITS_H
 #define CLI_SHOW_HITS_H
 
-#include "choose.h"
+#include "cli/choose.h"
 
 extern const cli_flag cli_hit_flags[];
 

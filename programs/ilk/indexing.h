@@ -3,7 +3,7 @@
 #ifndef CLI_INDEXING_H
 #define CLI_INDEXING_H
 
-#include "choose.h"
+#include "cli/choose.h"
 
 extern const cli_flag cli_chunk_flags[];
 
