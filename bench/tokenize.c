@@ -31,7 +31,11 @@ static ilki_tokenizer *open_folder(const char *dir)
     char *data[] = {read_optional(dir, "tokenizer.json", &files.tokenizer_json),
                     read_optional(dir, "tokenizer_config.json", &files.tokenizer_config),
                     read_optional(dir, "special_tokens_map.json", &files.special_tokens_map),
-                    read_optional(dir, "vocab.txt", &files.vocab_txt)};
+                    read_optional(dir, "vocab.txt", &files.vocab_txt),
+                    read_optional(dir, "added_tokens.json", &files.added_tokens),
+                    read_optional(dir, "vocab.json", &files.vocab_json),
+                    read_optional(dir, "merges.txt", &files.merges_txt),
+                    read_optional(dir, "tokenizer.model", &files.model)};
     uint64_t start = ilki_base_now_ns();
     if (ilki_text_tokenizer_open(&t, &files, &err) != ILK_OK)
         fprintf(stderr, "bench_tokenize: %s\n", err.message);

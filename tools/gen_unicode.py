@@ -16,7 +16,7 @@ import sys
 PINNED = "0.23."
 OUT = pathlib.Path(__file__).resolve().parent.parent / "src" / "text" / "unicode_gen.c"
 LAST = 0x110000
-OTHER, SPACE, PUNCT, MN, MARK, WORD, LOWER, NORM = (1 << i for i in range(8))
+OTHER, SPACE, PUNCT, MN, MARK, WORD, LOWER, NORM, LETTER, NUMBER, NUMERIC, M = (1 << i for i in range(12))
 HANGUL = range(0xAC00, 0xAC00 + 11172)
 CHAR_BITS, BLOCK_BITS = 5, 6  # characters of a block, blocks of a super-block: ilki_text_class_get has them too
 
@@ -33,7 +33,7 @@ class Probe:
     """What the reference says of every code point."""
 
     def __init__(self):
-        from tokenizers import normalizers as n, pre_tokenizers as p
+        from tokenizers import Regex, normalizers as n, pre_tokenizers as p
 
         def bert(**on):
             flags = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
@@ -46,7 +46,14 @@ class Probe:
         self.marks = n.StripAccents().normalize_str
         self.split, self.white = p.WhitespaceSplit().pre_tokenize_str, p.Whitespace().pre_tokenize_str
         self.punct = p.BertPreTokenizer().pre_tokenize_str
-        self.flags = bytearray(LAST)
+
+        def matches(regex):
+            split = p.Split(Regex(regex), "removed").pre_tokenize_str
+            return lambda ch: not split(ch)
+
+        self.letter, self.number, self.mark, self.space = map(matches, (r"\p{L}", r"\p{N}", r"\p{M}", r"\s"))
+        self.digits = p.Digits(individual_digits=True).pre_tokenize_str
+        self.flags = [0] * LAST
         self.ccc = bytearray(LAST)
         self.canonical, self.compat, self.lowered, self.composed = {}, {}, {}, {}
 
@@ -68,6 +75,9 @@ class Probe:
             if len(words) == 1 and len(words[0][0]) == 2:
                 f |= WORD
             assert (self.white(ch) == []) == space, hex(c)
+            assert self.space(ch) == space, hex(c)
+            f |= LETTER * self.letter(ch) | NUMBER * self.number(ch) | M * self.mark(ch)
+            f |= NUMERIC * (len(self.digits("a" + ch)) == 2)
             low = self.lower(ch)
             if low != ch:
                 f |= LOWER

@@ -203,6 +203,145 @@ def folders():
                 added_token(904, "b  ", normalized=False)])}, extra
 
 
+# ---------------------------------------------------------------- byte-level and SentencePiece BPE
+
+def byte_chars():
+    """The character that ByteLevel writes for each byte."""
+    own = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    table = {b: chr(b) for b in own}
+    for i, b in enumerate(b for b in range(256) if b not in table):
+        table[b] = chr(256 + i)
+    return table
+
+
+def count_merges(words, n):
+    """The commonest pair of neighbours, n times over; ties go to the pair that sorts first."""
+    merges = []
+    while len(merges) < n:
+        pairs = collections.Counter()
+        for word, times in words.items():
+            for pair in zip(word, word[1:]):
+                pairs[pair] += times
+        if not pairs:
+            break
+        best = min(pairs, key=lambda p: (-pairs[p], p))
+        merges.append(best)
+        after = collections.Counter()
+        for word, times in words.items():
+            out, i = [], 0
+            while i < len(word):
+                both = word[i:i + 2] == best
+                out.append(word[i] + word[i + 1] if both else word[i])
+                i += 1 + both
+            after[tuple(out)] += times
+        words = after
+    return merges
+
+
+def byte_level_bpe(specials, n=260, suffix="", lower=False):
+    """vocab, merges"""
+    table, words = byte_chars(), collections.Counter()
+    for s in SENTENCES:
+        for i, word in enumerate((s.lower() if lower else s).split(" ")):
+            chars = [table[b] for b in (word if suffix or i == 0 else " " + word).encode()]
+            if chars:
+                words[tuple(chars[:-1] + [chars[-1] + suffix])] += 1
+    merges = count_merges(words, n)
+    vocab = list(table.values()) + ([c + suffix for c in table.values()] if suffix else [])
+    vocab += sorted({a + b for a, b in merges}, key=[a + b for a, b in merges].index)
+    return {t: i for i, t in enumerate([*specials, *vocab])}, merges
+
+
+def bpe_json(vocab, merges, normalizer, splitter, post, added=(), **model):
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": list(added), "normalizer": normalizer,
+            "pre_tokenizer": splitter, "post_processor": post, "decoder": None,
+            "model": {"type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
+                      "end_of_word_suffix": None, "fuse_unk": False, "byte_fallback": False, **model, "vocab": vocab,
+                      "merges": merges}}
+
+
+def special(i, content, **over):
+    return added_token(i, content, normalized=False, special=True, **over)
+
+
+def lines_of(merges):
+    return ["#version: 0.2", *map(" ".join, merges)]
+
+
+BPE_TEXTS = ["don't DON'T we'll WE'LL I'd it's IT'ſ they've 'tis 're'", "1234567 12 3 ½²Ⅳ٣", "a  b   c    d", "x\n\ny \n z\r\n\r\n  w",
+             "  \n  lead", "tail  ", "tail \n", "!?... (a) [b] {c}", "!\n\n?", "-word _word .word\tword", "<|endoftext|>x<|im_start|> <mask>  y",
+             "a<mask> <s></s>", "search " * 12, "fox" * 80, "नमस्ते दुनिया", "a\u0301\u0301b \u0301x", "\u00a0a \u00a0 b\u3000c", "<ent> x<ent>"]
+LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+          r"\s+(?!\S)|\s+")
+QWEN3_5 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+           r"\s+(?!\S)|\s+")
+
+
+def bpe_folders():
+    end = "<|endoftext|>"
+    vocab, merges = byte_level_bpe([end])
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    pairs = [list(m) for m in merges]
+    yield "tok-gpt2", "default", {
+        "tokenizer.json": bpe_json(vocab, [" ".join(m) for m in merges], None, byte_level, byte_level, [special(0, end)]),
+        "tokenizer_config.json": {"tokenizer_class": "GPT2Tokenizer", "model_max_length": 64}}, BPE_TEXTS
+    names = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    vocab, merges = byte_level_bpe(names)
+    yield "tok-roberta", "default", {
+        "vocab.json": vocab, "merges.txt": lines_of(merges),
+        "tokenizer_config.json": {"tokenizer_class": "RobertaTokenizer", "add_prefix_space": True}}, BPE_TEXTS
+    yield "tok-roberta-json", "default", {  # a class of its own: what the file says of parts does not count
+        "tokenizer.json": bpe_json(vocab, pairs, {"type": "Lowercase"}, {"type": "Whitespace"}, None,
+                                   [special(i, t) for i, t in enumerate(names[:4])] + [special(4, "<mask>", lstrip=True)]),
+        "tokenizer_config.json": {"tokenizer_class": "RobertaTokenizerFast", "truncation_side": "left"}}, BPE_TEXTS
+    vocab, merges = byte_level_bpe([])
+    n = len(vocab)
+    yield "tok-qwen2", "default", {
+        "vocab.json": vocab, "merges.txt": lines_of(merges), "added_tokens.json": {end: n, "<|im_start|>": n + 1, "<ent>": n + 2},
+        "tokenizer_config.json": {"tokenizer_class": "Qwen2Tokenizer", "additional_special_tokens": ["<|im_start|>"]}}, BPE_TEXTS
+    template = {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}},
+                                                         {"SpecialToken": {"id": end, "type_id": 0}}],
+                "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}},
+                         {"SpecialToken": {"id": end, "type_id": 1}}],
+                "special_tokens": {end: {"id": end, "ids": [n], "tokens": [end]}}}
+    plain = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+    vocab_n = {**vocab, "search": n + 1, "\u0120searching": n + 2}
+    for name, regex, more in (("llama3", LLAMA3, {"ignore_merges": True}), ("qwen3-5", QWEN3_5, {})):
+        yield f"tok-bpe-{name}", "literal", {
+            "tokenizer.json": bpe_json(vocab_n, pairs, None, {"type": "Sequence", "pretokenizers": [
+                {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False}, plain]},
+                {"type": "Sequence", "processors": [{**plain, "trim_offsets": True}, template]}, [special(n, end)], **more)}, BPE_TEXTS
+    vocab, merges = byte_level_bpe(["<|startoftext|>", end], suffix="</w>", lower=True)
+    yield "tok-clip", "default", {
+        "vocab.json": vocab, "merges.txt": lines_of(merges), "tokenizer_config.json": {"tokenizer_class": "CLIPTokenizer"}}, BPE_TEXTS
+    lower = count_vocabulary(True, 160)
+    mpnet = ["<s>", "<pad>", "</s>", "<unk>", "[UNK]", "<mask>", *lower[5:]]
+    yield "tok-mpnet", "default", {
+        "vocab.txt": mpnet, "tokenizer_config.json": {"tokenizer_class": "MPNetTokenizer", "do_lower_case": True}}, BPE_TEXTS
+    # parts of the general kind over a vocabulary with holes, so that characters are dropped, unknown or fall into bytes
+    letters = [c for c in map(chr, range(33, 127))] + ["▁", "é", "猫", "e\u0301"[1]]
+    holes = {t: i for i, t in enumerate(["<unk>", *letters, *(f"<0x{b:02X}>" for b in range(0x80, 0xE4)), "##a", "##r", "ar", "se", "sea"])}
+    few = [["s", "e"], ["se", "a"]]
+
+    def cut(behavior, pattern, invert=False):
+        return {"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert}
+
+    words, eas = {"Regex": "\\s+"}, {"String": "ea"}
+    for name, splitter, normalizer, model in (
+            ("removed", cut("Removed", words), None, {"unk_token": "<unk>"}),
+            ("previous", cut("MergedWithPrevious", eas), {"type": "Prepend", "prepend": "▁"}, {"unk_token": "<unk>", "fuse_unk": True}),
+            ("next", cut("MergedWithNext", words), None, {"byte_fallback": True}),
+            ("contiguous", cut("Contiguous", words, True), {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "▁"},
+             {"byte_fallback": True, "unk_token": "<unk>"}),
+            ("digits", {"type": "Digits", "individual_digits": True}, {"type": "Replace", "pattern": {"Regex": "\\s+"}, "content": " "}, {}),
+            ("bytes", {"type": "Digits", "individual_digits": False}, {"type": "ByteLevel"}, {"unk_token": "<unk>"}),
+            ("prefix", {"type": "WhitespaceSplit"}, None, {"unk_token": "<unk>", "continuing_subword_prefix": "##"})):
+        own = [["a", "##r"]] if name == "prefix" else few
+        yield f"tok-bpe-{name}", "literal", {
+            "tokenizer.json": bpe_json(holes, own, normalizer, splitter, None, [added_token(len(holes), "<ent>"),
+                                       added_token(len(holes) + 1, "b  ", rstrip=True, normalized=False)], **model)}, BPE_TEXTS
+
+
 def open_reference(folder, mode):
     from tokenizers import Tokenizer
 
@@ -236,12 +375,19 @@ def make_case(tok, side, text, pair=None, limit=0, strategy="longest_first", spe
             "dropped": len(whole.ids) - len(e.ids)}
 
 
-def make_cases(tok, side, extra):
-    texts = [Text(s.encode()) for s in NASTY + SENTENCES + extra] + [Text(bytes.fromhex(h)) for h in BROKEN]
+def make_cases(tok, side, extra, few):
+    """`few`: a folder stays below 60 KB"""
+    some = NASTY[:90:4] + NASTY[1:60:7] + SENTENCES[1::6] if few else NASTY + SENTENCES
+    texts = [Text(s.encode()) for s in some + extra] + [Text(bytes.fromhex(h)) for h in (BROKEN[::4] if few else BROKEN)]
     cases = [make_case(tok, side, t) for t in texts]
     special = [t for t in texts if b"[" in t.data or b"<" in t.data or b"yes" in t.data]
     cases += [make_case(tok, side, t, no_special=True) for t in special]
     long = [Text(" ".join(SENTENCES[i:i + 4]).encode()) for i in (0, 5, 17)]
+    if few:
+        a, b = Text(SENTENCES[1].encode()), Text(b"search  ")
+        pairs = [(a, b, {}), (b, a, {}), (a, b, {"specials": False}), (a, b, {"limit": 14}), (b, a, {"limit": 9})]
+        return cases + [make_case(tok, side, x, y, **more) for x, y, more in pairs] + [
+            make_case(tok, side, a, limit=n) for n in (3, 8)]
     for i, t in enumerate(long):
         other = long[(i + 1) % 3]
         cases.append(make_case(tok, side, t, other))
@@ -260,7 +406,7 @@ def write(folder, files):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, content in files.items():
-        if name == "vocab.txt":
+        if name in ("vocab.txt", "merges.txt"):
             (folder / name).write_text("\n".join(content) + "\n")
         else:
             (folder / name).write_text(json.dumps(content, ensure_ascii=False, indent=None) + "\n")
@@ -269,14 +415,17 @@ def write(folder, files):
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--out", type=pathlib.Path, default=ROOT)
+    args.add_argument("--only", default="", help="folders whose names hold this")
     args = args.parse_args()
     import tokenizers
     import transformers
 
-    for name, mode, files, extra in folders():
+    for few, (name, mode, files, extra) in [*((False, f) for f in folders()), *((True, f) for f in bpe_folders())]:
+        if args.only not in name:
+            continue
         write(args.out / name, files)
         tok, side = open_reference(args.out / name, mode)
-        cases = make_cases(tok, side, extra)
+        cases = make_cases(tok, side, extra, few)
         head = {"mode": mode, "reference": f"tokenizers {tokenizers.__version__}, transformers {transformers.__version__}"}
         lines = ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
         (args.out / name / "cases.json").write_text(json.dumps(head)[:-1] + ', "cases": [\n' + lines + "\n]}\n")

@@ -138,6 +138,65 @@ def reference_of_vocab(path, lower):
     return t
 
 
+QWEN2 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|"
+         r"\s+")
+CLIP = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+
+
+def reference_of_bpe(folder, **model):
+    from tokenizers import Tokenizer, models
+
+    vocab = json.loads((folder / "vocab.json").read_text())
+    lines = (folder / "merges.txt").read_text().split("\n")
+    merges = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
+    return Tokenizer(models.BPE(vocab=vocab, merges=merges, **model))
+
+
+def around(t, cls, sep):
+    from tokenizers import processors
+
+    return processors.RobertaProcessing((sep, t.token_to_id(sep)), (cls, t.token_to_id(cls)), trim_offsets=False)
+
+
+def byte_level_subjects(data, tmp):
+    """What the classes of transformers make of vocab.json and merges.txt."""
+    from tokenizers import Regex, Tokenizer, normalizers as n, pre_tokenizers as p
+
+    def folder(name, **config):
+        to = tmp / name
+        to.mkdir()
+        for f in (data / name).iterdir():
+            if f.name in ("vocab.json", "merges.txt", "added_tokens.json"):
+                os.symlink(f, to / f.name)
+        (to / "tokenizer_config.json").write_text(json.dumps(config))
+        return to
+
+    t = reference_of_bpe(data / "gpt2")
+    t.pre_tokenizer = p.ByteLevel(add_prefix_space=False)
+    t.add_special_tokens(["<|endoftext|>"])
+    yield "gpt2", t, folder("gpt2", tokenizer_class="GPT2Tokenizer"), []
+    t = reference_of_bpe(data / "roberta")
+    t.pre_tokenizer = p.ByteLevel(add_prefix_space=False)
+    t.add_special_tokens(["<s>", "</s>", "<unk>", "<pad>", "<mask>"])
+    t.post_processor = around(t, "<s>", "</s>")
+    to = folder("roberta", tokenizer_class="RobertaTokenizerFast", trim_offsets=False)
+    yield "roberta", t, to, []
+    yield "roberta --max 24", t, to, ["--max", "24"]
+    t = reference_of_bpe(data / "qwen2")
+    t.normalizer = n.NFC()
+    t.pre_tokenizer = p.Sequence([p.Split(Regex(QWEN2), "isolated"), p.ByteLevel(add_prefix_space=False, use_regex=False)])
+    t.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
+    yield "qwen2", t, folder("qwen2", tokenizer_class="Qwen2Tokenizer",
+                             additional_special_tokens=["<|im_start|>", "<|im_end|>"]), []
+    t = reference_of_bpe(data / "clip-bpe", unk_token="<|endoftext|>", end_of_word_suffix="</w>")
+    t.normalizer = n.Sequence([n.NFC(), n.Replace(Regex(r"\s+"), " "), n.Lowercase()])
+    t.pre_tokenizer = p.Sequence([p.Split(Regex(CLIP), "removed", invert=True), p.ByteLevel(add_prefix_space=False)])
+    t.add_special_tokens(["<|startoftext|>", "<|endoftext|>"])
+    t.post_processor = around(t, "<|startoftext|>", "<|endoftext|>")
+    yield "clip", t, folder("clip-bpe", tokenizer_class="CLIPTokenizer"), []
+    yield "clip --literal", Tokenizer.from_file(str(data / "clip-bpe" / "tokenizer.json")), data / "clip-bpe", ["--literal"]
+
+
 def subjects(data, minilm, tmp):
     """name, the reference, the folder and the options for the driver"""
     from tokenizers import Tokenizer
@@ -153,6 +212,7 @@ def subjects(data, minilm, tmp):
         os.symlink(data / name / "vocab.txt", folder / "vocab.txt")
         (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": lower}))
         yield name, reference_of_vocab(data / name / "vocab.txt", lower), folder, []
+    yield from byte_level_subjects(data, tmp)
 
 
 def expected(tok, lines, options):
@@ -196,7 +256,8 @@ def parity(args):
         print(f"expected {WANT_LINES} lines and {WANT_LANGUAGES} languages of 100 lines")
         return 1
     with tempfile.TemporaryDirectory() as tmp:
-        good = [compare(args.driver, *s, lines) for s in subjects(data, minilm, pathlib.Path(tmp))]
+        found = (s for s in subjects(data, minilm, pathlib.Path(tmp)) if not args.only or args.only in s[0])
+        good = [compare(args.driver, *s, lines) for s in found]
     return 0 if all(good) else 1
 
 
@@ -204,6 +265,7 @@ def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--driver", help="the program tokenize_lines of the build")
     args.add_argument("--tables", action="store_true", help="check the Unicode tables instead")
+    args.add_argument("--only", help="only the tokenizers that have this in their name")
     args.add_argument("--cache", type=pathlib.Path, default=ROOT / ".cache")
     args = args.parse_args()
     try:

@@ -161,11 +161,13 @@ static void add(entry *list, size_t *n, const char *role, const char *path)
 /* Files that are there of those that decide a vector. */
 static size_t collect(const ilk_model *m, entry *list)
 {
-    static const char *const tokenizer[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
-                                            "vocab.txt"};
+    static const char *const tokenizer[] = {"tokenizer.json", "tokenizer_config.json",   "special_tokens_map.json",
+                                            "vocab.txt",      "added_tokens.json",       "vocab.json",
+                                            "merges.txt",     "sentencepiece.bpe.model", "spiece.model",
+                                            "tokenizer.model"};
     size_t n = 0;
     add(list, &n, "config.json", "config.json");
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof tokenizer / sizeof *tokenizer; i++) {
         ilki_stat st;
         char *path = ilki_base_path_join(m->dir, tokenizer[i]);
         if (path && m->rt->vfs->stat(m->rt->vfs, path, true, &st, NULL) == ILK_OK)

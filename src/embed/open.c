@@ -82,23 +82,34 @@ static ilk_status open_tokenizer(ilk_model *m, ilk_error *err)
     ilki_tokenizer_files f = {.mode = ILKI_TOKENIZER_DEFAULT};
     ilki_json_node root = ilki_base_json_root(m->config);
     f.model_type = ilki_base_json_string(m->config, ilki_base_json_get(m->config, root, "model_type"), NULL);
-    ilk_status st = read_file(m, "tokenizer.json", &f.tokenizer_json, err);
-    if (st == ILK_OK)
-        st = read_file(m, "tokenizer_config.json", &f.tokenizer_config, err);
-    if (st == ILK_OK)
-        st = read_file(m, "special_tokens_map.json", &f.special_tokens_map, err);
-    if (st == ILK_OK)
-        st = read_file(m, "vocab.txt", &f.vocab_txt, err);
-    if (st == ILK_OK && !f.tokenizer_json.data && !f.vocab_txt.data)
-        st = ilki_base_fail(err, ILK_NOT_FOUND, "expected tokenizer.json or vocab.txt, found neither");
+    static const char *const models[] = {"sentencepiece.bpe.model", "spiece.model", "tokenizer.model"};
+    struct {
+        const char *name;
+        ilki_text_file *to;
+    } list[] = {{"tokenizer.json", &f.tokenizer_json},
+                {"tokenizer_config.json", &f.tokenizer_config},
+                {"special_tokens_map.json", &f.special_tokens_map},
+                {"added_tokens.json", &f.added_tokens},
+                {"vocab.txt", &f.vocab_txt},
+                {"vocab.json", &f.vocab_json},
+                {"merges.txt", &f.merges_txt}};
+    size_t n_files = sizeof list / sizeof *list;
+    ilk_status st = ILK_OK;
+    for (size_t i = 0; i < n_files && st == ILK_OK; i++)
+        if (i < 4 || !f.tokenizer_json.data)
+            st = read_file(m, list[i].name, list[i].to, err);
+    for (size_t i = 0; i < 3 && st == ILK_OK && !f.tokenizer_json.data && !f.model.data; i++)
+        st = read_file(m, models[i], &f.model, err);
+    if (st == ILK_OK && !f.tokenizer_json.data && !f.vocab_txt.data && !f.vocab_json.data && !f.model.data)
+        st = ilki_base_fail(err, ILK_NOT_FOUND,
+                            "expected tokenizer.json, vocab.txt, vocab.json or a model of SentencePiece, found none");
     if (st == ILK_OK)
         st = ilki_text_tokenizer_open(&m->tokenizer, &f, err);
     if (st != ILK_OK)
         ilki_base_error_prefix(err, "%s", m->dir);
-    free((void *)(uintptr_t)f.tokenizer_json.data);
-    free((void *)(uintptr_t)f.tokenizer_config.data);
-    free((void *)(uintptr_t)f.special_tokens_map.data);
-    free((void *)(uintptr_t)f.vocab_txt.data);
+    for (size_t i = 0; i < n_files; i++)
+        free((void *)(uintptr_t)list[i].to->data);
+    free((void *)(uintptr_t)f.model.data);
     return st;
 }
 

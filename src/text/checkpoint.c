@@ -1,41 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The files of a checkpoint as transformers 5.23 reads them. Its classes for BERT take no more than the vocabulary from
- * tokenizer.json and rebuild the rest from tokenizer_config.json; every class it does not know, and the generic one,
- * take tokenizer.json by the letter. Both then add the tokens that the configuration names. References:
- * `models/auto/tokenization_auto.py`, `tokenization_utils_base.py`, `tokenization_utils_tokenizers.py`,
- * `models/bert/tokenization_bert.py`. */
+ * The files of a checkpoint as transformers 5.24 reads them: which tokens they add and which they name. What the
+ * classes make of the rest is in classes.c. References: `tokenization_utils_base.py`,
+ * `tokenization_utils_tokenizers.py`. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/utf8.h"
-#include "text/part.h"
-#include "text/unicode.h"
+#include "text/checkpoint.h"
 
 enum { MAX_ADDED = 1 << 16 };
-
-typedef struct named {
-    bool present;
-    ilki_added token;
-} named;
-
-typedef struct checkpoint {
-    ilki_tokenizer *t;
-    const ilki_tokenizer_files *files;
-    ilki_json *tokenizer, *config, *map; /* NULL where the file is absent */
-    ilki_text_reader r, rc, rm;          /* their readers */
-    size_t n_model;                      /* strings of the model's vocabulary */
-    int64_t max_added;                   /* largest id of an added token, -1: none */
-    named special[ILKI_SPECIAL_COUNT];
-} checkpoint;
 
 /* In the order in which the reference adds them. */
 static const struct {
     ilki_special which;
-    const char *key, *of_bert;
-} specials[] = {{ILKI_SPECIAL_BOS, "bos_token", NULL},      {ILKI_SPECIAL_EOS, "eos_token", NULL},
-                {ILKI_SPECIAL_UNK, "unk_token", "[UNK]"},   {ILKI_SPECIAL_SEP, "sep_token", "[SEP]"},
-                {ILKI_SPECIAL_PAD, "pad_token", "[PAD]"},   {ILKI_SPECIAL_CLS, "cls_token", "[CLS]"},
-                {ILKI_SPECIAL_MASK, "mask_token", "[MASK]"}};
+    const char *key;
+} specials[] = {{ILKI_SPECIAL_BOS, "bos_token"},  {ILKI_SPECIAL_EOS, "eos_token"}, {ILKI_SPECIAL_UNK, "unk_token"},
+                {ILKI_SPECIAL_SEP, "sep_token"},  {ILKI_SPECIAL_PAD, "pad_token"}, {ILKI_SPECIAL_CLS, "cls_token"},
+                {ILKI_SPECIAL_MASK, "mask_token"}};
 #define N_SPECIALS (sizeof specials / sizeof *specials)
 
 /* ------------------------------------------------------------------ added tokens */
@@ -194,6 +175,29 @@ static ilk_status add_by_id(checkpoint *c, const ilki_text_reader *r, ilki_json_
     return status;
 }
 
+/* Whether a name or a list of further specials says so. */
+static bool is_listed_special(const checkpoint *c, const ilki_added *a)
+{
+    static const char *const lists[] = {"extra_special_tokens", "additional_special_tokens"};
+    const ilki_json *files[] = {c->config, c->map};
+    for (size_t i = 0; i < ILKI_SPECIAL_COUNT; i++)
+        if (c->special[i].present && same_content(&c->special[i].token, a))
+            return true;
+    for (size_t f = 0; f < 2; f++)
+        for (size_t k = 0; files[f] && k < 2; k++) {
+            ilki_json_node list = ilki_base_json_get(files[f], ilki_base_json_root(files[f]), lists[k]);
+            for (ilki_json_node i = ilki_base_json_first(files[f], list); i; i = ilki_base_json_next(files[f], i)) {
+                size_t n = 0;
+                const char *s = ilki_base_json_string(files[f], i, &n);
+                if (!s)
+                    s = ilki_base_json_string(files[f], ilki_base_json_get(files[f], i, "content"), &n);
+                if (s && n == a->n && memcmp(s, a->content, n) == 0)
+                    return true;
+            }
+        }
+    return false;
+}
+
 static ilk_status add_extra(checkpoint *c, const ilki_text_reader *r, ilki_json_node node)
 {
     ilki_added a;
@@ -236,6 +240,24 @@ static ilk_status add_extras(checkpoint *c, const ilki_text_reader *r)
     return status;
 }
 
+ilk_status ilki_text_add_list(checkpoint *c, ilki_json_node list)
+{
+    ilk_status status = ILK_OK;
+    for (ilki_json_node i = ilki_base_json_first(c->tokenizer, list); i && !status;
+         i = ilki_base_json_next(c->tokenizer, i)) {
+        ilki_added a;
+        status = read_token(&c->r, i, false, &a);
+        if (!status)
+            status = add_token(c, &c->r, &a);
+    }
+    return status;
+}
+
+ilk_status ilki_text_add_special(checkpoint *c, const char *content, size_t n)
+{
+    return add_token(c, &c->rc, &(ilki_added){.content = content, .n = n, .special = true});
+}
+
 /* ------------------------------------------------------------------ named specials */
 
 /* The value of a name: what the class says, what the configuration says, what special_tokens_map.json says where the
@@ -265,16 +287,45 @@ static ilk_status read_special(checkpoint *c, size_t i, const char *of_class)
     return status;
 }
 
-static ilk_status read_specials(checkpoint *c, bool bert)
+ilk_status ilki_text_read_specials(checkpoint *c, const char *const of_class[ILKI_SPECIAL_COUNT])
 {
     ilk_status status = ILK_OK;
     for (size_t i = 0; i < N_SPECIALS && !status; i++)
-        status = read_special(c, i, bert ? specials[i].of_bert : NULL);
+        status = read_special(c, i, of_class ? of_class[specials[i].which] : NULL);
+    return status;
+}
+
+/* {"token": id, …}: one that a name or a list of specials has is special, the others are sought in normalised text. */
+static ilk_status add_encoder(checkpoint *c)
+{
+    const ilki_json *j = c->added;
+    const ilki_text_reader *r = &c->ra;
+    ilki_json_node root = ilki_base_json_root(j);
+    size_t n = 0;
+    ilk_status status = ILK_OK;
+    by_id *order = ilki_base_zalloc(ilki_base_json_count(j, root), sizeof *order);
+    if (!order)
+        return ilki_base_fail_memory(r->err, ilki_base_json_count(j, root) * sizeof *order, "added tokens");
+    for (ilki_json_node i = ilki_base_json_first(j, root); i && !status; i = ilki_base_json_next(j, i)) {
+        order[n].node = i;
+        if (!ilki_base_json_int(j, i, 0, UINT32_MAX, &order[n++].id))
+            status = ilki_base_fail(r->err, ILK_BAD_FORMAT, "%s: the id of \"%s\" is no integer", r->name,
+                                    ilki_base_json_key(j, i, NULL));
+    }
+    qsort(order, n, sizeof *order, compare_ids);
+    for (size_t i = 0; i < n && !status; i++) {
+        ilki_added a = {0};
+        a.content = ilki_base_json_key(j, order[i].node, &a.n);
+        a.special = is_listed_special(c, &a);
+        a.normalized = !a.special;
+        status = a.n > ILKI_ADDED_MAX_BYTES ? too_long(r, a.n) : add_token(c, r, &a);
+    }
+    free(order);
     return status;
 }
 
 /* Adds what the configuration lists and names. */
-static ilk_status add_configured(checkpoint *c, bool bert)
+ilk_status ilki_text_add_configured(checkpoint *c, bool of_class)
 {
     ilk_status status = ILK_OK;
     ilki_json_node decoder = 0;
@@ -282,9 +333,11 @@ static ilk_status add_configured(checkpoint *c, bool bert)
         decoder = ilki_base_json_get(c->config, ilki_base_json_root(c->config), "added_tokens_decoder");
     if (decoder)
         status = add_by_id(c, &c->rc, decoder);
-    else if (bert && c->tokenizer)
+    else if (of_class && c->tokenizer)
         status = add_by_id(c, &c->r,
                            ilki_base_json_get(c->tokenizer, ilki_base_json_root(c->tokenizer), "added_tokens"));
+    else if (c->added)
+        status = add_encoder(c);
     for (size_t i = 0; i < N_SPECIALS && !status; i++) {
         const named *s = &c->special[specials[i].which];
         if (s->present && ilki_base_map_get(&c->t->added_by_content, s->token.content, s->token.n) == ILKI_MAP_NONE)
@@ -295,7 +348,7 @@ static ilk_status add_configured(checkpoint *c, bool bert)
     return !status && !decoder ? add_extras(c, &c->rm) : status;
 }
 
-static void set_special_ids(checkpoint *c)
+void ilki_text_set_special_ids(checkpoint *c)
 {
     for (int i = 0; i < ILKI_SPECIAL_COUNT; i++)
         if (c->special[i].present)
@@ -304,189 +357,7 @@ static void set_special_ids(checkpoint *c)
         c->t->special[ILKI_SPECIAL_UNK] = c->t->model->get_unk(c->t->model_state);
 }
 
-/* ------------------------------------------------------------------ BERT's class */
-
-/* Lines, without what white space they end in; a repeated one counts at its last place. */
-static ilk_status read_vocab_txt(ilki_tokenizer *t, const ilki_text_file *f, const char *name, ilk_error *err)
-{
-    size_t n_lines = 1, at = 0;
-    if (!ilki_base_utf8_valid(f->data, f->n))
-        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: not valid UTF-8", name);
-    for (size_t i = 0; i < f->n; i++)
-        n_lines += f->data[i] == '\n';
-    if (n_lines > ILKI_TEXT_MAX_ID)
-        return ilki_base_fail(err, ILK_LIMIT, "%s: %zu lines, at most %d are taken", name, n_lines, ILKI_TEXT_MAX_ID);
-    if (!ilki_text_trie_reserve(&t->vocab.trie, n_lines * 2))
-        return ilki_base_fail_memory(err, n_lines, "the trie of the vocabulary");
-    for (int64_t id = 0; at < f->n; id++) {
-        const char *line = f->data + at, *end = memchr(line, '\n', f->n - at);
-        size_t n = end ? (size_t)(end - line) : f->n - at, len;
-        at += n + (end != NULL);
-        while (n) {
-            size_t start = n - 1;
-            while (start && ((unsigned char)line[start] & 0xc0) == 0x80)
-                start--;
-            if (!(ilki_text_flags(ilki_base_utf8_get(line + start, n - start, &len)) & ILKI_UNI_SPACE))
-                break;
-            n = start;
-        }
-        ilk_status status = ilki_text_vocab_add(&t->vocab, line, n, id, name, err);
-        if (status)
-            return status;
-    }
-    return ILK_OK;
-}
-
-static ilk_status bert_parts(checkpoint *c)
-{
-    ilki_tokenizer *t = c->t;
-    ilki_json_node root = c->config ? ilki_base_json_root(c->config) : 0;
-    ilki_normalizer *n = &t->normalizers[0];
-    *n = (ilki_normalizer){.row = &ilki_text_bert_normalizer, .clean = true, .chinese = true, .lower = true};
-    t->n_normalizers = 1;
-    t->splitters[0] = (ilki_splitter){.row = &ilki_text_bert_splitter};
-    t->n_splitters = 1;
-    t->model = &ilki_text_wordpiece;
-    if (c->config) {
-        ilk_status status = ilki_text_read_bool(&c->rc, root, "do_lower_case", true, &n->lower);
-        if (!status)
-            status = ilki_text_read_bool(&c->rc, root, "tokenize_chinese_chars", true, &n->chinese);
-        if (!status)
-            status = ilki_text_read_bool(&c->rc, root, "strip_accents", n->lower, &n->strip);
-        return status;
-    }
-    n->strip = n->lower;
-    return ILK_OK;
-}
-
-static ilk_status read_bert(checkpoint *c)
-{
-    ilki_tokenizer *t = c->t;
-    const ilki_text_file *txt = &c->files->vocab_txt;
-    const char *txt_name = txt->name ? txt->name : "vocab.txt";
-    ilk_status status;
-    if (c->tokenizer) {
-        ilki_json_node model = ilki_base_json_get(c->tokenizer, ilki_base_json_root(c->tokenizer), "model");
-        status = ilki_text_read_vocab(&t->vocab, &c->r, ilki_base_json_get(c->tokenizer, model, "vocab"));
-    } else if (txt->data) {
-        status = read_vocab_txt(t, txt, txt_name, c->r.err);
-        c->r.name = txt_name;
-    } else {
-        return ilki_base_fail(c->r.err, ILK_NOT_FOUND, "neither tokenizer.json nor vocab.txt");
-    }
-    c->n_model = t->vocab.n_strings;
-    if (!status)
-        status = bert_parts(c);
-    if (!status)
-        status = read_specials(c, true);
-    if (status)
-        return status;
-    const ilki_added *unk = &c->special[ILKI_SPECIAL_UNK].token;
-    status = ilki_text_wordpiece_new(&t->model_state, &t->vocab, unk->content ? unk->content : "[UNK]",
-                                     unk->content ? unk->n : 5, &c->r);
-    if (!status)
-        status = add_configured(c, true);
-    if (status)
-        return status;
-    set_special_ids(c);
-    /* the reference's own numbers where a name is null */
-    int32_t cls = t->special[ILKI_SPECIAL_CLS], sep = t->special[ILKI_SPECIAL_SEP];
-    return ilki_text_template_bert(&t->single, &t->pair, cls >= 0 ? cls : 2, sep >= 0 ? sep : 3, &c->r);
-}
-
-/* ------------------------------------------------------------------ tokenizer.json by the letter */
-
-static ilk_status read_literal(checkpoint *c)
-{
-    ilki_tokenizer *t = c->t;
-    if (!c->tokenizer)
-        return ilki_base_fail(c->r.err, ILK_NOT_FOUND, "no tokenizer.json");
-    ilki_json_node root = ilki_base_json_root(c->tokenizer);
-    ilki_json_node list = ilki_base_json_get(c->tokenizer, root, "added_tokens");
-    ilk_status status = ilki_text_read_parts(t, &c->r, root);
-    c->n_model = t->vocab.n_strings;
-    for (ilki_json_node i = ilki_base_json_first(c->tokenizer, list); i && !status;
-         i = ilki_base_json_next(c->tokenizer, i)) {
-        ilki_added a;
-        status = read_token(&c->r, i, false, &a);
-        if (!status)
-            status = add_token(c, &c->r, &a);
-    }
-    if (!status)
-        status = read_specials(c, false);
-    if (!status && c->files->mode == ILKI_TOKENIZER_DEFAULT)
-        status = add_configured(c, false);
-    if (!status)
-        set_special_ids(c);
-    return status;
-}
-
-static ilk_status refuse(checkpoint *c)
-{
-    return ilki_base_fail(c->r.err, ILK_UNSUPPORTED, "a tokenizer of this class is not built");
-}
-
-/* ------------------------------------------------------------------ classes */
-
-/* The classes that rebuild what tokenizer.json says; without their "Fast". Any other takes the file as it is. */
-static const struct class_row {
-    const char *name;
-    ilk_status (*read)(checkpoint *c);
-} classes[] = {
-    {"BertTokenizer", read_bert},
-    {"DistilBertTokenizer", read_bert},
-    {"ConvBertTokenizer", read_bert},
-    {"ElectraTokenizer", read_bert},
-    {"MobileBertTokenizer", read_bert},
-    {"DPRQuestionEncoderTokenizer", read_bert},
-    {"DPRContextEncoderTokenizer", read_bert},
-    {"DPRReaderTokenizer", read_bert},
-    {"BertJapaneseTokenizer", refuse},
-    {"FunnelTokenizer", refuse},
-    {"LayoutLMv2Tokenizer", refuse},
-    {"MPNetTokenizer", refuse},
-    {"ProphetNetTokenizer", refuse},
-    {"RoCBertTokenizer", refuse},
-    {"RoFormerTokenizer", refuse},
-    {"SplinterTokenizer", refuse},
-    {"TapasTokenizer", refuse},
-};
-
-/* model_type of config.json whose registered class is BertTokenizer or one that is made the same way. */
-static const char *const bert_types[] = {"align",          "bert",       "blip",          "bros",
-                                         "chinese_clip",   "convbert",   "distilbert",    "dpr",
-                                         "electra",        "ernie",      "flava",         "git",
-                                         "grounding-dino", "layoutlm",   "megatron-bert", "mm-grounding-dino",
-                                         "mobilebert",     "nezha",      "nomic_bert",    "qdqbert",
-                                         "realm",          "retribert",  "squeezebert",   "tvp",
-                                         "vilt",           "visual_bert"};
-
-static ilk_status read_class(checkpoint *c)
-{
-    const char *name = NULL, *type = c->files->model_type;
-    size_t n = 0;
-    if (c->files->mode == ILKI_TOKENIZER_LITERAL && c->tokenizer)
-        return read_literal(c);
-    if (c->config) {
-        ilki_json_node root = ilki_base_json_root(c->config);
-        ilk_status status = ilki_text_read_string(&c->rc, root, "tokenizer_class", NULL, &name, &n);
-        if (status)
-            return status;
-    }
-    if (name && n > 4 && strcmp(name + n - 4, "Fast") == 0)
-        n -= 4;
-    for (size_t i = 0; name && i < sizeof classes / sizeof *classes; i++)
-        if (strlen(classes[i].name) == n && memcmp(classes[i].name, name, n) == 0) {
-            ilk_status status = classes[i].read(c);
-            if (classes[i].read == refuse)
-                ilki_base_error_prefix(c->r.err, "%s: tokenizer_class \"%s\"", c->rc.name, name);
-            return status;
-        }
-    for (size_t i = 0; !name && type && i < sizeof bert_types / sizeof *bert_types; i++)
-        if (strcmp(bert_types[i], type) == 0)
-            return read_bert(c);
-    return c->tokenizer || name ? read_literal(c) : read_bert(c);
-}
+/* ------------------------------------------------------------------ files */
 
 static ilk_status parse(ilki_json **out, const ilki_text_file *f, const char *usual, ilki_text_reader *r)
 {
@@ -528,18 +399,24 @@ static ilk_status read_limits(checkpoint *c)
 ilk_status ilki_text_read_checkpoint(ilki_tokenizer *t, const ilki_tokenizer_files *files, ilk_error *err)
 {
     ilki_text_reader r = {.arena = &t->arena, .err = err};
-    checkpoint c = {.t = t, .files = files, .r = r, .rc = r, .rm = r, .max_added = -1};
+    checkpoint c = {.t = t, .files = files, .r = r, .rc = r, .rm = r, .ra = r, .rv = r, .max_added = -1};
     ilk_status status = parse(&c.tokenizer, &files->tokenizer_json, "tokenizer.json", &c.r);
     if (!status)
         status = parse(&c.config, &files->tokenizer_config, "tokenizer_config.json", &c.rc);
     if (!status)
         status = parse(&c.map, &files->special_tokens_map, "special_tokens_map.json", &c.rm);
     if (!status)
+        status = parse(&c.added, &files->added_tokens, "added_tokens.json", &c.ra);
+    if (!status && !c.tokenizer)
+        status = parse(&c.vocab, &files->vocab_json, "vocab.json", &c.rv);
+    if (!status)
         status = read_limits(&c);
     if (!status)
-        status = read_class(&c);
+        status = ilki_text_read_class(&c);
     ilki_base_json_free(c.tokenizer);
     ilki_base_json_free(c.config);
     ilki_base_json_free(c.map);
+    ilki_base_json_free(c.added);
+    ilki_base_json_free(c.vocab);
     return status;
 }

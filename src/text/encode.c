@@ -65,6 +65,21 @@ static bool ascii_separates(char c)
     return kind == A_SPACE || kind == A_PUNCT;
 }
 
+/* Whether the character before text[i] is one behind which a space begins something new: a graphic one of ASCII, a
+ * letter, a number or a mark, none of which a normalizer takes for white space. */
+static bool ends_word(const run *r, size_t i)
+{
+    size_t start = i - 1, len;
+    while (start > 0 && i - start < 4 && ((unsigned char)r->text[start] & 0xc0) == 0x80)
+        start--;
+    uint32_t cp = ilki_base_utf8_get(r->text + start, i - start, &len);
+    if (start + len != i)
+        return false;
+    bool word = cp < 128 ? cp > 32 && cp < 127
+                         : (ilki_text_flags(cp) & (ILKI_UNI_LETTER | ILKI_UNI_NUMBER | ILKI_UNI_M)) != 0;
+    return word && (!r->t->cut_by_model || r->t->model->ends_before_space(r->t->model_state, cp));
+}
+
 /* Whether text[..i) and text[i..) may be encoded apart, 0 < i < n. */
 static bool is_safe_cut(const run *r, size_t i)
 {
@@ -77,6 +92,8 @@ static bool is_safe_cut(const run *r, size_t i)
             return false;
         return ilki_text_is_chinese(ilki_base_utf8_get(text + i, r->n - i, &len));
     }
+    if (r->t->cut_before)
+        return text[i] == ' ' && text[i - 1] != ' ' && ends_word(r, i);
     return r->t->cut_space && ascii_class[(unsigned char)text[i - 1]] == A_SPACE &&
            ascii_class[(unsigned char)text[i]] != A_SPACE;
 }
@@ -92,7 +109,7 @@ static size_t block_end(const run *r, size_t start, size_t end)
         if (i < far)
             return i;
     } else {
-        if (end - start <= BLOCK || !r->t->cut_space)
+        if (end - start <= BLOCK || !(r->t->cut_space || r->t->cut_before))
             return end;
         i = start + BLOCK;
     }
@@ -142,38 +159,66 @@ static bool encode_chars(const run *r, size_t first, size_t n)
             return false;
     for (size_t i = 0; i < s->pieces.n; i++) {
         ilki_text_piece p = s->pieces.p[i];
-        if (!t->model->encode(t->model_state, &t->vocab, s->str.c + p.first, p.n, r->out))
+        if (!t->model->encode(t->model_state, &t->vocab, s, s->str.c + p.first, p.n, r->out))
             return false;
     }
     return true;
+}
+
+/* The normalised text with the added tokens in it, of which `m` is the first. A pre-tokenizer may write a string of its
+ * own in place of s->str, so the text stands aside meanwhile. */
+static bool encode_matches(const run *r, ilki_added_match *m)
+{
+    const ilki_tokenizer *t = r->t;
+    ilki_text_scratch *s = r->s;
+    ilki_text_str whole = s->str;
+    bool ok = true;
+    s->str = s->aside;
+    s->aside = (ilki_text_str){0};
+    for (size_t from = 0; ok && from < whole.n;) {
+        size_t n = m->start - from;
+        if (n) {
+            s->str.n = 0;
+            ok = ilki_text_str_reserve(&s->str, n);
+            if (ok) {
+                memcpy(s->str.c, whole.c + from, n * sizeof *whole.c);
+                s->str.n = n;
+                s->at_start &= from == 0;
+                ok = encode_chars(r, 0, n);
+            }
+        }
+        if (!ok || !m->token)
+            break;
+        ok = ilki_text_tokens_put(r->out, m->token->id, whole.c[m->start].at.start, whole.c[m->end - 1].at.end);
+        from = m->end;
+        ilki_text_added_find_chars(t, whole.c, whole.n, from, m->resume, r->skip_special, m);
+    }
+    s->aside = s->str;
+    s->str = whole;
+    return ok;
 }
 
 /* One block by the general path. */
-static bool encode_block(const run *r, size_t start, size_t end)
+static bool encode_block(const run *r, size_t start, size_t end, bool fresh)
 {
     const ilki_tokenizer *t = r->t;
     ilki_text_str *str = &r->s->str;
-    if (!ilki_text_load(r->s, r->text + start, end - start, start) || !ilki_text_normalise(t, r->s))
+    if (!ilki_text_load(r->s, r->text + start, end - start, start))
+        return false;
+    r->s->fresh = fresh;
+    if (!ilki_text_normalise(t, r->s))
         return false;
     if (!t->normalized.n)
         return encode_chars(r, 0, str->n);
-    for (size_t from = 0, search = 0; from < str->n;) {
-        ilki_added_match m;
-        ilki_text_added_find_chars(t, str->c, str->n, from, search, r->skip_special, &m);
-        if (m.start > from && !encode_chars(r, from, m.start - from))
-            return false;
-        if (!m.token)
-            break;
-        if (!ilki_text_tokens_put(r->out, m.token->id, str->c[m.start].at.start, str->c[m.end - 1].at.end))
-            return false;
-        from = m.end;
-        search = m.resume;
-    }
-    return true;
+    ilki_added_match m;
+    ilki_text_added_find_chars(t, str->c, str->n, 0, 0, r->skip_special, &m);
+    if (!m.token)
+        return encode_chars(r, 0, str->n);
+    return encode_matches(r, &m);
 }
 
 /* A stretch of text without added tokens of the first pass. `*at` is left where the limit stopped it. */
-static bool encode_stretch(const run *r, size_t *at, size_t end)
+static bool encode_stretch(const run *r, size_t *at, size_t end, size_t border)
 {
     while (*at < end && r->out->n < r->stop) {
         if (r->t->ascii_lane && !ascii_lane(r, at, end))
@@ -181,7 +226,7 @@ static bool encode_stretch(const run *r, size_t *at, size_t end)
         if (*at >= end || r->out->n >= r->stop)
             break;
         size_t to = block_end(r, *at, end);
-        if (!encode_block(r, *at, to))
+        if (!encode_block(r, *at, to, *at == border))
             return false;
         *at = to;
     }
@@ -201,7 +246,7 @@ static size_t last_cut(const run *r, size_t low, size_t high)
 static bool encode_text(const run *r, bool *more)
 {
     const ilki_tokenizer *t = r->t;
-    bool cuts = t->cut_space || t->ascii_lane;
+    bool cuts = t->cut_space || t->cut_before || t->ascii_lane;
     size_t at = 0, border = 0, search = 0; /* encoded so far; end of the last match; searched so far */
     while (at < r->n && r->out->n < r->stop) {
         ilki_added_match m;
@@ -211,12 +256,12 @@ static bool encode_text(const run *r, bool *more)
         if (!m.token && window < r->n) {
             search = window;
             size_t cut = last_cut(r, seen, window);
-            if (cut && !encode_stretch(r, &at, cut))
+            if (cut && !encode_stretch(r, &at, cut, border))
                 return false;
             continue;
         }
         size_t end = m.token ? m.start : r->n;
-        if (at < end && !encode_stretch(r, &at, end))
+        if (at < end && !encode_stretch(r, &at, end, border))
             return false;
         if (at < end || !m.token)
             break;
@@ -238,13 +283,19 @@ static ilk_status fail_memory(ilk_error *err)
 
 static void trim(ilki_text_scratch *s)
 {
-    ilki_text_str *strs[] = {&s->str, &s->spare};
+    ilki_text_str *strs[] = {&s->str, &s->spare, &s->aside};
     ilki_text_marks *marks[] = {&s->marks, &s->spare_marks};
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++)
         if (strs[i]->cap > KEEP_CHARS) {
             free(strs[i]->c);
             *strs[i] = (ilki_text_str){0};
         }
+    if (s->work_bytes > KEEP_CHARS * sizeof(ilki_text_char)) {
+        free(s->work);
+        s->work = NULL;
+        s->work_bytes = 0;
+    }
+    for (int i = 0; i < 2; i++) {
         if (marks[i]->cap > KEEP_CHARS) {
             free(marks[i]->m);
             *marks[i] = (ilki_text_marks){0};
@@ -308,6 +359,11 @@ static ilk_status share(const ilki_encode_options *o, bool pair, size_t room, si
 
 /* ------------------------------------------------------------------ output */
 
+typedef struct text_view {
+    const char *data;
+    size_t n;
+} text_view;
+
 static bool reserve_encoding(ilki_encoding *e, size_t n)
 {
     if (n <= e->cap)
@@ -331,8 +387,58 @@ static bool reserve_encoding(ilki_encoding *e, size_t n)
     return true;
 }
 
+/* How many spaces (as ByteLevel writes them, or white space) a token begins with, or (`back`) ends in. */
+static size_t count_spaces(const char *token, size_t n, bool back)
+{
+    size_t count = 0, len;
+    while (n) {
+        size_t at = 0;
+        if (back)
+            for (at = n - 1; at > 0 && ((unsigned char)token[at] & 0xc0) == 0x80;)
+                at--;
+        uint32_t cp = ilki_base_utf8_get(token + at, n - at, &len);
+        if (cp != 0x120 && !(ilki_text_flags(cp) & ILKI_UNI_SPACE))
+            break;
+        count++;
+        n -= len;
+        token += back ? 0 : len;
+    }
+    return count;
+}
+
+/* The spans of n tokens of one text without the spaces around, as the reference's `process_offsets` has it. */
+static void trim_spans(const ilki_tokenizer *t, const text_view *text, const int32_t *ids, ilki_span *spans, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t len, n_token = t->vocab.lengths[ids[i]], step;
+        const char *token = t->vocab.strings[ids[i]];
+        if (!token)
+            continue;
+        if (ilki_base_map_get(&t->added_by_content, token, n_token) != ILKI_MAP_NONE) {
+            token = text->data + spans[i].start; /* the text of an added token has the space that lstrip took */
+            n_token = spans[i].end - spans[i].start;
+        }
+        size_t ahead = count_spaces(token, n_token, false), behind = count_spaces(token, n_token, true);
+        ilki_span *s = &spans[i];
+        if (ahead == 1 && t->single.trim_prefix && (i == 0 || s->start == 0))
+            ahead = 0;
+        for (; ahead && s->start < s->end; ahead--) {
+            ilki_base_utf8_get(text->data + s->start, text->n - s->start, &len);
+            s->start += (uint32_t)len;
+        }
+        for (; behind && s->end > s->start; behind--) {
+            for (step = 1;
+                 step < 4 && s->end - step > s->start && ((unsigned char)text->data[s->end - step] & 0xc0) == 0x80;)
+                step++;
+            s->end -= (uint32_t)step;
+        }
+        if (s->start > s->end)
+            s->start = s->end;
+    }
+}
+
 static bool emit(const ilki_tokenizer *t, const ilki_text_scratch *s, const ilki_template *tmpl, bool add_specials,
-                 const size_t keep[2], ilki_encoding *out)
+                 const size_t keep[2], const text_view text[2], ilki_encoding *out)
 {
     size_t n = 0;
     for (size_t i = 0; i < tmpl->n; i++)
@@ -354,6 +460,8 @@ static bool emit(const ilki_tokenizer *t, const ilki_text_scratch *s, const ilki
             if (count) {
                 memcpy(out->ids + at, tokens->ids + first, count * sizeof *out->ids);
                 memcpy(out->spans + at, tokens->spans + first, count * sizeof *out->spans);
+                if (tmpl->trim)
+                    trim_spans(t, &text[item->from], out->ids + at, out->spans + at, count);
             }
         }
         for (size_t k = 0; k < count; k++)
@@ -395,7 +503,8 @@ ilk_status ilki_text_encode(const ilki_tokenizer *t, ilki_text_scratch *s, const
     status = share(o, o->pair != NULL, room, keep, err);
     if (status)
         return status;
-    if (!emit(t, s, tmpl, o->add_specials, keep, out)) {
+    text_view texts[2] = {{text, n}, {o->pair, o->n_pair}};
+    if (!emit(t, s, tmpl, o->add_specials, keep, texts, out)) {
         out->n = 0;
         return fail_memory(err);
     }

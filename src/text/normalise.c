@@ -7,13 +7,6 @@
 #include "text/part.h"
 #include "text/unicode.h"
 
-static void swap_strs(ilki_text_scratch *s)
-{
-    ilki_text_str t = s->str;
-    s->str = s->spare;
-    s->spare = t;
-}
-
 /* ------------------------------------------------------------------ filters and maps */
 
 /* Keeps the characters that have none of the flags. */
@@ -55,7 +48,7 @@ static bool lower(ilki_text_scratch *s)
         if (!to)
             s->spare.c[s->spare.n++] = str->c[i];
     }
-    swap_strs(s);
+    ilki_text_swap_strs(s);
     return true;
 }
 
@@ -99,7 +92,7 @@ static bool space_chinese(ilki_text_scratch *s)
             *to++ = (ilki_text_char){' ', c.at};
     }
     s->spare.n = (size_t)(to - s->spare.c);
-    swap_strs(s);
+    ilki_text_swap_strs(s);
     return true;
 }
 
@@ -200,18 +193,49 @@ const ilki_normalizer_row ilki_text_normalizer_sequence = {.type = "Sequence", .
 
 /* ------------------------------------------------------------------ Replace */
 
+/* The regular expressions that are known: a run of white space or of spaces. */
+static const struct {
+    const char *regex;
+    size_t least;
+    bool any_space;
+} runs[] = {{"\\s+", 1, true}, {" {2,}", 2, false}, {" +", 1, false}, {"\\s{2,}", 2, true}};
+
+static ilk_status read_run(ilki_normalizer *p, const ilki_text_reader *r, const char *regex)
+{
+    static const uint32_t space[] = {' '};
+    for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
+        if (strcmp(runs[i].regex, regex) == 0) {
+            p->least = runs[i].least;
+            p->find = runs[i].any_space ? NULL : space;
+            p->n_find = 1;
+            p->local = true;
+            return ILK_OK;
+        }
+    return ilki_base_fail(r->err, ILK_UNSUPPORTED, "%s: normalizer Replace: the pattern %s is not built", r->name,
+                          regex);
+}
+
+void ilki_text_replace_set(ilki_normalizer *p, uint32_t space, const uint32_t *put, size_t n_put)
+{
+    static const uint32_t one[] = {' '};
+    *p = (ilki_normalizer){.row = &ilki_text_replace, .local = true, .put = put, .n_put = n_put, .n_find = 1};
+    if (space == ' ')
+        p->find = one;
+    else
+        p->least = 1;
+}
+
 static ilk_status replace_read(ilki_normalizer *p, const ilki_text_reader *r, ilki_json_node node)
 {
     ilki_json_node pattern = ilki_base_json_get(r->json, node, "pattern");
-    const char *find = NULL, *put = NULL;
+    const char *find = NULL, *put = NULL, *regex = NULL;
     size_t n_find = 0, n_put = 0;
-    if (ilki_base_json_get(r->json, pattern, "Regex"))
-        return ilki_base_fail(r->err, ILK_UNSUPPORTED, "%s: normalizer Replace with a regular expression is not built",
-                              r->name);
-    ilk_status status = ilki_text_read_string(r, pattern, "String", NULL, &find, &n_find);
+    ilk_status status = ilki_text_read_string(r, pattern, "Regex", NULL, &regex, NULL);
+    if (!status)
+        status = ilki_text_read_string(r, pattern, "String", NULL, &find, &n_find);
     if (!status)
         status = ilki_text_read_string(r, node, "content", NULL, &put, &n_put);
-    if (!status && (!find || !put || n_find == 0))
+    if (!status && ((!regex && (!find || n_find == 0)) || !put))
         status = ilki_base_fail(
             r->err, ILK_BAD_FORMAT,
             "%s: normalizer Replace: expected pattern {\"String\": …} of a character or more, and content", r->name);
@@ -219,19 +243,32 @@ static ilk_status replace_read(ilki_normalizer *p, const ilki_text_reader *r, il
         status = ilki_base_fail(r->err, ILK_LIMIT,
                                 "%s: normalizer Replace: a pattern of %zu bytes, at most %d is taken", r->name, n_find,
                                 ILKI_ADDED_MAX_BYTES);
-    if (!status)
+    if (!status && regex)
+        status = read_run(p, r, regex);
+    else if (!status)
         status = ilki_text_read_chars(r, find, n_find, &p->find, &p->n_find);
-    return status ? status : ilki_text_read_chars(r, put, n_put, &p->put, &p->n_put);
+    if (!status)
+        status = ilki_text_read_chars(r, put, n_put, &p->put, &p->n_put);
+    p->local |= p->n_find == 1 && p->find && p->find[0] == ' ';
+    return status;
 }
 
-static bool found_at(const ilki_normalizer *p, const ilki_text_str *s, size_t i)
+/* The end of what is found at i, or i. */
+static size_t found_at(const ilki_normalizer *p, const ilki_text_str *s, size_t i)
 {
+    if (p->least) {
+        size_t end = i;
+        while (end < s->n &&
+               (p->find ? s->c[end].cp == p->find[0] : (ilki_text_flags(s->c[end].cp) & ILKI_UNI_SPACE) != 0))
+            end++;
+        return end - i >= p->least ? end : i;
+    }
     if (s->n - i < p->n_find)
-        return false;
+        return i;
     for (size_t k = 0; k < p->n_find; k++)
         if (s->c[i + k].cp != p->find[k])
-            return false;
-    return true;
+            return i;
+    return i + p->n_find;
 }
 
 /* What is put in takes the place of the last character taken out. */
@@ -239,25 +276,63 @@ static bool replace_apply(const ilki_normalizer *p, ilki_text_scratch *s)
 {
     const ilki_text_str *from = &s->str;
     s->spare.n = 0;
+    if (p->n_find == 1 && p->n_put == 1 && !p->least) {
+        for (size_t i = 0; i < from->n; i++)
+            if (from->c[i].cp == p->find[0])
+                from->c[i].cp = p->put[0];
+        return true;
+    }
     for (size_t i = 0; i < from->n;) {
         s->too_long = s->spare.n + p->n_put > s->max_chars;
         if (s->too_long)
             return false;
-        if (!found_at(p, from, i)) {
+        size_t end = found_at(p, from, i);
+        if (end == i) {
             if (!ilki_text_str_put(&s->spare, from->c[i].cp, from->c[i].at))
                 return false;
             i++;
             continue;
         }
-        i += p->n_find;
+        i = end;
         for (size_t k = 0; k < p->n_put; k++)
             if (!ilki_text_str_put(&s->spare, p->put[k], from->c[i - 1].at))
                 return false;
     }
-    swap_strs(s);
+    ilki_text_swap_strs(s);
     return true;
 }
 const ilki_normalizer_row ilki_text_replace = {.type = "Replace", .read = replace_read, .apply = replace_apply};
+
+/* ------------------------------------------------------------------ Prepend */
+
+static ilk_status prepend_read(ilki_normalizer *p, const ilki_text_reader *r, ilki_json_node node)
+{
+    const char *put;
+    size_t n;
+    ilk_status status = ilki_text_read_string(r, node, "prepend", "", &put, &n);
+    if (!status && n > ILKI_ADDED_MAX_BYTES)
+        status = ilki_base_fail(r->err, ILK_LIMIT, "%s: normalizer Prepend: %zu bytes, at most %d are taken", r->name,
+                                n, ILKI_ADDED_MAX_BYTES);
+    return status ? status : ilki_text_read_chars(r, put, n, &p->put, &p->n_put);
+}
+
+/* Once before each stretch of text; what is put in has the place of the first character. */
+static bool prepend_apply(const ilki_normalizer *p, ilki_text_scratch *s)
+{
+    ilki_text_str *str = &s->str;
+    size_t n = p->n_put;
+    if (!s->fresh || str->n == 0 || n == 0)
+        return true;
+    if (!ilki_text_str_reserve(str, str->n + n))
+        return false;
+    memmove(str->c + n, str->c, str->n * sizeof *str->c);
+    for (size_t i = 0; i < n; i++)
+        str->c[i] = (ilki_text_char){p->put[i], str->c[n].at};
+    str->n += n;
+    return true;
+}
+const ilki_normalizer_row ilki_text_prepend = {
+    .type = "Prepend", .local = true, .read = prepend_read, .apply = prepend_apply};
 
 bool ilki_text_normalise(const ilki_tokenizer *t, ilki_text_scratch *s)
 {

@@ -51,12 +51,16 @@ typedef struct ilki_text_marks {
 } ilki_text_marks;
 
 struct ilki_text_scratch {
-    ilki_text_str str, spare;
+    ilki_text_str str, spare, aside;
     ilki_text_pieces pieces, spare_pieces;
     ilki_text_marks marks, spare_marks;
     ilki_text_tokens tokens[2]; /* of the text and of its pair */
-    size_t max_chars;           /* that Replace may let str grow to; set by load */
-    bool too_long;              /* it tried to grow further */
+    void *work;                 /* a model's own, for the length of one call */
+    size_t work_bytes;
+    bool at_start;    /* str begins where the text does; set by load */
+    bool fresh;       /* str begins a stretch: the text, or what is behind an added token; set by load */
+    size_t max_chars; /* that Replace may let str grow to; set by load */
+    bool too_long;    /* it tried to grow further */
 };
 
 /* Growing: each gives false when memory is short and leaves what was there. */
@@ -73,6 +77,9 @@ static inline bool ilki_text_tokens_put(ilki_text_tokens *t, int32_t id, uint32_
     t->spans[t->n++] = (ilki_span){start, end};
     return true;
 }
+
+/* Room for so many bytes at s->work, contents undefined; false when memory is short. */
+bool ilki_text_work_reserve(ilki_text_scratch *s, size_t n, size_t size);
 
 /* Makes s->str of n bytes of text that begin at `base` in the original. */
 bool ilki_text_load(ilki_text_scratch *s, const char *text, size_t n, size_t base);
@@ -99,17 +106,20 @@ typedef struct ilki_normalizer ilki_normalizer;
 typedef struct ilki_normalizer_row {
     const char *type;
     const char *members; /* a sequence: the key of its parts; the other members of the row are then unused */
-    /* each character alone or with combining neighbours only: a text may be cut behind white space and normalised in
-     * two goes */
+    /* each character alone or with combining neighbours only: a text may be cut between a word and white space and
+     * normalised in two goes */
     bool local;
     ilk_status (*read)(ilki_normalizer *p, const ilki_text_reader *r, ilki_json_node node); /* NULL: no settings */
     bool (*apply)(const ilki_normalizer *p, ilki_text_scratch *s); /* on s->str; false when memory is short */
 } ilki_normalizer_row;
 struct ilki_normalizer {
     const ilki_normalizer_row *row;
+    bool local;                        /* of the row, or set by read */
     bool clean, chinese, strip, lower; /* BertNormalizer; Strip: clean is left, strip is right */
-    const uint32_t *find, *put;        /* Replace */
+    const uint32_t *find, *put;        /* Replace, Prepend */
     size_t n_find, n_put;
+    size_t least;      /* Replace of a run: so many of `find`, or of white space where that is NULL; 0: no run */
+    const void *state; /* Precompiled */
 };
 
 typedef struct ilki_splitter ilki_splitter;
@@ -118,22 +128,41 @@ typedef struct ilki_splitter_row {
     const char *members;
     bool drops_space; /* white space is never part of a pre-token, so a text may be cut behind it */
     ilk_status (*read)(ilki_splitter *p, const ilki_text_reader *r, ilki_json_node node);
-    bool (*apply)(const ilki_splitter *p, ilki_text_scratch *s); /* s->pieces into smaller ones */
+    bool (*apply)(const ilki_splitter *p, ilki_text_scratch *s); /* s->pieces into smaller ones; may rewrite s->str */
 } ilki_splitter_row;
+
+/* Where the next match in c[at..n) ends; `*start` is where it begins, n where there is none. */
+typedef size_t ilki_split_next(const ilki_splitter *p, const ilki_text_char *c, size_t n, size_t at, size_t *start);
+
 struct ilki_splitter {
     const ilki_splitter_row *row;
     int behaviour;
+    bool drops_space;      /* of the row, or set by read */
+    bool before_space;     /* there is always a border between a word and U+0020, and what is behind it sees no more */
+    bool invert;           /* Split */
+    ilki_split_next *next; /* Split, ByteLevel; NULL: no pattern */
+    size_t digits;         /* how many a pattern takes at once */
+    unsigned letters;      /* ILKI_UNI_… that the pattern has in place of \p{L} */
+    const uint32_t *find;  /* Split at a string */
+    size_t n_find;
+    uint32_t mark;   /* Metaspace: what stands for a space */
+    bool prefix;     /* a space is put before */
+    bool first_only; /* … at the beginning of the text only */
+    bool whole;      /* Metaspace does not split */
 };
 
 typedef struct ilki_text_model_row {
     const char *type;
     /* Fills the vocabulary and makes the model's own state (in the reader's arena). */
     ilk_status (*read)(void **state, ilki_vocab *v, const ilki_text_reader *r, ilki_json_node node);
-    bool (*encode)(const void *state, const ilki_vocab *v, const ilki_text_char *c, size_t n, ilki_text_tokens *out);
+    bool (*encode)(const void *state, const ilki_vocab *v, ilki_text_scratch *s, const ilki_text_char *c, size_t n,
+                   ilki_text_tokens *out);
     /* The same for n bytes of ASCII letters and digits that begin at `base`, lower-cased where `lower`; may be NULL. */
     bool (*encode_ascii)(const void *state, const ilki_vocab *v, const char *s, size_t n, size_t base, bool lower,
                          ilki_text_tokens *out);
     int32_t (*get_unk)(const void *state); /* may be NULL */
+    /* Whether no token can hold `cp` and a space behind it; may be NULL: one can. */
+    bool (*ends_before_space)(const void *state, uint32_t cp);
 } ilki_text_model_row;
 
 /* A template: what stands around the texts. */
@@ -145,9 +174,13 @@ typedef struct ilki_template_item {
 typedef struct ilki_template {
     ilki_template_item *items;
     size_t n, n_added;
+    bool trim; /* spaces that a token begins or ends with are not part of its span */
+    bool trim_prefix;
 } ilki_template;
 typedef struct ilki_post_row {
     const char *type;
+    const char *members; /* a sequence: the key of its parts, of which one at most adds tokens */
+    bool adds_nothing;   /* only spans change */
     ilk_status (*read)(ilki_template *single, ilki_template *pair, const ilki_text_reader *r, ilki_json_node node);
 } ilki_post_row;
 
@@ -156,6 +189,12 @@ ilk_status ilki_text_template_plain(ilki_template *single, ilki_template *pair, 
 ilk_status ilki_text_template_bert(ilki_template *single, ilki_template *pair, int32_t cls, int32_t sep,
                                    const ilki_text_reader *r);
 
+/* RoBERTa's, which is of one type throughout, and a list of tokens around each text (-1: none). */
+ilk_status ilki_text_template_roberta(ilki_template *single, ilki_template *pair, int32_t cls, int32_t sep,
+                                      const ilki_text_reader *r);
+ilk_status ilki_text_template_around(ilki_template *single, ilki_template *pair, int32_t before, int32_t behind,
+                                     const ilki_text_reader *r);
+
 /* An object of tokens and ids. */
 ilk_status ilki_text_read_vocab(ilki_vocab *v, const ilki_text_reader *r, ilki_json_node vocab);
 
@@ -163,14 +202,37 @@ ilk_status ilki_text_read_vocab(ilki_vocab *v, const ilki_text_reader *r, ilki_j
 ilk_status ilki_text_wordpiece_new(void **state, const ilki_vocab *v, const char *unk, size_t n_unk,
                                    const ilki_text_reader *r);
 
+/* BPE over a vocabulary that is there already, as a class sets it up; the merges are pairs in a list of JSON or, where
+ * that is 0, the lines of a file. */
+typedef struct ilki_bpe_settings {
+    const char *unk, *prefix, *suffix; /* NULL: none */
+    bool fuse_unk, byte_fallback, ignore_merges;
+    ilki_json_node merges;
+    const char *lines;
+    size_t n_lines; /* bytes */
+} ilki_bpe_settings;
+ilk_status ilki_text_bpe_new(void **state, const ilki_vocab *v, const ilki_bpe_settings *o, const ilki_text_reader *r);
+
+/* Parts as the classes set them up: a space, or (0) each run of white space, replaced. */
+void ilki_text_replace_set(ilki_normalizer *p, uint32_t space, const uint32_t *put, size_t n_put);
+void ilki_text_split_set_qwen2(ilki_splitter *p);
+void ilki_text_split_set_clip(ilki_splitter *p);
+void ilki_text_pattern_set_gpt2(ilki_splitter *p); /* the pattern alone */
+void ilki_text_byte_level_set(ilki_splitter *p, bool prefix, bool regex);
+
+/* Replaces s->str by another string while pieces move along: what ByteLevel and Metaspace have in common. */
+void ilki_text_swap_strs(ilki_text_scratch *s);
+void ilki_text_swap_pieces(ilki_text_scratch *s);
+
 /* rows; the tables that list them stand in tokenizer.c */
 extern const ilki_normalizer_row ilki_text_bert_normalizer, ilki_text_normalizer_sequence, ilki_text_lowercase,
     ilki_text_strip_accents, ilki_text_strip, ilki_text_replace, ilki_text_nfd, ilki_text_nfc, ilki_text_nfkd,
-    ilki_text_nfkc;
+    ilki_text_nfkc, ilki_text_prepend, ilki_text_byte_level_normalizer;
 extern const ilki_splitter_row ilki_text_bert_splitter, ilki_text_splitter_sequence, ilki_text_whitespace,
-    ilki_text_whitespace_split, ilki_text_punctuation;
-extern const ilki_text_model_row ilki_text_wordpiece;
-extern const ilki_post_row ilki_text_template_processing, ilki_text_bert_processing;
+    ilki_text_whitespace_split, ilki_text_punctuation, ilki_text_digits, ilki_text_split, ilki_text_byte_level;
+extern const ilki_text_model_row ilki_text_wordpiece, ilki_text_bpe;
+extern const ilki_post_row ilki_text_template_processing, ilki_text_bert_processing, ilki_text_roberta_processing,
+    ilki_text_byte_level_processing, ilki_text_post_sequence;
 
 /* ------------------------------------------------------------------ added tokens */
 
@@ -237,6 +299,8 @@ struct ilki_tokenizer {
 
     /* how a text may be cut, derived from the parts */
     bool cut_space;           /* behind ASCII white space */
+    bool cut_before;          /* before U+0020 behind a word */
+    bool cut_by_model;        /* … where the model says so of the word's last character */
     bool ascii_lane;          /* BERT's normalizer and pre-tokenizer: words of ASCII need no normalising */
     bool ascii_lower;         /* the lane lower-cases */
     bool lane_chinese;        /* the normalizer sets ideographs apart */
@@ -248,6 +312,9 @@ ilk_status ilki_text_read_checkpoint(ilki_tokenizer *t, const ilki_tokenizer_fil
 
 /* The parts of a tokenizer.json by the letter, vocabulary included, without its added tokens (tokenizer.c). */
 ilk_status ilki_text_read_parts(ilki_tokenizer *t, const ilki_text_reader *r, ilki_json_node root);
+
+/* A post-processor into the two templates (tokenizer.c). */
+ilk_status ilki_text_read_post(ilki_tokenizer *t, const ilki_text_reader *r, ilki_json_node node);
 
 /* Runs the normalizers over s->str; false when memory is short. */
 bool ilki_text_normalise(const ilki_tokenizer *t, ilki_text_scratch *s);

@@ -85,11 +85,42 @@ bool ilki_text_tokens_reserve(ilki_text_tokens *t, size_t n)
     return true;
 }
 
+bool ilki_text_work_reserve(ilki_text_scratch *s, size_t n, size_t size)
+{
+    size_t bytes;
+    if (!ilki_base_mul(n, size, &bytes))
+        return false;
+    if (bytes <= s->work_bytes)
+        return true;
+    void *p = grow(NULL, 1, bytes, &s->work_bytes); /* nothing of the old block is wanted */
+    if (p) {
+        free(s->work);
+        s->work = p;
+    }
+    return p != NULL;
+}
+
+void ilki_text_swap_strs(ilki_text_scratch *s)
+{
+    ilki_text_str t = s->str;
+    s->str = s->spare;
+    s->spare = t;
+}
+
+void ilki_text_swap_pieces(ilki_text_scratch *s)
+{
+    ilki_text_pieces t = s->pieces;
+    s->pieces = s->spare_pieces;
+    s->spare_pieces = t;
+}
+
 bool ilki_text_load(ilki_text_scratch *s, const char *text, size_t n, size_t base)
 {
     ilki_text_str *str = &s->str;
     s->max_chars = n * GROWTH + GROWTH_MIN;
     s->too_long = false;
+    s->at_start = base == 0;
+    s->fresh = true;
     str->n = 0;
     if (!ilki_text_str_reserve(str, n)) /* a character takes a byte or more */
         return false;
@@ -116,10 +147,12 @@ void ilki_text_scratch_free(ilki_text_scratch *s)
         return;
     free(s->str.c);
     free(s->spare.c);
+    free(s->aside.c);
     free(s->pieces.p);
     free(s->spare_pieces.p);
     free(s->marks.m);
     free(s->spare_marks.m);
+    free(s->work);
     for (int i = 0; i < 2; i++) {
         free(s->tokens[i].ids);
         free(s->tokens[i].spans);

@@ -10,13 +10,6 @@
 static const char *const behaviours[] = {"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
 enum { REMOVED, ISOLATED, MERGED_WITH_PREVIOUS, MERGED_WITH_NEXT, CONTIGUOUS };
 
-static void swap_pieces(ilki_text_scratch *s)
-{
-    ilki_text_pieces t = s->pieces;
-    s->pieces = s->spare_pieces;
-    s->spare_pieces = t;
-}
-
 static bool has(const ilki_text_char *c, unsigned flags)
 {
     return (ilki_text_flags(c->cp) & flags) != 0;
@@ -66,7 +59,7 @@ static bool cut(ilki_text_scratch *s, unsigned flags, int behaviour)
     for (size_t i = 0; i < s->pieces.n; i++)
         if (!cut_piece(s, s->pieces.p[i], flags, behaviour))
             return false;
-    swap_pieces(s);
+    ilki_text_swap_pieces(s);
     return true;
 }
 
@@ -100,6 +93,20 @@ static bool punctuation_apply(const ilki_splitter *p, ilki_text_scratch *s)
 const ilki_splitter_row ilki_text_punctuation = {
     .type = "Punctuation", .read = punctuation_read, .apply = punctuation_apply};
 
+static ilk_status digits_read(ilki_splitter *p, const ilki_text_reader *r, ilki_json_node node)
+{
+    bool each;
+    ilk_status status = ilki_text_read_bool(r, node, "individual_digits", false, &each);
+    p->behaviour = each ? ISOLATED : CONTIGUOUS;
+    return status;
+}
+
+static bool digits_apply(const ilki_splitter *p, ilki_text_scratch *s)
+{
+    return cut(s, ILKI_UNI_NUMERIC, p->behaviour);
+}
+const ilki_splitter_row ilki_text_digits = {.type = "Digits", .read = digits_read, .apply = digits_apply};
+
 /* ------------------------------------------------------------------ BertPreTokenizer */
 
 /* White space goes, punctuation stands alone; both in one pass. */
@@ -123,7 +130,7 @@ static bool bert_apply(const ilki_splitter *p, ilki_text_scratch *s)
         if (!ilki_text_pieces_put(out, start, end - start))
             return false;
     }
-    swap_pieces(s);
+    ilki_text_swap_pieces(s);
     return true;
 }
 const ilki_splitter_row ilki_text_bert_splitter = {
@@ -151,7 +158,7 @@ static bool whitespace_apply(const ilki_splitter *p, ilki_text_scratch *s)
         if (kind != ILKI_UNI_SPACE && !ilki_text_pieces_put(out, start, end - start))
             return false;
     }
-    swap_pieces(s);
+    ilki_text_swap_pieces(s);
     return true;
 }
 const ilki_splitter_row ilki_text_whitespace = {.type = "Whitespace", .drops_space = true, .apply = whitespace_apply};

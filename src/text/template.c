@@ -9,6 +9,7 @@ enum { MAX_ITEMS = 4096 };
 
 static ilk_status allot(ilki_template *t, size_t n, const ilki_text_reader *r)
 {
+    t->n = t->n_added = 0;
     t->items = ilki_base_arena_alloc(r->arena, n, sizeof *t->items);
     return t->items ? ILK_OK : ilki_base_fail_memory(r->err, n * sizeof *t->items, "a template");
 }
@@ -56,6 +57,45 @@ ilk_status ilki_text_template_bert(ilki_template *single, ilki_template *pair, i
     return ILK_OK;
 }
 
+ilk_status ilki_text_template_around(ilki_template *single, ilki_template *pair, int32_t before, int32_t behind,
+                                     const ilki_text_reader *r)
+{
+    ilk_status status = allot(single, 3, r);
+    if (!status)
+        status = allot(pair, 6, r);
+    if (status)
+        return status;
+    for (int k = 0; k < 3; k++) { /* the single text, then both of a pair */
+        ilki_template *t = k ? pair : single;
+        if (before >= 0)
+            put_token(t, before, k == 2);
+        put_text(t, k == 2 ? ILKI_FROM_PAIR : ILKI_FROM_TEXT, k == 2);
+        if (behind >= 0)
+            put_token(t, behind, k == 2);
+    }
+    return ILK_OK;
+}
+
+ilk_status ilki_text_template_roberta(ilki_template *single, ilki_template *pair, int32_t cls, int32_t sep,
+                                      const ilki_text_reader *r)
+{
+    ilk_status status = allot(single, 3, r);
+    if (!status)
+        status = allot(pair, 6, r);
+    if (status)
+        return status;
+    for (int k = 0; k < 2; k++) {
+        ilki_template *t = k ? pair : single;
+        put_token(t, cls, 0);
+        put_text(t, ILKI_FROM_TEXT, 0);
+        put_token(t, sep, 0);
+    }
+    put_token(pair, sep, 0);
+    put_text(pair, ILKI_FROM_PAIR, 0);
+    put_token(pair, sep, 0);
+    return ILK_OK;
+}
+
 /* ------------------------------------------------------------------ BertProcessing */
 
 /* [token, id] */
@@ -79,6 +119,45 @@ static ilk_status bert_read(ilki_template *single, ilki_template *pair, const il
 }
 
 const ilki_post_row ilki_text_bert_processing = {.type = "BertProcessing", .read = bert_read};
+
+/* ------------------------------------------------------------------ RobertaProcessing, ByteLevel */
+
+static ilk_status read_trim(ilki_template *single, ilki_template *pair, const ilki_text_reader *r, ilki_json_node node)
+{
+    bool trim, prefix;
+    ilk_status status = ilki_text_read_bool(r, node, "trim_offsets", true, &trim);
+    if (!status)
+        status = ilki_text_read_bool(r, node, "add_prefix_space", true, &prefix);
+    if (!status && trim) {
+        single->trim = pair->trim = true;
+        single->trim_prefix = pair->trim_prefix = prefix;
+    }
+    return status;
+}
+
+static ilk_status roberta_read(ilki_template *single, ilki_template *pair, const ilki_text_reader *r,
+                               ilki_json_node node)
+{
+    int32_t cls, sep;
+    ilk_status status = read_token(r, node, "cls", &cls);
+    if (!status)
+        status = read_token(r, node, "sep", &sep);
+    if (!status)
+        status = read_trim(single, pair, r, node);
+    return status ? status : ilki_text_template_roberta(single, pair, cls, sep, r);
+}
+const ilki_post_row ilki_text_roberta_processing = {.type = "RobertaProcessing", .read = roberta_read};
+
+static ilk_status byte_level_read(ilki_template *single, ilki_template *pair, const ilki_text_reader *r,
+                                  ilki_json_node node)
+{
+    ilk_status status = read_trim(single, pair, r, node);
+    return status || single->n ? status : ilki_text_template_plain(single, pair, r);
+}
+const ilki_post_row ilki_text_byte_level_processing = {
+    .type = "ByteLevel", .adds_nothing = true, .read = byte_level_read};
+
+const ilki_post_row ilki_text_post_sequence = {.type = "Sequence", .members = "processors"};
 
 /* ------------------------------------------------------------------ TemplateProcessing */
 
@@ -142,6 +221,7 @@ static ilk_status read_items(ilki_template *t, const ilki_text_reader *r, ilki_j
 static ilk_status read_template(ilki_template *t, const ilki_text_reader *r, ilki_json_node node, const char *key)
 {
     size_t n = 0;
+    *t = (ilki_template){.trim = t->trim, .trim_prefix = t->trim_prefix};
     ilk_status status = read_items(t, r, node, key, &n);
     if (!status)
         status = allot(t, n, r);

@@ -19,12 +19,17 @@ static const ilki_normalizer_row *const normalizer_rows[] = {&ilki_text_bert_nor
                                                              &ilki_text_nfd,
                                                              &ilki_text_nfc,
                                                              &ilki_text_nfkd,
-                                                             &ilki_text_nfkc};
+                                                             &ilki_text_nfkc,
+                                                             &ilki_text_prepend,
+                                                             &ilki_text_byte_level_normalizer};
 static const ilki_splitter_row *const splitter_rows[] = {&ilki_text_bert_splitter, &ilki_text_splitter_sequence,
-                                                         &ilki_text_whitespace, &ilki_text_whitespace_split,
-                                                         &ilki_text_punctuation};
-static const ilki_text_model_row *const model_rows[] = {&ilki_text_wordpiece};
-static const ilki_post_row *const post_rows[] = {&ilki_text_template_processing, &ilki_text_bert_processing};
+                                                         &ilki_text_whitespace,    &ilki_text_whitespace_split,
+                                                         &ilki_text_punctuation,   &ilki_text_digits,
+                                                         &ilki_text_split,         &ilki_text_byte_level};
+static const ilki_text_model_row *const model_rows[] = {&ilki_text_wordpiece, &ilki_text_bpe};
+static const ilki_post_row *const post_rows[] = {&ilki_text_template_processing, &ilki_text_bert_processing,
+                                                 &ilki_text_roberta_processing, &ilki_text_byte_level_processing,
+                                                 &ilki_text_post_sequence};
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
@@ -114,6 +119,7 @@ static ilk_status read_normalizer(ilki_tokenizer *t, const ilki_text_reader *r, 
         return too_many(r, "normalizer");
     ilki_normalizer *p = &t->normalizers[t->n_normalizers++];
     p->row = row;
+    p->local = row->local;
     return row->read ? row->read(p, r, node) : ILK_OK;
 }
 
@@ -137,6 +143,7 @@ static ilk_status read_splitter(ilki_tokenizer *t, const ilki_text_reader *r, il
         return too_many(r, "pre-tokenizer");
     ilki_splitter *p = &t->splitters[t->n_splitters++];
     p->row = row;
+    p->drops_space = row->drops_space;
     return row->read ? row->read(p, r, node) : ILK_OK;
 }
 
@@ -154,15 +161,34 @@ static ilk_status read_model(ilki_tokenizer *t, const ilki_text_reader *r, ilki_
     return unknown_part(r, "model", type);
 }
 
-static ilk_status read_post(ilki_tokenizer *t, const ilki_text_reader *r, ilki_json_node node)
+/* `*adders` counts the processors that add tokens: a second one is refused. */
+static ilk_status read_post(ilki_tokenizer *t, const ilki_text_reader *r, ilki_json_node node, int *adders)
 {
-    if (is_null(r, node))
-        return ilki_text_template_plain(&t->single, &t->pair, r);
     const char *type = type_of(r, node);
+    const ilki_post_row *row = NULL;
+    ilk_status status = ILK_OK;
     for (size_t i = 0; type && i < COUNT(post_rows); i++)
         if (strcmp(post_rows[i]->type, type) == 0)
-            return post_rows[i]->read(&t->single, &t->pair, r, node);
-    return unknown_part(r, "post-processor", type);
+            row = post_rows[i];
+    if (!row)
+        return unknown_part(r, "post-processor", type);
+    if (row->members) {
+        ilki_json_node list = ilki_base_json_get(r->json, node, row->members);
+        for (ilki_json_node i = ilki_base_json_first(r->json, list); i && !status; i = ilki_base_json_next(r->json, i))
+            status = read_post(t, r, i, adders);
+        return status;
+    }
+    if (!row->adds_nothing && ++*adders > 1)
+        return ilki_base_fail(r->err, ILK_UNSUPPORTED, "%s: more than one post-processor that adds tokens is not built",
+                              r->name);
+    return row->read(&t->single, &t->pair, r, node);
+}
+
+ilk_status ilki_text_read_post(ilki_tokenizer *t, const ilki_text_reader *r, ilki_json_node node)
+{
+    int adders = 0;
+    ilk_status status = is_null(r, node) ? ILK_OK : read_post(t, r, node, &adders);
+    return status || t->single.n ? status : ilki_text_template_plain(&t->single, &t->pair, r);
 }
 
 ilk_status ilki_text_read_parts(ilki_tokenizer *t, const ilki_text_reader *r, ilki_json_node root)
@@ -176,7 +202,7 @@ ilk_status ilki_text_read_parts(ilki_tokenizer *t, const ilki_text_reader *r, il
     if (!status && !is_null(r, splitter))
         status = read_splitter(t, r, splitter);
     if (!status)
-        status = read_post(t, r, ilki_base_json_get(j, root, "post_processor"));
+        status = ilki_text_read_post(t, r, ilki_base_json_get(j, root, "post_processor"));
     return status ? status : read_model(t, r, ilki_base_json_get(j, root, "model"));
 }
 
@@ -185,12 +211,18 @@ ilk_status ilki_text_read_parts(ilki_tokenizer *t, const ilki_text_reader *r, il
 /* What the parts allow: where a text may be cut, and whether the ASCII lane stands for them. */
 static void derive_cuts(ilki_tokenizer *t)
 {
-    bool local = true, drops_space = false;
+    bool local = true, drops_space = false, before_space = false, quiet = true;
     for (size_t i = 0; i < t->n_normalizers; i++)
-        local &= t->normalizers[i].row->local;
-    for (size_t i = 0; i < t->n_splitters; i++)
-        drops_space |= t->splitters[i].row->drops_space;
+        local &= t->normalizers[i].local;
+    for (size_t i = 0; i < t->n_splitters; i++) {
+        drops_space |= t->splitters[i].drops_space;
+        before_space |= t->splitters[i].before_space;
+    }
+    for (size_t i = 0; i < t->n_added; i++)
+        quiet &= !t->added[i].normalized || !t->added[i].rstrip;
     t->cut_space = local && drops_space && !t->normalized.has_space;
+    t->cut_by_model = !before_space && t->model->ends_before_space != NULL;
+    t->cut_before = local && quiet && !t->normalized.has_space && !t->cut_space && (before_space || t->cut_by_model);
     t->ascii_lane = t->n_normalizers == 1 && t->normalizers[0].row == &ilki_text_bert_normalizer &&
                     t->n_splitters == 1 && t->splitters[0].row == &ilki_text_bert_splitter && t->model->encode_ascii &&
                     t->normalized.n == 0;
@@ -206,7 +238,7 @@ static ilk_status derive(ilki_tokenizer *t, ilk_error *err)
     for (uint32_t c = 0; t->ascii_lane && c < 128; c++) {
         ilki_text_char ch = {c, {0, 1}};
         one.n = 0;
-        if (!t->model->encode(t->model_state, &t->vocab, &ch, 1, &one)) {
+        if (!t->model->encode(t->model_state, &t->vocab, NULL, &ch, 1, &one)) {
             status = ilki_base_fail_memory(err, sizeof one, "a token");
             break;
         }

@@ -29,11 +29,14 @@ typedef enum ilki_tokenizer_mode {
 
 typedef struct ilki_tokenizer_files {
     ilki_text_file tokenizer_json, tokenizer_config, special_tokens_map, vocab_txt;
+    ilki_text_file added_tokens, vocab_json, merges_txt; /* read where there is no tokenizer.json */
+    ilki_text_file model;   /* of SentencePiece: sentencepiece.bpe.model, spiece.model or tokenizer.model; likewise */
     const char *model_type; /* of config.json, for a tokenizer_config without tokenizer_class; may be NULL */
     ilki_tokenizer_mode mode;
 } ilki_tokenizer_files;
 
-/* Builds a tokenizer from tokenizer.json or, without one, from vocab.txt and tokenizer_config.json. UNSUPPORTED names
+/* Builds a tokenizer from tokenizer.json or, without one, from vocab.txt, vocab.json with merges.txt or a model of
+ * SentencePiece, and tokenizer_config.json. UNSUPPORTED names
  * the type of part that is not built; BAD_FORMAT, LIMIT (ids up to 2^22, 512 bytes per added token) and NO_MEMORY name
  * the file. */
 ilk_status ilki_text_tokenizer_open(ilki_tokenizer **out, const ilki_tokenizer_files *files, ilk_error *err);

@@ -17,12 +17,16 @@ enum {
     ILKI_UNI_MARK = 16,  /* combining mark, M* */
     ILKI_UNI_WORD = 32,  /* \w of a regular expression */
     ILKI_UNI_LOWER = 64, /* has a lower case of its own */
-    ILKI_UNI_NORM = 128  /* a normal form may change it or move it: decomposes, combines or composes backwards */
+    ILKI_UNI_NORM = 128, /* a normal form may change it or move it: decomposes, combines or composes backwards */
+    ILKI_UNI_LETTER = 256, /* \p{L}, \p{N} and \p{M} of a regular expression */
+    ILKI_UNI_NUMBER = 512,
+    ILKI_UNI_NUMERIC = 1024, /* what the pre-tokenizer Digits calls a digit */
+    ILKI_UNI_M = 2048
 };
 
 typedef struct ilki_text_class {
-    uint8_t flags; /* ILKI_UNI_… */
-    uint8_t ccc;   /* canonical combining class */
+    uint16_t flags; /* ILKI_UNI_… */
+    uint8_t ccc;    /* canonical combining class */
 } ilki_text_class;
 
 extern const uint8_t ilki_text_class_super[];

@@ -45,6 +45,16 @@ bool ilki_text_trie_reserve(ilki_text_trie *t, size_t n_edges)
     return true;
 }
 
+bool ilki_text_trie_place(ilki_text_trie *t, size_t n_edges, ilki_arena *arena)
+{
+    unsigned log2 = 6;
+    while ((size_t)1 << log2 < n_edges * 2)
+        log2++;
+    *t = (ilki_text_trie){.cap = (size_t)1 << log2, .shift = 64 - log2};
+    t->edges = ilki_base_arena_alloc(arena, t->cap, sizeof *t->edges);
+    return t->edges != NULL;
+}
+
 /* The edge from a node under a character, made where it is missing; NULL when memory is short. */
 static ilki_text_edge *make_edge(ilki_text_trie *t, uint32_t node, uint32_t cp)
 {
@@ -95,6 +105,7 @@ void ilki_text_vocab_init(ilki_vocab *v)
 void ilki_text_vocab_deinit(ilki_vocab *v)
 {
     ilki_text_trie_deinit(&v->trie);
+    ilki_base_map_deinit(&v->map);
     ilki_base_arena_deinit(&v->arena);
     free(v->strings);
     free(v->lengths);
@@ -152,24 +163,48 @@ ilk_status ilki_text_vocab_name(ilki_vocab *v, const char *s, size_t n, int64_t 
     return ILK_OK;
 }
 
+/* Gives the string of strings[id] that id; `*old` is the one it had, or -1. False when memory is short. */
+static bool exchange(ilki_vocab *v, int32_t id, size_t n, int32_t *old)
+{
+    uint32_t was = ILKI_MAP_NONE;
+    if (n == 0) {
+        *old = v->empty_id;
+        v->empty_id = id;
+        return true;
+    }
+    if (v->hashed) {
+        bool ok = ilki_base_map_put(&v->map, v->strings[id], n, (uint32_t)id, &was);
+        *old = was == ILKI_MAP_NONE ? -1 : (int32_t)was;
+        return ok;
+    }
+    ilki_text_edge *edge = enter(&v->trie, v->strings[id], n);
+    if (!edge)
+        return false;
+    *old = edge->id;
+    edge->id = id;
+    return true;
+}
+
 ilk_status ilki_text_vocab_add(ilki_vocab *v, const char *s, size_t n, int64_t id, const char *name, ilk_error *err)
 {
+    int32_t old;
     ilk_status status = ilki_text_vocab_name(v, s, n, id, name, err);
     if (status)
         return status;
-    int32_t *id_of = &v->empty_id;
-    if (n) {
-        ilki_text_edge *edge = enter(&v->trie, s, n);
-        if (!edge)
-            return ilki_base_fail_memory(err, v->trie.cap * 2 * sizeof *edge, "the trie of the vocabulary");
-        id_of = &edge->id;
-    }
-    if (*id_of >= 0 && *id_of != id)
-        v->strings[*id_of] = NULL;
-    else if (*id_of < 0)
+    if (!exchange(v, (int32_t)id, n, &old))
+        return ilki_base_fail_memory(err, v->trie.cap * 2 * sizeof(ilki_text_edge), "the vocabulary");
+    if (old >= 0 && old != id)
+        v->strings[old] = NULL; /* a hashed one's map keeps the old copy as its key: the arena holds both */
+    else if (old < 0)
         v->n_strings++;
-    *id_of = (int32_t)id;
     return ILK_OK;
+}
+
+bool ilki_text_vocab_reserve(ilki_vocab *v, size_t n_strings)
+{
+    if (!v->hashed)
+        return ilki_text_trie_reserve(&v->trie, n_strings * 2);
+    return ilki_base_map_reserve(&v->map, n_strings);
 }
 
 static const ilki_text_edge *walk(const ilki_vocab *v, const char *s, size_t n)
@@ -188,6 +223,10 @@ int32_t ilki_text_vocab_get(const ilki_vocab *v, const char *s, size_t n)
 {
     if (n == 0)
         return v->empty_id;
+    if (v->hashed) {
+        uint32_t id = ilki_base_map_get(&v->map, s, n);
+        return id == ILKI_MAP_NONE ? -1 : (int32_t)id;
+    }
     const ilki_text_edge *edge = walk(v, s, n);
     return edge ? edge->id : -1;
 }

@@ -3,7 +3,7 @@
 #ifndef ILKI_TEXT_VOCAB_H
 #define ILKI_TEXT_VOCAB_H
 
-#include "base/mem.h"
+#include "base/map.h"
 
 /* ---- trie: edges in one open-addressed table, key (node, character). The root is node 0. */
 
@@ -34,6 +34,8 @@ static inline const ilki_text_edge *ilki_text_trie_step(const ilki_text_trie *t,
 }
 
 bool ilki_text_trie_reserve(ilki_text_trie *t, size_t n_edges);
+/* Room for just so many edges, in the arena: such a trie does not grow further and is not freed by itself. */
+bool ilki_text_trie_place(ilki_text_trie *t, size_t n_edges, ilki_arena *arena);
 /* Enters a string of n > 0 characters; `*old` gets the id it had, or -1. False when memory is short. */
 bool ilki_text_trie_add(ilki_text_trie *t, const uint32_t *cps, size_t n, int32_t id, int32_t *old);
 void ilki_text_trie_deinit(ilki_text_trie *t);
@@ -43,7 +45,9 @@ void ilki_text_trie_deinit(ilki_text_trie *t);
 enum { ILKI_TEXT_MAX_ID = (1 << 22) - 1 };
 
 typedef struct ilki_vocab {
+    bool hashed; /* set before the first string: whole strings in `map`, no trie */
     ilki_text_trie trie;
+    ilki_map map;
     ilki_arena arena;
     const char **strings; /* by id, NULL for a hole */
     uint32_t *lengths;
@@ -62,7 +66,10 @@ ilk_status ilki_text_vocab_add(ilki_vocab *v, const char *s, size_t n, int64_t i
 ilk_status ilki_text_vocab_name(ilki_vocab *v, const char *s, size_t n, int64_t id, const char *name, ilk_error *err);
 int32_t ilki_text_vocab_get(const ilki_vocab *v, const char *s, size_t n); /* -1 where absent */
 
-/* The node that the string leads to; false where no string of the vocabulary begins so. */
+/* Room for so many strings of usual length. */
+bool ilki_text_vocab_reserve(ilki_vocab *v, size_t n_strings);
+
+/* The node that the string leads to; false where no string of the vocabulary begins so. Not of a hashed one. */
 bool ilki_text_vocab_walk(const ilki_vocab *v, const char *s, size_t n, uint32_t *node);
 
 #endif

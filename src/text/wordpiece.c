@@ -41,8 +41,8 @@ ilk_status ilki_text_read_vocab(ilki_vocab *v, const ilki_text_reader *r, ilki_j
     const ilki_json *j = r->json;
     if (ilki_base_json_type(j, vocab) != ILKI_JSON_OBJECT)
         return ilki_base_fail(r->err, ILK_BAD_FORMAT, "%s: model.vocab: expected an object of tokens and ids", r->name);
-    if (!ilki_text_trie_reserve(&v->trie, ilki_base_json_count(j, vocab) * 2))
-        return ilki_base_fail_memory(r->err, ilki_base_json_count(j, vocab), "the trie of the vocabulary");
+    if (!ilki_text_vocab_reserve(v, ilki_base_json_count(j, vocab)))
+        return ilki_base_fail_memory(r->err, ilki_base_json_count(j, vocab), "the vocabulary");
     for (ilki_json_node i = ilki_base_json_first(j, vocab); i; i = ilki_base_json_next(j, i)) {
         size_t n;
         int64_t id;
@@ -88,10 +88,11 @@ static bool put_unknown(const wordpiece *w, ilki_text_tokens *out, size_t mark, 
     return ilki_text_tokens_put(out, w->unk, start, end);
 }
 
-static bool wordpiece_encode(const void *state, const ilki_vocab *v, const ilki_text_char *c, size_t n,
-                             ilki_text_tokens *out)
+static bool wordpiece_encode(const void *state, const ilki_vocab *v, ilki_text_scratch *s, const ilki_text_char *c,
+                             size_t n, ilki_text_tokens *out)
 {
     const wordpiece *w = state;
+    (void)s;
     size_t mark = out->n, at = 0;
     uint32_t node = 0;
     bool known = n <= w->max_chars;

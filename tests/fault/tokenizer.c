@@ -12,17 +12,36 @@ static const char json[] =
     "\"pre_tokenizer\":{\"type\":\"Whitespace\"},"
     "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"x\",0],\"cls\":[\"y\",1]},"
     "\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"[UNK]\":0,\"a\":1,\"##a\":2,\"b\":3}}}";
+static const char bpe[] =
+    "{\"added_tokens\":[{\"id\":6,\"content\":\"<x>\"}],\"normalizer\":{\"type\":\"Prepend\",\"prepend\":\"_\"},"
+    "\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"post_processor\":{\"type\":\"RobertaProcessing\",\"sep\":[\"x\",0],"
+    "\"cls\":[\"y\",1]},\"model\":{\"type\":\"BPE\",\"unk_token\":\"a\",\"ignore_merges\":true,\"vocab\":{\"a\":0,\"q\":1,"
+    "\"aa\":2,\"\u0120\":3,\"aaaa\":4},\"merges\":[\"a a\",\"aa aa\"]}}";
+static const char vocab_json[] = "{\"a\":0,\"aa\":1,\"</s>\":2}";
+static const char merges_txt[] = "#version: 0.2\na a\n";
+static const char roberta[] = "{\"tokenizer_class\":\"RobertaTokenizer\"}";
+static const char added_json[] = "{\"<z>\":4,\"<s>\":3}";
 static const char config[] =
     "{\"added_tokens_decoder\":{\"4\":{\"content\":\"<z>\"},\"2\":\"<w>\"},\"cls_token\":\"<c>\"}";
 static const char vocab[] = "[UNK]\na\n##a\nb\n";
 
-static void open_one(bool literal)
+#define FILE_OF(text) ((ilki_text_file){.data = text, .n = sizeof text - 1})
+enum { WORDPIECE_TXT, WORDPIECE_JSON, BPE_JSON, BPE_FILES };
+
+static void open_one(int kind)
 {
-    ilki_tokenizer_files f = {.tokenizer_config = {.data = config, .n = sizeof config - 1}};
-    if (literal)
-        f.tokenizer_json = (ilki_text_file){.data = json, .n = sizeof json - 1};
-    else
-        f.vocab_txt = (ilki_text_file){.data = vocab, .n = sizeof vocab - 1};
+    ilki_tokenizer_files f = {.tokenizer_config = FILE_OF(config)};
+    if (kind == WORDPIECE_TXT) {
+        f.vocab_txt = FILE_OF(vocab);
+    } else if (kind == BPE_FILES) {
+        f.tokenizer_config = FILE_OF(roberta);
+        f.vocab_json = FILE_OF(vocab_json);
+        f.merges_txt = FILE_OF(merges_txt);
+        f.added_tokens = FILE_OF(added_json);
+    } else {
+        f.tokenizer_json = kind == BPE_JSON ? FILE_OF(bpe) : FILE_OF(json);
+        f.mode = ILKI_TOKENIZER_LITERAL;
+    }
     for (uint64_t n = 1;; n++) {
         ilk_error err;
         ilk_error_init(&err);
@@ -45,16 +64,17 @@ static void open_one(bool literal)
 
 static void opens(void)
 {
-    open_one(false);
-    open_one(true);
+    for (int kind = WORDPIECE_TXT; kind <= BPE_FILES; kind++)
+        open_one(kind);
 }
 
-static void encodes(void)
+static void encode_with(ilki_text_file file)
 {
     static const char text[] =
         "Aaa [X] q\u00e9\u0323 \u00e9Y b\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301"
-        "\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0323\u0301\u0301\u0301";
-    ilki_tokenizer_files f = {.tokenizer_json = {.data = json, .n = sizeof json - 1}, .mode = ILKI_TOKENIZER_LITERAL};
+        "\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0323\u0301\u0301\u0301 <x> aaaaaaaaaaaaaaaaaa"
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    ilki_tokenizer_files f = {.tokenizer_json = file, .mode = ILKI_TOKENIZER_LITERAL};
     ilki_encode_options o = {.add_specials = true, .pair = text, .n_pair = sizeof text - 1};
     ilk_error err;
     ilk_error_init(&err);
@@ -81,6 +101,12 @@ static void encodes(void)
         }
     }
     ilki_text_tokenizer_free(t);
+}
+
+static void encodes(void)
+{
+    encode_with(FILE_OF(json));
+    encode_with(FILE_OF(bpe));
 }
 
 TEST_MAIN({"opens", opens}, {"encodes", encodes})

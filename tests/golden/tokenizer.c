@@ -30,7 +30,11 @@ static ilk_status open_folder(ilki_tokenizer **t, const char *dir, ilki_tokenize
     char *data[] = {read_file(dir, "tokenizer.json", &files.tokenizer_json),
                     read_file(dir, "tokenizer_config.json", &files.tokenizer_config),
                     read_file(dir, "special_tokens_map.json", &files.special_tokens_map),
-                    read_file(dir, "vocab.txt", &files.vocab_txt)};
+                    read_file(dir, "vocab.txt", &files.vocab_txt),
+                    read_file(dir, "added_tokens.json", &files.added_tokens),
+                    read_file(dir, "vocab.json", &files.vocab_json),
+                    read_file(dir, "merges.txt", &files.merges_txt),
+                    read_file(dir, "tokenizer.model", &files.model)};
     ilk_status status = ilki_text_tokenizer_open(t, &files, err);
     for (size_t i = 0; i < sizeof data / sizeof *data; i++)
         free(data[i]);

@@ -26,7 +26,11 @@ static ilk_status open_folder(ilki_tokenizer **t, const char *dir, bool literal,
     char *data[] = {read_optional(dir, "tokenizer.json", &files.tokenizer_json),
                     read_optional(dir, "tokenizer_config.json", &files.tokenizer_config),
                     read_optional(dir, "special_tokens_map.json", &files.special_tokens_map),
-                    read_optional(dir, "vocab.txt", &files.vocab_txt)};
+                    read_optional(dir, "vocab.txt", &files.vocab_txt),
+                    read_optional(dir, "added_tokens.json", &files.added_tokens),
+                    read_optional(dir, "vocab.json", &files.vocab_json),
+                    read_optional(dir, "merges.txt", &files.merges_txt),
+                    read_optional(dir, "tokenizer.model", &files.model)};
     ilk_status status = ilki_text_tokenizer_open(t, &files, err);
     for (size_t i = 0; i < sizeof data / sizeof *data; i++)
         free(data[i]);

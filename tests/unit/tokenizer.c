@@ -107,13 +107,36 @@ static void refusals(void)
         {"{}", "model", ILK_BAD_FORMAT},
         {FILE_OF("", "{\"type\":\"Nmt\"}", "null", "null", MODEL), "normalizer \"Nmt\"", ILK_UNSUPPORTED},
         {FILE_OF("", "{}", "null", "null", MODEL), "normalizer without a type", ILK_BAD_FORMAT},
-        {FILE_OF("", BERT, "{\"type\":\"Metaspace\"}", "null", MODEL), "pre-tokenizer \"Metaspace\"", ILK_UNSUPPORTED},
-        {FILE_OF("", BERT, "null", "{\"type\":\"RobertaProcessing\"}", MODEL), "RobertaProcessing", ILK_UNSUPPORTED},
-        {FILE_OF("", BERT, "null", "null", "{\"type\":\"BPE\",\"vocab\":{}}"), "model \"BPE\"", ILK_UNSUPPORTED},
+        {FILE_OF("", BERT, "{\"type\":\"FixedLength\"}", "null", MODEL), "pre-tokenizer \"FixedLength\"",
+         ILK_UNSUPPORTED},
+        {FILE_OF("", BERT, "null", "{\"type\":\"RobertaProcessing\"}", MODEL), "cls", ILK_BAD_FORMAT},
+        {FILE_OF("", BERT, "null", "null", "{\"type\":\"BPE\",\"vocab\":{}}"), "merges", ILK_BAD_FORMAT},
+        {FILE_OF("", BERT, "null", "null", "{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a b\"]}"),
+         "merge 0: \"a\" and \"b\": the second", ILK_BAD_FORMAT},
+        {FILE_OF("", BERT, "null", "null", "{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a a\"]}"),
+         "what they make", ILK_BAD_FORMAT},
+        {FILE_OF("", BERT, "null", "null", "{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[\"a  a\"]}"),
+         "a space between", ILK_BAD_FORMAT},
+        {FILE_OF("", BERT, "null", "null", "{\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[[\"a\"]]}"), "a pair",
+         ILK_BAD_FORMAT},
+        {FILE_OF("", BERT, "null", "null", "{\"type\":\"BPE\",\"vocab\":{},\"merges\":[],\"dropout\":0.5}"), "dropout",
+         ILK_UNSUPPORTED},
+        {FILE_OF("", BERT, "null", "null", "{\"type\":\"WordLevel\",\"vocab\":{}}"), "model \"WordLevel\"",
+         ILK_UNSUPPORTED},
+        {FILE_OF("", "null", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"a|b\"},\"behavior\":\"Isolated\"}", "null",
+                 MODEL),
+         "pattern a|b", ILK_UNSUPPORTED},
+        {FILE_OF("", "null", "{\"type\":\"Split\",\"pattern\":{\"String\":\"a\"},\"behavior\":\"X\"}", "null", MODEL),
+         "behavior", ILK_BAD_FORMAT},
+        {FILE_OF("", BERT, "null",
+                 "{\"type\":\"Sequence\",\"processors\":[{\"type\":\"BertProcessing\",\"sep\":[\"x\",0],\"cls\":[\"y\","
+                 "1]},{\"type\":\"BertProcessing\",\"sep\":[\"x\",0],\"cls\":[\"y\",1]}]}",
+                 MODEL),
+         "more than one", ILK_UNSUPPORTED},
         {FILE_OF("", "{\"type\":\"BertNormalizer\",\"lowercase\":1}", "null", "null", MODEL), "lowercase",
          ILK_BAD_FORMAT},
         {FILE_OF("", "{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a\"},\"content\":\"\"}", "null", "null", MODEL),
-         "regular expression", ILK_UNSUPPORTED},
+         "pattern a", ILK_UNSUPPORTED},
         {FILE_OF("", "{\"type\":\"Replace\",\"pattern\":{\"String\":\"\"},\"content\":\"\"}", "null", "null", MODEL),
          "Replace", ILK_BAD_FORMAT},
         {FILE_OF("", "null", "{\"type\":\"Punctuation\",\"behavior\":\"X\"}", "null", MODEL), "\"X\"", ILK_BAD_FORMAT},
@@ -151,9 +174,9 @@ static void refusals(void)
     ilk_error_init(&err);
     CHECK_STATUS(open_files(&t, NULL, NULL, NULL, ILKI_TOKENIZER_DEFAULT, &err), ILK_NOT_FOUND, &err);
     CHECK_STATUS(
-        open_files(&t, PLAIN, "{\"tokenizer_class\":\"MPNetTokenizerFast\"}", NULL, ILKI_TOKENIZER_DEFAULT, &err),
+        open_files(&t, PLAIN, "{\"tokenizer_class\":\"AlbertTokenizerFast\"}", NULL, ILKI_TOKENIZER_DEFAULT, &err),
         ILK_UNSUPPORTED, &err);
-    CHECK(strstr(err.message, "MPNetTokenizer") != NULL);
+    CHECK(strstr(err.message, "AlbertTokenizer") != NULL);
     CHECK_STATUS(open_files(&t, NULL, "{\"tokenizer_class\":\"Other\"}", "[UNK]\n", ILKI_TOKENIZER_DEFAULT, &err),
                  ILK_NOT_FOUND, &err);
     CHECK_STATUS(open_files(&t, NULL, NULL, "[UNK]\n\xff\n", ILKI_TOKENIZER_DEFAULT, &err), ILK_BAD_FORMAT, &err);

@@ -25,7 +25,7 @@ static void check_word(const void *state, const ilki_vocab *v, const char *word,
     ilki_text_tokens out = {0};
     ilki_text_scratch *s = ilki_text_scratch_new();
     REQUIRE(CHECK(s && ilki_text_load(s, word, strlen(word), 0)));
-    CHECK(ilki_text_wordpiece.encode(state, v, s->str.c, s->str.n, &out));
+    CHECK(ilki_text_wordpiece.encode(state, v, s, s->str.c, s->str.n, &out));
     got[0] = '\0';
     for (size_t i = 0; i < out.n; i++)
         n += (size_t)snprintf(got + n, sizeof got - n, "%s%s:%u-%u", i ? " " : "", v->strings[out.ids[i]],

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The tokenizer classes of transformers 5.24. A class with a row here takes no more than the vocabulary, the merges and
+ * (where it has none of its own) the post-processor from tokenizer.json and rebuilds the rest, so what that file says
+ * otherwise does not count; every class that is not listed, and the generic one, takes tokenizer.json by the letter.
+ * References: `models/auto/tokenization_auto.py`, `models/<name>/tokenization_<name>.py`. */
+#include <string.h>
+
+#include "base/utf8.h"
+#include "text/checkpoint.h"
+#include "text/unicode.h"
+
+typedef struct class_row class_row;
+struct class_row {
+    const char *name; /* without "Fast" */
+    ilk_status (*read)(checkpoint *c, const class_row *row);
+    const char *special[ILKI_SPECIAL_COUNT]; /* CLS, SEP, PAD, UNK, MASK, BOS, EOS */
+    ilk_status (*parts)(checkpoint *c);      /* normalizers, pre-tokenizers, model */
+    ilk_status (*post)(checkpoint *c);       /* NULL: the file's */
+};
+
+static ilki_json_node file_member(const checkpoint *c, const char *key)
+{
+    return c->tokenizer ? ilki_base_json_get(c->tokenizer, ilki_base_json_root(c->tokenizer), key) : 0;
+}
+
+static ilk_status config_bool(const checkpoint *c, const char *key, bool otherwise, bool *out)
+{
+    *out = otherwise;
+    return c->config ? ilki_text_read_bool(&c->rc, ilki_base_json_root(c->config), key, otherwise, out) : ILK_OK;
+}
+
+/* The content of a named special, NUL-terminated; NULL where there is none. */
+static const char *special_name(const checkpoint *c, ilki_special which)
+{
+    return c->special[which].present ? c->special[which].token.content : NULL;
+}
+
+static int32_t special_or(const checkpoint *c, ilki_special which, int32_t otherwise)
+{
+    int32_t id = c->t->special[which];
+    return id >= 0 ? id : otherwise;
+}
+
+/* ------------------------------------------------------------------ WordPiece */
+
+/* Lines, without what white space they end in; a repeated one counts at its last place. */
+static ilk_status read_vocab_txt(ilki_tokenizer *t, const ilki_text_file *f, const char *name, ilk_error *err)
+{
+    size_t n_lines = 1, at = 0;
+    if (!ilki_base_utf8_valid(f->data, f->n))
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: not valid UTF-8", name);
+    for (size_t i = 0; i < f->n; i++)
+        n_lines += f->data[i] == '\n';
+    if (n_lines > ILKI_TEXT_MAX_ID)
+        return ilki_base_fail(err, ILK_LIMIT, "%s: %zu lines, at most %d are taken", name, n_lines, ILKI_TEXT_MAX_ID);
+    if (!ilki_text_vocab_reserve(&t->vocab, n_lines))
+        return ilki_base_fail_memory(err, n_lines, "the vocabulary");
+    for (int64_t id = 0; at < f->n; id++) {
+        const char *line = f->data + at, *end = memchr(line, '\n', f->n - at);
+        size_t n = end ? (size_t)(end - line) : f->n - at, len;
+        at += n + (end != NULL);
+        while (n) {
+            size_t start = n - 1;
+            while (start && ((unsigned char)line[start] & 0xc0) == 0x80)
+                start--;
+            if (!(ilki_text_flags(ilki_base_utf8_get(line + start, n - start, &len)) & ILKI_UNI_SPACE))
+                break;
+            n = start;
+        }
+        ilk_status status = ilki_text_vocab_add(&t->vocab, line, n, id, name, err);
+        if (status)
+            return status;
+    }
+    return ILK_OK;
+}
+
+static ilk_status read_wordpiece_vocab(checkpoint *c)
+{
+    ilki_tokenizer *t = c->t;
+    const ilki_text_file *txt = &c->files->vocab_txt;
+    if (c->tokenizer)
+        return ilki_text_read_vocab(&t->vocab, &c->r,
+                                    ilki_base_json_get(c->tokenizer, file_member(c, "model"), "vocab"));
+    if (!txt->data)
+        return ilki_base_fail(c->r.err, ILK_NOT_FOUND, "neither tokenizer.json nor vocab.txt");
+    c->r.name = txt->name ? txt->name : "vocab.txt";
+    return read_vocab_txt(t, txt, c->r.name, c->r.err);
+}
+
+static ilk_status wordpiece_parts(checkpoint *c)
+{
+    ilki_tokenizer *t = c->t;
+    ilki_normalizer *n = &t->normalizers[0];
+    const char *unk = special_name(c, ILKI_SPECIAL_UNK);
+    *n = (ilki_normalizer){
+        .row = &ilki_text_bert_normalizer, .local = true, .clean = true, .chinese = true, .lower = true};
+    t->n_normalizers = 1;
+    t->splitters[0] = (ilki_splitter){.row = &ilki_text_bert_splitter, .drops_space = true};
+    t->n_splitters = 1;
+    t->model = &ilki_text_wordpiece;
+    ilk_status status = config_bool(c, "do_lower_case", true, &n->lower);
+    if (!status)
+        status = config_bool(c, "tokenize_chinese_chars", true, &n->chinese);
+    if (!status)
+        status = config_bool(c, "strip_accents", n->lower, &n->strip);
+    return status ? status
+                  : ilki_text_wordpiece_new(&t->model_state, &t->vocab, unk ? unk : "[UNK]",
+                                            unk ? c->special[ILKI_SPECIAL_UNK].token.n : 5, &c->r);
+}
+
+/* The reference's own numbers stand where a name is null. */
+static ilk_status bert_post(checkpoint *c)
+{
+    return ilki_text_template_bert(&c->t->single, &c->t->pair, special_or(c, ILKI_SPECIAL_CLS, 2),
+                                   special_or(c, ILKI_SPECIAL_SEP, 3), &c->r);
+}
+
+static ilk_status mpnet_post(checkpoint *c)
+{
+    c->t->single.trim = c->t->pair.trim = true;
+    return ilki_text_template_roberta(&c->t->single, &c->t->pair, special_or(c, ILKI_SPECIAL_CLS, 0),
+                                      special_or(c, ILKI_SPECIAL_SEP, 2), &c->r);
+}
+
+/* ------------------------------------------------------------------ BPE */
+
+static ilk_status read_bpe_vocab(checkpoint *c)
+{
+    c->t->vocab.hashed = true;
+    if (c->tokenizer)
+        return ilki_text_read_vocab(&c->t->vocab, &c->r,
+                                    ilki_base_json_get(c->tokenizer, file_member(c, "model"), "vocab"));
+    if (!c->vocab || !c->files->merges_txt.data)
+        return ilki_base_fail(c->r.err, ILK_NOT_FOUND, "neither tokenizer.json nor vocab.json with merges.txt");
+    return ilki_text_read_vocab(&c->t->vocab, &c->rv, ilki_base_json_root(c->vocab));
+}
+
+static ilk_status make_bpe(checkpoint *c, ilki_bpe_settings *o)
+{
+    const ilki_text_file *merges = &c->files->merges_txt;
+    ilki_text_reader r = c->r;
+    c->t->model = &ilki_text_bpe;
+    if (c->tokenizer) {
+        o->merges = ilki_base_json_get(c->tokenizer, file_member(c, "model"), "merges");
+    } else {
+        o->lines = merges->data;
+        o->n_lines = merges->n;
+        r.name = merges->name ? merges->name : "merges.txt";
+    }
+    return ilki_text_bpe_new(&c->t->model_state, &c->t->vocab, o, &r);
+}
+
+/* GPT-2 and RoBERTa */
+static ilk_status gpt2_parts(checkpoint *c)
+{
+    ilki_bpe_settings o = {0};
+    bool prefix;
+    ilk_status status = config_bool(c, "add_prefix_space", false, &prefix);
+    if (status)
+        return status;
+    ilki_text_byte_level_set(&c->t->splitters[0], prefix, true);
+    c->t->n_splitters = 1;
+    return make_bpe(c, &o);
+}
+
+static ilk_status roberta_post(checkpoint *c)
+{
+    ilki_tokenizer *t = c->t;
+    bool trim, prefix;
+    ilk_status status = config_bool(c, "trim_offsets", true, &trim);
+    if (!status)
+        status = config_bool(c, "add_prefix_space", false, &prefix);
+    if (status)
+        return status;
+    t->single.trim = t->pair.trim = trim;
+    t->single.trim_prefix = t->pair.trim_prefix = prefix;
+    return ilki_text_template_roberta(&t->single, &t->pair, special_or(c, ILKI_SPECIAL_CLS, 0),
+                                      special_or(c, ILKI_SPECIAL_SEP, 2), &c->r);
+}
+
+static ilk_status qwen2_parts(checkpoint *c)
+{
+    ilki_bpe_settings o = {0};
+    bool prefix;
+    ilk_status status = config_bool(c, "add_prefix_space", false, &prefix);
+    if (status)
+        return status;
+    c->t->normalizers[0] = (ilki_normalizer){.row = &ilki_text_nfc, .local = true};
+    c->t->n_normalizers = 1;
+    ilki_text_split_set_qwen2(&c->t->splitters[0]);
+    ilki_text_byte_level_set(&c->t->splitters[1], prefix, false);
+    c->t->n_splitters = 2;
+    return make_bpe(c, &o);
+}
+
+static ilk_status clip_parts(checkpoint *c)
+{
+    static const uint32_t space[] = {' '};
+    ilki_bpe_settings o = {.unk = special_name(c, ILKI_SPECIAL_UNK), .suffix = "</w>"};
+    ilki_normalizer *n = c->t->normalizers;
+    n[0] = (ilki_normalizer){.row = &ilki_text_nfc, .local = true};
+    ilki_text_replace_set(&n[1], 0, space, 1);
+    n[2] = (ilki_normalizer){.row = &ilki_text_lowercase, .local = true};
+    c->t->n_normalizers = 3;
+    ilki_text_split_set_clip(&c->t->splitters[0]);
+    ilki_text_byte_level_set(&c->t->splitters[1], false, true);
+    c->t->n_splitters = 2;
+    return make_bpe(c, &o);
+}
+
+static ilk_status clip_post(checkpoint *c)
+{
+    return ilki_text_template_roberta(&c->t->single, &c->t->pair, special_or(c, ILKI_SPECIAL_BOS, 0),
+                                      special_or(c, ILKI_SPECIAL_EOS, 0), &c->r);
+}
+
+/* A space becomes U+2581 and the text is one word: the pre-tokenizer, which splits at spaces, finds none. */
+static ilk_status gemma_parts(checkpoint *c)
+{
+    static const uint32_t mark[] = {0x2581};
+    ilki_bpe_settings o = {.unk = special_name(c, ILKI_SPECIAL_UNK), .fuse_unk = true, .byte_fallback = true};
+    ilki_text_replace_set(&c->t->normalizers[c->t->n_normalizers++], ' ', mark, 1);
+    return make_bpe(c, &o);
+}
+
+static ilk_status siglip2_parts(checkpoint *c)
+{
+    c->t->normalizers[c->t->n_normalizers++] = (ilki_normalizer){.row = &ilki_text_lowercase, .local = true};
+    return gemma_parts(c);
+}
+
+/* ------------------------------------------------------------------ how a class reads */
+
+/* Its post-processor, or the file's, or what add_bos_token and add_eos_token say. */
+static ilk_status read_class_post(checkpoint *c, const class_row *row)
+{
+    bool bos = false, eos = false;
+    if (row->post)
+        return row->post(c);
+    if (c->tokenizer)
+        return ilki_text_read_post(c->t, &c->r, file_member(c, "post_processor"));
+    ilk_status status = config_bool(c, "add_bos_token", false, &bos);
+    if (!status)
+        status = config_bool(c, "add_eos_token", false, &eos);
+    return status ? status
+                  : ilki_text_template_around(&c->t->single, &c->t->pair, bos ? c->t->special[ILKI_SPECIAL_BOS] : -1,
+                                              eos ? c->t->special[ILKI_SPECIAL_EOS] : -1, &c->r);
+}
+
+static ilk_status read_row(checkpoint *c, const class_row *row, ilk_status (*read_vocab)(checkpoint *c))
+{
+    ilk_status status = read_vocab(c);
+    c->n_model = c->t->vocab.n_strings;
+    if (!status)
+        status = ilki_text_read_specials(c, row->special);
+    if (!status)
+        status = row->parts(c);
+    if (!status)
+        status = ilki_text_add_configured(c, true);
+    if (status)
+        return status;
+    ilki_text_set_special_ids(c);
+    return read_class_post(c, row);
+}
+
+static ilk_status read_wordpiece(checkpoint *c, const class_row *row)
+{
+    return read_row(c, row, read_wordpiece_vocab);
+}
+
+static ilk_status read_bpe(checkpoint *c, const class_row *row)
+{
+    return read_row(c, row, read_bpe_vocab);
+}
+
+/* All named tokens are made special once more. */
+static ilk_status read_qwen2(checkpoint *c, const class_row *row)
+{
+    ilk_status status = read_bpe(c, row);
+    for (int i = 0; i < ILKI_SPECIAL_COUNT && !status; i++)
+        if (c->special[i].present)
+            status = ilki_text_add_special(c, c->special[i].token.content, c->special[i].token.n);
+    return status;
+}
+
+static ilk_status refuse(checkpoint *c, const class_row *row)
+{
+    return ilki_base_fail(c->r.err, ILK_UNSUPPORTED, "a tokenizer of class %s is not built", row->name);
+}
+
+/* tokenizer.json by the letter. */
+static ilk_status read_literal(checkpoint *c)
+{
+    ilki_tokenizer *t = c->t;
+    if (!c->tokenizer)
+        return ilki_base_fail(c->r.err, ILK_NOT_FOUND, "no tokenizer.json");
+    ilk_status status = ilki_text_read_parts(t, &c->r, ilki_base_json_root(c->tokenizer));
+    c->n_model = t->vocab.n_strings;
+    if (!status)
+        status = ilki_text_add_list(c, file_member(c, "added_tokens"));
+    if (!status)
+        status = ilki_text_read_specials(c, NULL);
+    if (!status && c->files->mode == ILKI_TOKENIZER_DEFAULT)
+        status = ilki_text_add_configured(c, false);
+    if (!status)
+        ilki_text_set_special_ids(c);
+    return status;
+}
+
+/* ------------------------------------------------------------------ the classes */
+
+#define BERT    {"[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", NULL, NULL}, wordpiece_parts, bert_post
+#define ROBERTA {"<s>", "</s>", "<pad>", "<unk>", "<mask>", "<s>", "</s>"}, gpt2_parts, roberta_post
+#define GEMMA                                                                                                          \
+    {                                                                                                                  \
+        NULL, NULL, "<pad>", "<unk>", "<mask>", "<bos>", "<eos>"                                                       \
+    }
+#define END "<|endoftext|>"
+
+static const class_row classes[] = {
+    {"BertTokenizer", read_wordpiece, BERT},
+    {"DistilBertTokenizer", read_wordpiece, BERT},
+    {"ConvBertTokenizer", read_wordpiece, BERT},
+    {"ElectraTokenizer", read_wordpiece, BERT},
+    {"MobileBertTokenizer", read_wordpiece, BERT},
+    {"SqueezeBertTokenizer", read_wordpiece, BERT},
+    {"DPRQuestionEncoderTokenizer", read_wordpiece, BERT},
+    {"DPRContextEncoderTokenizer", read_wordpiece, BERT},
+    {"DPRReaderTokenizer", read_wordpiece, BERT},
+    {"MPNetTokenizer",
+     read_wordpiece,
+     {"<s>", "</s>", "<pad>", "[UNK]", "<mask>", "<s>", "</s>"},
+     wordpiece_parts,
+     mpnet_post},
+    {"RobertaTokenizer", read_bpe, ROBERTA},
+    {"BartTokenizer", read_bpe, ROBERTA},
+    {"GPT2Tokenizer", read_bpe, {NULL, NULL, NULL, END, NULL, END, END}, gpt2_parts, NULL},
+    {"Qwen2Tokenizer", read_qwen2, {NULL, NULL, END, END, NULL, NULL, END}, qwen2_parts, NULL},
+    {"CLIPTokenizer", read_bpe, {NULL, NULL, END, END, NULL, "<|startoftext|>", END}, clip_parts, clip_post},
+    {"GemmaTokenizer", read_bpe, GEMMA, gemma_parts, NULL},
+    {"Siglip2Tokenizer", read_bpe, GEMMA, siglip2_parts, NULL},
+};
+
+/* Classes that rebuild what tokenizer.json says in a way that is not built here. */
+static const char *const refused[] = {
+    "AlbertTokenizer",     "BarthezTokenizer",    "BertJapaneseTokenizer", "BigBirdTokenizer",  "BlenderbotTokenizer",
+    "CamembertTokenizer",  "CodeGenTokenizer",    "CodeLlamaTokenizer",    "CohereTokenizer",   "DebertaTokenizer",
+    "DebertaV2Tokenizer",  "FunnelTokenizer",     "GPTNeoXTokenizer",      "HerbertTokenizer",  "LayoutLMv2Tokenizer",
+    "LayoutLMv3Tokenizer", "LayoutXLMTokenizer",  "LlamaTokenizer",        "LukeTokenizer",     "MBart50Tokenizer",
+    "MBartTokenizer",      "MLukeTokenizer",      "MarkupLMTokenizer",     "NllbTokenizer",     "OpenAIGPTTokenizer",
+    "PegasusTokenizer",    "ProphetNetTokenizer", "Qwen3_5Tokenizer",      "ReformerTokenizer", "RemBertTokenizer",
+    "RoCBertTokenizer",    "RoFormerTokenizer",   "SeamlessM4TTokenizer",  "SplinterTokenizer", "T5Tokenizer",
+    "TapasTokenizer",      "UdopTokenizer",       "WhisperTokenizer",      "XGLMTokenizer",     "XLMRobertaTokenizer",
+    "XLNetTokenizer"};
+
+/* model_type of config.json and the class that is registered for it, for a checkpoint that names no class. Types that
+ * are not here have the generic class; without any file but vocab.txt a type is taken for BERT's. */
+static const struct {
+    const char *type, *name;
+} types[] = {
+    {"align", "BertTokenizer"},
+    {"bart", "RobertaTokenizer"},
+    {"bert", "BertTokenizer"},
+    {"blip", "BertTokenizer"},
+    {"blip-2", "GPT2Tokenizer"},
+    {"bridgetower", "RobertaTokenizer"},
+    {"bros", "BertTokenizer"},
+    {"chinese_clip", "BertTokenizer"},
+    {"clap", "RobertaTokenizer"},
+    {"clip", "CLIPTokenizer"},
+    {"clipseg", "CLIPTokenizer"},
+    {"colqwen2", "Qwen2Tokenizer"},
+    {"convbert", "BertTokenizer"},
+    {"data2vec-text", "RobertaTokenizer"},
+    {"distilbert", "BertTokenizer"},
+    {"dpr", "BertTokenizer"},
+    {"electra", "BertTokenizer"},
+    {"ernie", "BertTokenizer"},
+    {"flava", "BertTokenizer"},
+    {"gemma", "GemmaTokenizer"},
+    {"gemma2", "GemmaTokenizer"},
+    {"gemma3", "GemmaTokenizer"},
+    {"gemma3_text", "GemmaTokenizer"},
+    {"gemma3n", "GemmaTokenizer"},
+    {"gemma3n_text", "GemmaTokenizer"},
+    {"git", "BertTokenizer"},
+    {"gpt2", "GPT2Tokenizer"},
+    {"gpt_neo", "GPT2Tokenizer"},
+    {"gptj", "GPT2Tokenizer"},
+    {"groupvit", "CLIPTokenizer"},
+    {"grounding-dino", "BertTokenizer"},
+    {"gte", "XLMRobertaTokenizer"},
+    {"ibert", "RobertaTokenizer"},
+    {"jina_embeddings_v3", "XLMRobertaTokenizer"},
+    {"layoutlm", "BertTokenizer"},
+    {"longformer", "RobertaTokenizer"},
+    {"megatron-bert", "BertTokenizer"},
+    {"metaclip_2", "XLMRobertaTokenizer"},
+    {"mm-grounding-dino", "BertTokenizer"},
+    {"mobilebert", "BertTokenizer"},
+    {"mpnet", "MPNetTokenizer"},
+    {"mt5", "T5Tokenizer"},
+    {"nezha", "BertTokenizer"},
+    {"nomic_bert", "BertTokenizer"},
+    {"opt", "GPT2Tokenizer"},
+    {"owlv2", "CLIPTokenizer"},
+    {"owlvit", "CLIPTokenizer"},
+    {"phi", "GPT2Tokenizer"},
+    {"qdqbert", "BertTokenizer"},
+    {"qwen2", "Qwen2Tokenizer"},
+    {"qwen2_5_vl", "Qwen2Tokenizer"},
+    {"qwen2_audio", "Qwen2Tokenizer"},
+    {"qwen2_moe", "Qwen2Tokenizer"},
+    {"qwen2_vl", "Qwen2Tokenizer"},
+    {"qwen3", "Qwen2Tokenizer"},
+    {"qwen3_moe", "Qwen2Tokenizer"},
+    {"qwen3_vl", "Qwen2Tokenizer"},
+    {"realm", "BertTokenizer"},
+    {"retribert", "BertTokenizer"},
+    {"roberta", "RobertaTokenizer"},
+    {"roberta-prelayernorm", "RobertaTokenizer"},
+    {"siglip2", "Siglip2Tokenizer"},
+    {"squeezebert", "BertTokenizer"},
+    {"starcoder2", "GPT2Tokenizer"},
+    {"switch_transformers", "T5Tokenizer"},
+    {"t5", "T5Tokenizer"},
+    {"t5gemma", "GemmaTokenizer"},
+    {"tvp", "BertTokenizer"},
+    {"vilt", "BertTokenizer"},
+    {"visual_bert", "BertTokenizer"},
+    {"xclip", "CLIPTokenizer"},
+    {"xlm-roberta", "XLMRobertaTokenizer"},
+    {"xmod", "XLMRobertaTokenizer"},
+};
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static ilk_status read_named(checkpoint *c, const char *name, size_t n, bool *known)
+{
+    *known = true;
+    for (size_t i = 0; i < COUNT(classes); i++)
+        if (strlen(classes[i].name) == n && memcmp(classes[i].name, name, n) == 0)
+            return classes[i].read(c, &classes[i]);
+    for (size_t i = 0; i < COUNT(refused); i++)
+        if (strlen(refused[i]) == n && memcmp(refused[i], name, n) == 0)
+            return refuse(c, &(class_row){.name = refused[i]});
+    *known = false;
+    return ILK_OK;
+}
+
+ilk_status ilki_text_read_class(checkpoint *c)
+{
+    const char *name = NULL, *type = c->files->model_type;
+    size_t n = 0;
+    bool known = false;
+    if (c->files->mode == ILKI_TOKENIZER_LITERAL && c->tokenizer)
+        return read_literal(c);
+    if (c->config) {
+        ilki_json_node root = ilki_base_json_root(c->config);
+        ilk_status status = ilki_text_read_string(&c->rc, root, "tokenizer_class", NULL, &name, &n);
+        if (status)
+            return status;
+    }
+    for (size_t i = 0; !name && type && i < COUNT(types); i++)
+        if (strcmp(types[i].type, type) == 0) {
+            name = types[i].name;
+            n = strlen(name);
+        }
+    if (name && n > 4 && strcmp(name + n - 4, "Fast") == 0)
+        n -= 4;
+    ilk_status status = name ? read_named(c, name, n, &known) : ILK_OK;
+    if (known || status)
+        return status;
+    return c->tokenizer || name ? read_literal(c) : read_wordpiece(c, &classes[0]);
+}
