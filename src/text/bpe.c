@@ -256,6 +256,24 @@ static void index_bytes(bpe *b, const ilki_vocab *v)
     }
 }
 
+/* An unknown token that the vocabulary does not hold: the reference fails at the first text that needs it. None does
+ * where every byte has a token, as ByteLevel writes it or for the fallback. */
+static ilk_status check_unk(bpe *b, const char *unk, const ilki_text_reader *r)
+{
+    bool fallback = b->byte_fallback, byte_level = true;
+    if (!b->has_unk || b->unk >= 0)
+        return ILK_OK;
+    for (unsigned i = 0; i < 256; i++) {
+        fallback &= b->bytes[i] >= 0;
+        byte_level &= ilki_text_trie_step(&b->chars, 0, ilki_text_byte_char((unsigned char)i)) != NULL;
+    }
+    b->has_unk = false;
+    if (fallback || byte_level)
+        return ILK_OK;
+    return ilki_base_fail(r->err, ILK_BAD_FORMAT, "%s: the vocabulary does not hold its unknown token \"%s\"", r->name,
+                          unk);
+}
+
 ilk_status ilki_text_bpe_new(void **state, const ilki_vocab *v, const ilki_bpe_settings *o, const ilki_text_reader *r)
 {
     bpe *b = ilki_base_arena_alloc(r->arena, 1, sizeof *b);
@@ -274,8 +292,10 @@ ilk_status ilki_text_bpe_new(void **state, const ilki_vocab *v, const ilki_bpe_s
         status = o->lines ? read_lines(b, v, o, r) : read_list(b, v, o->merges, r);
     if (!status && !index_chars(b, v, r->arena))
         status = ilki_base_fail_memory(r->err, v->n, "the characters of a vocabulary");
+    if (status)
+        return status;
     index_bytes(b, v);
-    return status;
+    return check_unk(b, o->unk, r);
 }
 
 static ilk_status bpe_read(void **state, ilki_vocab *v, const ilki_text_reader *r, ilki_json_node node)

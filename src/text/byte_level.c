@@ -6,7 +6,7 @@
 #include "base/utf8.h"
 #include "text/part.h"
 
-static uint32_t char_of_byte(unsigned char b)
+uint32_t ilki_text_byte_char(unsigned char b)
 {
     if ((b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174)
         return b;
@@ -20,12 +20,12 @@ static size_t put_bytes(ilki_text_char c, ilki_text_char *to)
 {
     char bytes[4];
     if (c.cp < 128) {
-        *to = (ilki_text_char){char_of_byte((unsigned char)c.cp), c.at};
+        *to = (ilki_text_char){ilki_text_byte_char((unsigned char)c.cp), c.at};
         return 1;
     }
     size_t n = ilki_base_utf8_put(c.cp, bytes);
     for (size_t i = 0; i < n; i++)
-        to[i] = (ilki_text_char){char_of_byte((unsigned char)bytes[i]), c.at};
+        to[i] = (ilki_text_char){ilki_text_byte_char((unsigned char)bytes[i]), c.at};
     return n;
 }
 

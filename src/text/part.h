@@ -218,6 +218,7 @@ void ilki_text_replace_set(ilki_normalizer *p, uint32_t space, const uint32_t *p
 void ilki_text_split_set_qwen2(ilki_splitter *p);
 void ilki_text_split_set_clip(ilki_splitter *p);
 void ilki_text_pattern_set_gpt2(ilki_splitter *p); /* the pattern alone */
+uint32_t ilki_text_byte_char(unsigned char b); /* the character that ByteLevel writes for a byte */
 void ilki_text_byte_level_set(ilki_splitter *p, bool prefix, bool regex);
 
 /* Replaces s->str by another string while pieces move along: what ByteLevel and Metaspace have in common. */
