@@ -154,10 +154,16 @@ static ilk_status add_family(mean *m, ilk_store *s, const char *id, ilk_job *job
     return st;
 }
 
+typedef struct kept_id {
+    char *id;
+    bool no_memory;
+} kept_id;
+
 static bool keep_id(void *user, const ilki_source *src)
 {
-    if (src->state == ILKI_SOURCE_INDEXED)
-        *(char **)user = ilki_base_strndup(src->id, strlen(src->id));
+    kept_id *k = user;
+    if (src->n_items)
+        k->no_memory = !(k->id = ilki_base_strndup(src->id, strlen(src->id)));
     return false;
 }
 
@@ -166,15 +172,18 @@ static ilk_status resolve(ilk_store *s, const char *what, char **id, ilk_error *
 {
     ilki_store *store = ilki_engine_local_store(s->backend);
     ilki_record *r = NULL;
+    kept_id kept = {0};
     ilk_status st = ILK_OK;
-    *id = NULL;
     if (store)
         st = ilki_store_refresh(store, err);
     if (store && !st)
-        st = ilki_store_source_by_path(store, *what == '/' ? "/" : "", *what == '/' ? what + 1 : what, keep_id, id,
+        st = ilki_store_source_by_path(store, *what == '/' ? "/" : "", *what == '/' ? what + 1 : what, keep_id, &kept,
                                        err);
     if (st == ILK_NOT_FOUND)
         st = ILK_OK;
+    if (kept.no_memory)
+        st = ilki_base_fail_memory(err, 17, "an id");
+    *id = kept.id;
     if (st || *id)
         return st;
     st = s->backend->type->get(s->backend, what, false, &r, err);

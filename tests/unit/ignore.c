@@ -263,7 +263,7 @@ static void as_git(void)
         TEST_SKIP("git is not installed");
     }
     make_tree(top, 3, &seed);
-    for (int round = 0; round < 400; round++) {
+    for (int round = 0; round < 150; round++) {
         random_file(tree_path(top, ".gitignore"), &seed, round % 2 ? 2 : 6);
         random_file(tree_path(top, "ab/.gitignore"), &seed, 3);
         random_file(tree_path(top, "ab/ab/.gitignore"), &seed, 2);
