@@ -332,7 +332,7 @@ static void twotower_after(ilki_nn *ctx, void *arg, size_t first, size_t n)
                    &(ilki_linear_args){.x = ilki_nn_at(p->a, first * width), .y = x, .residual = x, .n_rows = n});
     ilki_nn_norm(ctx, &l->norm2, h, 0, x, 0, n);
     bool gated = p->t->c.rms;
-    ilki_mlp mlp = {&l->up, &l->down, gated ? ILKI_ACT_SILU : ILKI_ACT_GELU, gated};
+    ilki_mlp mlp = {&l->up, &l->down, gated ? ILKI_ACT_SILU : ILKI_ACT_GELU, .gated = gated};
     ilki_nn_mlp(ctx, &mlp, &(ilki_linear_args){.x = h, .y = x, .residual = x, .n_rows = n});
 }
 

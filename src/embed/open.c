@@ -149,11 +149,12 @@ static ilk_status open_parts(ilk_model *m, ilk_error *err)
 
 /* ------------------------------------------------------------------ what it is */
 
-/* sentence_bert_config.json, else min(model_max_length, positions); the caller may ask for less, or more up to what the
- * network has positions for. */
+/* sentence_bert_config.json, else min(model_max_length, positions or max_position_embeddings); the caller may ask for
+ * less, or more up to what the network has positions for. */
 static ilk_status decide_length(ilk_model *m, uint32_t asked, ilk_error *err)
 {
     uint32_t positions = m->net->tower[0].max_tokens, n = m->modules.max_seq_length;
+    uint32_t usual = positions ? positions : m->net->tower[0].usual_tokens;
     size_t said = ilki_text_max_length(m->tokenizer);
     if (asked && positions && asked > positions)
         return ilki_base_fail(err, ILK_LIMIT, "max_tokens: asked for %u, the network has %u positions", asked,
@@ -161,7 +162,7 @@ static ilk_status decide_length(ilk_model *m, uint32_t asked, ilk_error *err)
     if (asked)
         n = asked;
     else if (!n)
-        n = said && (!positions || said < positions) ? (uint32_t)said : positions;
+        n = said && (!usual || said < usual) ? (uint32_t)said : usual;
     if (positions && n > positions)
         n = positions;
     size_t specials = ilki_text_n_added(m->tokenizer, false);

@@ -69,9 +69,11 @@ typedef struct ilki_tower_info {
     const char *name;    /* "text", "vision" */
     uint32_t modalities; /* bit 1 << ilk_modality */
     uint32_t dim, row_dim, n_layers, vocab_size;
-    uint32_t max_tokens; /* positions it has; 0: no bound */
-    ilki_attn attn;      /* of layer 0: shapes for an ilki_kv */
-    unsigned pooling;    /* the family's own, where no module says otherwise; 0: none */
+    uint32_t max_tokens;   /* positions it has; 0: no bound, and then: */
+    uint32_t usual_tokens; /* the length config.json states; more is possible. 0: it states none */
+    ilki_attn attn;        /* of layer 0: shapes for an ilki_kv */
+    uint32_t n_labels;     /* classes of the head "classifier"; 0: it has none */
+    unsigned pooling;      /* the family's own, where no module says otherwise; 0: none */
 } ilki_tower_info;
 
 /* A checkpoint's files as a family sees them. */

@@ -7,9 +7,12 @@
 #include "models/model.h"
 #include "models/quirks.h"
 
-extern const ilki_family ilki_family_bert;
+extern const ilki_family ilki_family_bert, ilki_family_roberta, ilki_family_distilbert, ilki_family_mpnet,
+    ilki_family_modernbert, ilki_family_nomic, ilki_family_gte;
 
-static const ilki_family *const families[] = {&ilki_family_bert};
+static const ilki_family *const families[] = {&ilki_family_bert,  &ilki_family_roberta,    &ilki_family_distilbert,
+                                              &ilki_family_mpnet, &ilki_family_modernbert, &ilki_family_nomic,
+                                              &ilki_family_gte};
 
 static const ilki_quirk quirks[] = {
 #define ILKI_QUIRK(model_type, key, value, effect, arg, note) {model_type, key, value, effect, arg, note},

@@ -354,7 +354,8 @@ static void warn_unused(const loader *l)
 
 /* ---- the whole list */
 
-static const char *choose_prefix(loader *l)
+/* NULL: under none */
+static const char *find_prefix(loader *l)
 {
     static const char *const suffixes[] = {"", ".weight", ".gamma"};
     for (const char *const *p = l->list->prefixes; *p; p++)
@@ -365,7 +366,13 @@ static const char *choose_prefix(loader *l)
             if (ilki_format_find(l->src->weights, name))
                 return *p;
         }
-    return l->list->prefixes[0];
+    return NULL;
+}
+
+bool ilki_models_list_fits(const ilki_weight_list *list, const ilki_model_source *src)
+{
+    loader l = {.list = list, .src = src};
+    return find_prefix(&l) != NULL;
 }
 
 static ilk_status load_rows(loader *l, ilk_error *err)
@@ -378,7 +385,9 @@ static ilk_status load_rows(loader *l, ilk_error *err)
     l->jobs = ilki_base_zalloc(n_linears, sizeof *l->jobs);
     if (!l->used || !l->jobs)
         return ilki_base_fail_memory(err, n_linears * sizeof *l->jobs, "the list of weights");
-    l->prefix = choose_prefix(l);
+    l->prefix = find_prefix(l);
+    if (!l->prefix)
+        l->prefix = l->list->prefixes[0];
     for (size_t i = 0; i < l->list->n_rows; i++)
         for (uint32_t layer = 0; layer < n_instances(l->to, &l->list->rows[i]); layer++) {
             ilk_status s = load_row(l, &l->list->rows[i], layer, err);

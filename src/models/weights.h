@@ -53,6 +53,9 @@ typedef struct ilki_weight_target {
     uint64_t memory_bytes; /* out: packed forms and vectors */
 } ilki_weight_target;
 
+/* Whether the list's first row is found under one of its prefixes: how a family with two layouts of names chooses. */
+bool ilki_models_list_fits(const ilki_weight_list *list, const ilki_model_source *src);
+
 /* Fills every member. Errors name file, tensor, expected and found: BAD_FORMAT for an absent or mis-shaped tensor, what
  * reading and packing give. Unused tensors that the list does not ignore are one warning. Linears are packed on
  * src->pool. */

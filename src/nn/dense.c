@@ -197,13 +197,13 @@ typedef struct mlp_chain {
     ilki_linear_args a;
 } mlp_chain;
 
-/* h[i] = act(h[i][:half]) * h[i][half:], in place, rows 2 * half apart */
-static void gate(ilki_nn *sub, float *h, size_t n, size_t half, ilki_act act)
+/* h[i][:half] = act(h[i][:half]) * h[i][half:], or the other half activated; rows 2 * half apart */
+static void gate(ilki_nn *sub, const ilki_mlp *mlp, float *h, size_t n, size_t half)
 {
     if (!ilki_nn_live(sub))
         return;
     for (size_t i = 0; i < n; i++, h += 2 * half) {
-        sub->ops->act_f32(h, half, act);
+        sub->ops->act_f32(mlp->gate_second ? h + half : h, half, mlp->act);
         sub->ops->mul_f32(h, h + half, half);
     }
 }
@@ -222,7 +222,7 @@ static void mlp_rows(ilki_nn *sub, void *arg, size_t first, size_t n)
                                        .ldx = a->ldx,
                                        .act = mlp->gated ? ILKI_ACT_NONE : mlp->act});
     if (mlp->gated)
-        gate(sub, h, n, width / 2, mlp->act);
+        gate(sub, mlp, h, n, width / 2);
     ilki_nn_linear(sub, mlp->out,
                    &(ilki_linear_args){.x = h,
                                        .y = ilki_nn_at(a->y, first * a->ldy),

@@ -26,10 +26,11 @@ void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *
 uint64_t ilki_nn_linear_ns(const ilki_nn *ctx, const ilki_linear *l);
 
 typedef struct ilki_mlp {
-    const ilki_linear *in;  /* n_out = hidden; gated: 2 * hidden, the activated half first */
+    const ilki_linear *in;  /* n_out = hidden; gated: 2 * hidden */
     const ilki_linear *out; /* n_in = hidden */
     ilki_act act;
-    bool gated; /* h = act(first half) * second half */
+    bool gated;       /* h = act(first half) * second half */
+    bool gate_second; /* gated: h = first half * act(second half) */
 } ilki_mlp;
 
 /* y = out(h) + residual, h = act(in(x)) or gated. a->act is not used. */

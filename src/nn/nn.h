@@ -109,6 +109,7 @@ typedef struct ilki_rope {
     float theta;
     uint32_t dim;      /* rotated entries of a head, even; the rest passes through (rotated share) */
     uint32_t freq_dim; /* denominator of the exponent; 0: dim */
+    float freq_div;    /* every frequency is divided by it (NTK scaling); 0: 1 */
     ilki_rope_pairing pairing;
     unsigned n_axes;     /* 1 to 3 */
     uint32_t section[3]; /* frequencies per axis, together dim / 2; unused with one axis */

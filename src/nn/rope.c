@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Rotary positions. Frequency f of dim / 2 turns its pair of entries by position * theta^(-2 f / freq_dim); with several
- * axes each frequency belongs to one of them. The table holds cosines and sines of all rows once per pass, so that the
+ * Rotary positions. Frequency f of dim / 2 turns its pair of entries by position * theta^(-2 f / freq_dim) / freq_div;
+ * with several axes each frequency belongs to one of them. The table holds cosines and sines of all rows once per pass, so that the
  * layers and their heads share it. torch keeps frequencies and angles in f32, and at position 8,000 that rounding is
  * larger than all others together: to agree, it is made here as well. */
 #include "nn/layers.h"
@@ -56,8 +56,9 @@ void ilki_nn_rope_table(ilki_nn *ctx, const ilki_rope *r, const int32_t *positio
     unsigned char *axis = ilki_nn_take(ctx, half, 1);
     if (ilki_nn_live(ctx)) {
         double denominator = r->freq_dim ? r->freq_dim : r->dim;
+        double divisor = r->freq_div > 0 ? (double)r->freq_div : 1;
         for (size_t f = 0; f < half; f++) {
-            freq[f] = (float)pow((double)r->theta, -2.0 * (double)f / denominator);
+            freq[f] = (float)(pow((double)r->theta, -2.0 * (double)f / denominator) / divisor);
             axis[f] = (unsigned char)axis_of(r, (uint32_t)f);
         }
     }

@@ -11,6 +11,7 @@
 #define HIDDEN_ABS 1e-5 /* hidden states are of the order of one; rounding of a dozen layers, on either side */
 #define HIDDEN_REL 1e-5
 #define VECTOR_ABS 5e-6 /* entries of a unit vector */
+#define LOGITS_ABS 1e-5 /* of the order of one as well; what users are promised is 1e-4 */
 
 typedef struct golden {
     test_net t;
@@ -138,6 +139,33 @@ static void check_text(const golden *g, size_t text)
     free(vector);
 }
 
+/* Head "classifier" on a pair as the reference's tokenizer gave it. */
+static void check_pair(const golden *g, size_t pair)
+{
+    size_t n = 0, n_types = 0, n_labels = g->t.net->tower[0].n_labels, n_logits = 0;
+    const ilki_tensor *t;
+    float *ids = read_golden(g, "pair", pair, &t, &n), *types = read_golden(g, "types", pair, &t, &n_types);
+    float *want = read_golden(g, "logits", pair, &t, &n_logits), *got = calloc(n_labels + 1, sizeof *got);
+    int32_t lists[2][4096];
+    uint32_t offsets[2] = {0, (uint32_t)n};
+    ilk_error err;
+    ilk_error_init(&err);
+    bool ok = CHECK(ids && types && want && got && n > 0 && n <= 4096 && n == n_types && n_labels == n_logits);
+    for (size_t i = 0; ok && i < n; i++) {
+        lists[0][i] = (int32_t)ids[i];
+        lists[1][i] = (int32_t)types[i];
+    }
+    ilki_tower_in in = {.n_seqs = 1, .n_tokens = n, .offsets = offsets, .ids = lists[0], .types = lists[1]};
+    ilki_logits head = {.head = "classifier", .out = got, .n_classes = n_labels};
+    ilki_tower_out out = {.logits = &head, .n_logits = 1};
+    if (ok && CHECK_OK(test_net_run(&g->t, g->t.rt->pool, &in, &out, &err), &err))
+        same(got, want, n_labels, LOGITS_ABS, LOGITS_ABS, "logits", g->t.dir, pair, 0);
+    free(ids);
+    free(types);
+    free(want);
+    free(got);
+}
+
 /* Ids of the public tokenizer, and the vector behind all modules. */
 static void check_vector(const golden *g, ilk_model *m, const ilk_vectors *all, size_t text, const char *s)
 {
@@ -197,6 +225,7 @@ static void check_public(const golden *g, ilki_json_node texts, size_t n)
 static bool check_folder(const char *dir)
 {
     golden g;
+    size_t n_pairs = 0;
     bool ok = open_golden(&g, dir);
     if (ok) {
         ilki_json_node texts = ilki_base_json_get(g.j, ilki_base_json_root(g.j), "texts");
@@ -204,6 +233,10 @@ static bool check_folder(const char *dir)
         CHECK(n > 0);
         for (size_t i = 0; i < n; i++)
             check_text(&g, i);
+        n_pairs = ilki_base_json_count(g.j, ilki_base_json_get(g.j, ilki_base_json_root(g.j), "pairs"));
+        CHECK((n_pairs > 0) == (g.t.net->tower[0].n_labels > 0));
+        for (size_t i = 0; i < n_pairs; i++)
+            check_pair(&g, i);
         check_public(&g, texts, n);
     }
     close_golden(&g);
@@ -227,7 +260,7 @@ static void every_fixture(void)
         }
     }
     closedir(d);
-    CHECK(n >= (other ? 1 : 8));
+    CHECK(n >= (other ? 1 : 21));
 }
 
 TEST_MAIN({"every_fixture", every_fixture})

@@ -385,11 +385,11 @@ static void run_mlp(ilki_nn *ctx, void *arg)
     ilki_nn_mlp(ctx, &m->mlp, &(ilki_linear_args){.x = m->x, .y = m->y, .residual = m->x, .n_rows = m->n});
 }
 
-static void check_mlp(const ilki_kern_ops *ops, bool gated)
+static void check_mlp(const ilki_kern_ops *ops, bool gated, bool second)
 {
     enum { D = 24, H = 40, N = 300 };
     call in = new_call(ops, N, D, gated ? 2 * H : H, true, 1), out = new_call(ops, N, H, D, true, 2);
-    mlp_call m = {.mlp = {&in.l, &out.l, ILKI_ACT_SILU, gated}, .x = in.residual, .y = out.y, .n = N};
+    mlp_call m = {.mlp = {&in.l, &out.l, ILKI_ACT_SILU, gated, second}, .x = in.residual, .y = out.y, .n = N};
     nn_same(ops, run_mlp, &m, m.y, (size_t)N * D);
     for (size_t i = 0; i < N; i += 13) {
         float h[H], want[D];
@@ -397,7 +397,8 @@ static void check_mlp(const ilki_kern_ops *ops, bool gated)
         first.x = m.x;
         first.ldx = D;
         for (size_t j = 0; j < H; j++)
-            h[j] = (float)(act_of(want_one(&first, i, j), ILKI_ACT_SILU) * (gated ? want_one(&first, i, H + j) : 1));
+            h[j] = (float)(act_of(want_one(&first, i, second ? H + j : j), ILKI_ACT_SILU) *
+                           (gated ? want_one(&first, i, second ? j : H + j) : 1));
         call one = out;
         one.x = h;
         for (size_t j = 0; j < D; j++)
@@ -412,8 +413,9 @@ static void mlps(void)
 {
     ilki_kern_ops ops[NN_TABLES];
     for (size_t t = 0, n = nn_tables(ops); t < n; t++) {
-        check_mlp(&ops[t], false);
-        check_mlp(&ops[t], true);
+        check_mlp(&ops[t], false, false);
+        check_mlp(&ops[t], true, false);
+        check_mlp(&ops[t], true, true);
     }
 }
 
@@ -512,7 +514,7 @@ static void estimates(void)
     size_t n = nn_tables(ops);
     ilki_linear in = {.n_in = 384, .n_out = 1536}, out = {.n_in = 1536, .n_out = 384};
     ilki_lowrank delta = {.rank = 8};
-    ilki_mlp mlp = {&in, &out, ILKI_ACT_GELU, false};
+    ilki_mlp mlp = {&in, &out, ILKI_ACT_GELU, .gated = false};
     for (size_t t = 0; t < n; t++) {
         ilki_nn ctx = {.ops = &ops[t]};
         uint64_t flops = 2 * 384 * 1536, ns = ilki_nn_linear_ns(&ctx, &in);

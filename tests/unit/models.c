@@ -22,12 +22,18 @@ static void families(void)
         const char *config, *says;
         ilk_status status;
     } rows[] = {
-        {"{\"model_type\":\"gpt2\"}", "dir/config.json: model_type: expected one of bert; found \"gpt2\"",
+        {"{\"model_type\":\"gpt2\"}",
+         "dir/config.json: model_type: expected one of bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, nomic_bert, gte, new; found \"gpt2\"",
          ILK_UNSUPPORTED},
-        {"{}", "dir/config.json: model_type: expected one of bert; found none", ILK_UNSUPPORTED},
+        {"{}",
+         "dir/config.json: model_type: expected one of bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, nomic_bert, gte, new; found none",
+         ILK_UNSUPPORTED},
         {"{\"model_type\":7,\"attention_probs_dropout_prob\":0}",
-         "dir/config.json: model_type: expected one of bert; found none", ILK_UNSUPPORTED},
-        {"[]", "dir/config.json: model_type: expected one of bert; found none", ILK_UNSUPPORTED},
+         "dir/config.json: model_type: expected one of bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, nomic_bert, gte, new; found none",
+         ILK_UNSUPPORTED},
+        {"[]",
+         "dir/config.json: model_type: expected one of bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, nomic_bert, gte, new; found none",
+         ILK_UNSUPPORTED},
         {"{\"model_type\":\"bert\"}", "config.json: vocab_size: expected an integer of 1 to 16777216, found nothing",
          ILK_BAD_FORMAT},
         {"{\"attention_probs_dropout_prob\":0.1}", /* the quirk: read as bert */

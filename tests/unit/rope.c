@@ -33,6 +33,7 @@ static const struct {
     {{.theta = 10000, .dim = 32, .n_axes = 1}, "0000000000000000"},
     {{.theta = 500, .dim = 20, .n_axes = 1, .pairing = ILKI_ROPE_INTERLEAVED}, "0000000000"},
     {{.theta = 1000, .dim = 16, .freq_dim = 32, .n_axes = 1}, "00000000"},
+    {{.theta = 700, .dim = 16, .freq_div = 1.5F, .n_axes = 1}, "00000000"},
     {{.theta = 100, .dim = 32, .n_axes = 3, .section = {6, 6, 4}}, "0000001111112222"},
     {{.theta = 100, .dim = 32, .n_axes = 2, .section = {10, 6}}, "0000000000111111"},
     {{.theta = 100, .dim = 32, .n_axes = 3, .section = {6, 6, 4}, .sections = ILKI_ROPE_STRIDED}, "0120120120120100"},
@@ -56,7 +57,8 @@ static void check_rope(const ilki_kern_ops *ops, const ilki_rope *r, const char 
         memcpy(want, c->x + i * LD, sizeof want);
         for (size_t h = 0; h < HEADS; h++)
             for (size_t f = 0; f < half; f++) {
-                double freq = pow((double)r->theta, -2.0 * (double)f / (r->freq_dim ? r->freq_dim : r->dim));
+                double freq = pow((double)r->theta, -2.0 * (double)f / (r->freq_dim ? r->freq_dim : r->dim)) /
+                              (r->freq_div > 0 ? (double)r->freq_div : 1);
                 double angle = freq * c->positions[(size_t)(axes[f] - '0') * N + i];
                 size_t p = h * D + (inter ? 2 * f : f), q = inter ? p + 1 : p + half;
                 const float *x = c->x + i * LD;
