@@ -596,6 +596,7 @@ static float zeros[4096];
     X("ilki_rope.theta", TEXT(0)->rope.theta = 90)                                                                     \
     X("ilki_rope.dim", TEXT(0)->rope.dim = 8)                                                                          \
     X("ilki_rope.freq_dim", TEXT(0)->rope.freq_dim = 0)                                                                \
+    X("ilki_rope.freq_div", TEXT(0)->rope.freq_div = 2)                                                                \
     X("ilki_rope.pairing", VISION(0)->rope.pairing = ILKI_ROPE_HALF)                                                   \
     X("ilki_rope.n_axes", VISION(0)->rope.n_axes = 1)                                                                  \
     X("ilki_rope.section", TEXT(1)->rope.section[1] = 3)                                                               \
@@ -792,7 +793,7 @@ static void coverage(void)
         size_t n;
     } structs[] = {
         {"nn/nn.h", "ilki_attn", 13},
-        {"nn/nn.h", "ilki_rope", 7},
+        {"nn/nn.h", "ilki_rope", 8},
         {"nn/nn.h", "ilki_kv", 7},
         {"models/model.h", "ilki_tower_span", 7},
         {"models/model.h", "ilki_layer_rows", 4},
