@@ -34,8 +34,8 @@ build/ilk index "$corpus" -m "$model"
 cd $corpus
 for question in \
     "which program gets killed when the machine runs out of memory" \
-    "how long may the name of a computer on the network be" \
-    "make a file readable by its owner only"; do
+    "characters from several alphabets in one file" \
+    "random numbers that nobody can guess"; do
     say "search -k 3 '$question'"
     ../../../build/ilk search -k 3 "$question"
 done
