@@ -4,6 +4,7 @@
 #ifndef ILKI_KERN_LANES_GEMM_H
 #define ILKI_KERN_LANES_GEMM_H
 
+#include "kern/gemm_tile.h"
 #include "kern/lanes_math.h"
 
 static void pack_f32(float *packed, const float *w, size_t ldw, size_t n, size_t k)
@@ -38,11 +39,14 @@ static void pack_f32(float *packed, const float *w, size_t ldw, size_t n, size_t
             vf_store(out + i * NR + 2 * LANES, c##i##2);                                                               \
     }
 
-/* out[rows][NR] (+)= a[rows][k] * panel, on top of what is there unless `first`; asks for the line at `next` at each step
- * of k and goes next_step bytes on. */
-INLINE void tile(const int rows, float *out, bool first, const float *a, size_t lda, const float *b, size_t k,
-                 const char *next, size_t next_step)
+/* sums[rows][NR] (+)= a[rows][k] * panel, on top of what is there unless `first`. */
+INLINE void tile(const int rows, const gemm_tile *t)
 {
+    float *out = t->sums;
+    const bool first = t->first;
+    const float *a = t->a, *b = t->b;
+    const char *next = t->next;
+    const size_t lda = t->lda, k = t->k, next_step = t->next_step;
     GET(0) GET(1) GET(2) GET(3) GET(4) GET(5) GET(6) GET(7) const float *a4 = rows > 4 ? a + 4 * lda : a;
     size_t lda3 = 3 * lda;
     for (size_t p = 0; p < k; p++) {
@@ -67,10 +71,9 @@ INLINE void tile(const int rows, float *out, bool first, const float *a, size_t 
 }
 
 #define TILE(rows)                                                                                                     \
-    static __attribute__((noinline)) void tile##rows(float *out, bool first, const float *a, size_t lda,               \
-                                                     const float *b, size_t k, const char *next, size_t next_step)     \
+    static __attribute__((noinline)) void tile##rows(const gemm_tile *t)                                               \
     {                                                                                                                  \
-        tile(rows, out, first, a, lda, b, k, next, next_step);                                                         \
+        tile(rows, t);                                                                                                 \
     }
 
 /* Bias, activation and residual over a finished tile of rows x n columns at row i, column j. */
@@ -89,6 +92,6 @@ INLINE void finish(const ilki_gemm_f32 *g, const ilki_act act, const float *t, s
     }
 }
 
-typedef void tile_fn(float *, bool, const float *, size_t, const float *, size_t, const char *, size_t);
+typedef void tile_fn(const gemm_tile *);
 
 #endif

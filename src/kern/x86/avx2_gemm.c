@@ -9,13 +9,14 @@ enum {
     KC = 256,   /* a panel's cut is 16 KiB: it stays in L1 */
     BLOCK = 96, /* a cut of its rows is 96 KiB, for L2 of 256 KiB */
     GROUP = 4,
+    ENDS = 0,
 };
 
 #include "kern/lanes_gemm.h"
 
 TILE(1)
-TILE(2) TILE(3) TILE(4) TILE(5)
-    TILE(6) static tile_fn *const tiles[] = {NULL, tile1, tile2, tile3, tile4, tile5, tile6};
+TILE(2)
+TILE(3) TILE(4) TILE(5) TILE(6) static tile_fn *const tiles[] = {NULL, tile1, tile2, tile3, tile4, tile5, tile6};
 
 #include "kern/gemm_loops.h"
 
