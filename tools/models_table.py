@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""docs/MODELS.md from what ran: every fixture folder with a golden.json goes through golden/checkpoints, each alone, and
+the real all-MiniLM-L6-v2 where its folder is given.
+
+    models_table.py PROGRAM [--real DIR]            prints the page
+    models_table.py PROGRAM [--real DIR] --write    writes docs/MODELS.md
+    models_table.py PROGRAM --check                 fails where the page is behind; what needs real weights is taken from it
+PROGRAM is the built golden/checkpoints.
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "MODELS.md"
+REAL = "verified on real weights (all-MiniLM-L6-v2)"
+# name in the table: model types, checkpoints known to have this layout
+FAMILIES = [
+    ("BERT", ["bert"], "all-MiniLM, bge (en, zh), e5, gte (small, base, large), mxbai, arctic (s, m, l), LaBSE, "
+     "multilingual-e5-small, paraphrase-multilingual-MiniLM, ms-marco-MiniLM"),
+    ("RoBERTa", ["roberta"], "all-distilroberta, all-roberta-large"),
+    ("XLM-RoBERTa", ["xlm-roberta"], "multilingual-e5 (base, large), bge-m3 (dense), bge-reranker (base, large, v2-m3), "
+     "arctic-l-v2"),
+    ("CamemBERT", ["camembert"], "sentence-camembert"),
+    ("DistilBERT", ["distilbert"], "msmarco-distilbert, multi-qa-distilbert"),
+    ("MPNet", ["mpnet"], "all-mpnet-base-v2, multi-qa-mpnet"),
+    ("ModernBERT", ["modernbert"], "gte-modernbert, gte-reranker-modernbert, modernbert-embed, granite-embedding-r2"),
+    ("nomic-bert", ["nomic_bert"], "nomic-embed-text v1, v1.5"),
+    ("GTE", ["new", "gte"], "gte-multilingual, gte-en-v1.5, arctic-m-v2"),
+]
+PRECISIONS = ["f32", "bf16", "int8", "int8w", "int4"]
+
+
+def run_one(program, folder):
+    with tempfile.TemporaryDirectory() as tmp:
+        (pathlib.Path(tmp) / folder.name).symlink_to(folder)
+        env = os.environ | {"ILK_TEST_FIXTURES": tmp}
+        return subprocess.run([program], env=env, stdout=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def run_real(program, real):
+    """None: it did not run."""
+    if not real:
+        return None
+    command = [sys.executable, str(ROOT / "tools" / "make_goldens.py"), "--real", real, "--run", program]
+    code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
+    return None if code == 77 else code == 0
+
+
+def state_of(runs, is_real, old):
+    if not all(ok for _, ok, _ in runs):
+        return "**differs**: " + ", ".join(name for name, ok, _ in runs if not ok)
+    if not runs:
+        return "pending"
+    if is_real is None:
+        is_real = old
+    return REAL if is_real else "verified on tiny checkpoints"
+
+
+def page(program, real):
+    runs = {}
+    for golden in sorted((ROOT / "tests" / "fixtures").glob("*/golden.json")):
+        config = json.loads((golden.parent / "config.json").read_text())
+        pairs = "pairs" in json.loads(golden.read_text())
+        runs.setdefault(config["model_type"], []).append((golden.parent.name, run_one(program, golden.parent), pairs))
+    unknown = set(runs) - {t for _, types, _ in FAMILIES for t in types}
+    if unknown:
+        sys.exit(f"models_table: no row for model_type {', '.join(sorted(unknown))}")
+    was_real = PAGE.exists() and REAL in PAGE.read_text()
+    is_real = run_real(program, real)
+    versions = json.loads((ROOT / "tests" / "fixtures" / "bert-mean" / "golden.json").read_text())
+    lines = ["<!-- made by tools/models_table.py from what ran; do not edit -->", "# Models", "",
+             f"Text encoders and what was checked of each: against transformers {versions['transformers']} and "
+             f"sentence-transformers {versions['sentence_transformers']}", "in float32, stage by stage (ids, hidden states "
+             "of every layer, pooled, vector), entries of a unit vector within 5e-6, logits of", "the classification head "
+             "within 1e-5. A tiny checkpoint has random weights in the published layout "
+             "(`tools/make_goldens.py`).", "",
+             "| family | `model_type` | " + " | ".join(PRECISIONS) + " | classifier head | fixtures | layout of |",
+             "|---|---|" + "---|" * len(PRECISIONS) + "---|---|---|"]
+    for name, types, known in FAMILIES:
+        of = [r for t in types for r in runs.get(t, [])]
+        real_here = is_real if name == "BERT" else False
+        state = state_of(of, real_here, was_real if name == "BERT" else False)
+        head = "verified on tiny checkpoints" if any(ok and pairs for _, ok, pairs in of) else "pending"
+        lines.append(f"| {name} | {', '.join(f'`{t}`' for t in types)} | {state} | " +
+                     " | ".join("not built" for _ in PRECISIONS[1:]) + f" | {head} | {len(of)} | {known} |")
+    lines += ["", "Real weights: all-MiniLM-L6-v2, its vectors against sentence-transformers on the same texts "
+              "(`golden/minilm-reference`). The last column names", "checkpoints whose layout a family has; none of them "
+              "but that one was run. A checkpoint also needs its tokenizer: `docs/TOUR.md`.", ""]
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("--real")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--check", action="store_true")
+    args = parser.parse_args()
+    text = page(args.program, args.real)
+    if args.write:
+        PAGE.write_text(text)
+    elif args.check:
+        if not PAGE.exists() or PAGE.read_text() != text:
+            sys.exit("models_table: docs/MODELS.md is behind what ran; make it again with --write")
+    else:
+        print(text, end="")
+
+
+main()
