@@ -631,12 +631,17 @@ static void posts_run_and_post(void)
 
 /* ---- runs in two halves */
 
+typedef struct who {
+    pthread_t thread;
+    atomic_bool done;
+} who;
+
 static void record_thread(void *arg, size_t i, unsigned slot)
 {
-    pthread_t *threads = arg;
-    (void)slot;
-    sleep_ms(2);
-    threads[i] = pthread_self();
+    who *w = arg;
+    (void)i, (void)slot;
+    w->thread = pthread_self();
+    w->done = true;
 }
 
 static void started_runs(void)
@@ -665,21 +670,22 @@ static void started_runs(void)
 static void started_beside(void)
 {
     ilki_pool *p = new_pool(2);
-    pthread_t by[1];
+    who by = {.done = false};
     ilki_started_run w;
-    memset(by, 0, sizeof by);
-    ilki_base_pool_start(p, &w, &(ilki_run){.fn = record_thread, .arg = by, .n_tasks = 1});
-    sleep_ms(100);
+    ilki_base_pool_start(p, &w, &(ilki_run){.fn = record_thread, .arg = &by, .n_tasks = 1});
+    for (int i = 0; i < 2000 && !by.done; i++)
+        sleep_ms(5);
+    CHECK(by.done);
     CHECK_OK(ilki_base_pool_finish(p, &w, NULL), NULL);
-    CHECK(!pthread_equal(by[0], pthread_self()));
+    CHECK(!pthread_equal(by.thread, pthread_self()));
 
     ilk_job_options opt = {.size = sizeof opt};
     ilk_job *job = ilki_base_job_new(&opt);
     ilki_base_job_cancel(job);
-    memset(by, 0, sizeof by);
-    ilki_base_pool_start(p, &w, &(ilki_run){.fn = record_thread, .arg = by, .n_tasks = 1, .job = job});
+    by.done = false;
+    ilki_base_pool_start(p, &w, &(ilki_run){.fn = record_thread, .arg = &by, .n_tasks = 1, .job = job});
     CHECK_INT(ilki_base_pool_finish(p, &w, NULL), ILK_CANCELLED);
-    CHECK(memcmp(by, &(pthread_t){0}, sizeof by) == 0);
+    CHECK(!by.done);
     ilki_base_job_free(job);
     ilki_base_pool_free(p);
 }
