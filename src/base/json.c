@@ -220,6 +220,11 @@ static ilk_status decode_string(parser *p, uint32_t *offset, uint32_t *len)
     for (;;) {
         unsigned char c = src < p->n ? (unsigned char)p->text[src] : 0;
         size_t n = 1;
+        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+            p->text[dst++] = (char)c;
+            src++;
+            continue;
+        }
         if (c == '"')
             break;
         if (c == '\\') {
@@ -230,11 +235,9 @@ static ilk_status decode_string(parser *p, uint32_t *offset, uint32_t *len)
         }
         if (c < 0x20)
             return fail_at(p, src, src < p->n ? "no bare control character in a string" : "'\"'");
-        if (c >= 0x80) {
-            uint32_t cp = ilki_base_utf8_get(p->text + src, p->n - src, &n);
-            if (cp == 0xfffd && !ilki_base_utf8_valid(p->text + src, n))
-                return fail_at(p, src, "UTF-8");
-        }
+        uint32_t cp = ilki_base_utf8_get(p->text + src, p->n - src, &n);
+        if (cp == 0xfffd && !ilki_base_utf8_valid(p->text + src, n))
+            return fail_at(p, src, "UTF-8");
         for (; n > 0; n--)
             p->text[dst++] = p->text[src++];
     }

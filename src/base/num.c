@@ -156,8 +156,25 @@ bool ilki_base_num_double(const char *s, size_t n, double *out)
     return isfinite(v);
 }
 
+/* Digits alone, few enough for 64 bits: what almost every integer of a file is. */
+static bool plain_int(const char *s, size_t n, int64_t *out)
+{
+    int64_t v = 0;
+    if (n == 0 || n > 18)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!is_digit(s[i]))
+            return false;
+        v = v * 10 + (s[i] - '0');
+    }
+    *out = v;
+    return true;
+}
+
 bool ilki_base_num_int(const char *s, size_t n, int64_t *out)
 {
+    if (plain_int(s, n, out))
+        return true;
     decimal d = split(s, n);
     uint64_t v = leading_digits(&d), limit = (uint64_t)INT64_MAX + d.negative;
     if (d.n_digits > d.magnitude && d.n_digits > 0)

@@ -30,9 +30,11 @@ bool ilki_text_trie_reserve(ilki_text_trie *t, size_t n_edges)
             return false;
     if (cap == t->cap)
         return true;
-    ilki_text_trie bigger = {.edges = ilki_base_zalloc(cap, sizeof *t->edges), .n = t->n, .cap = cap};
+    /* aligned: a large table gets huge pages, and its random accesses fewer misses */
+    ilki_text_trie bigger = {.edges = ilki_base_alloc_aligned(cap, sizeof *t->edges), .n = t->n, .cap = cap};
     if (!bigger.edges)
         return false;
+    memset(bigger.edges, 0, cap * sizeof *bigger.edges);
     while ((size_t)1 << log2 < cap)
         log2++;
     bigger.shift = 64 - log2;
@@ -58,7 +60,8 @@ bool ilki_text_trie_place(ilki_text_trie *t, size_t n_edges, ilki_arena *arena)
 /* The edge from a node under a character, made where it is missing; NULL when memory is short. */
 static ilki_text_edge *make_edge(ilki_text_trie *t, uint32_t node, uint32_t cp)
 {
-    if (t->n_nodes == UINT32_MAX - 1 || !ilki_text_trie_reserve(t, t->n + 1))
+    bool room = t->n < t->cap / 2;
+    if (t->n_nodes == UINT32_MAX - 1 || (!room && !ilki_text_trie_reserve(t, t->n + 1)))
         return NULL;
     uint64_t key = ((uint64_t)node + 1) << 21 | cp;
     size_t i = (size_t)(key * 0x9e3779b97f4a7c15U >> t->shift);
@@ -141,7 +144,10 @@ static ilki_text_edge *enter(ilki_text_trie *t, const char *s, size_t n)
     uint32_t node = 0;
     ilki_text_edge *edge = NULL;
     for (size_t i = 0, len; i < n; i += len) {
-        uint32_t cp = ilki_base_utf8_get(s + i, n - i, &len);
+        uint32_t cp = (unsigned char)s[i];
+        len = 1;
+        if (cp >= 0x80)
+            cp = ilki_base_utf8_get(s + i, n - i, &len);
         edge = make_edge(t, node, cp);
         if (!edge)
             return NULL;
