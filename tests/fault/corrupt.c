@@ -390,7 +390,32 @@ static void no_tables(void)
     rig_free(&r);
 }
 
+/* Where locks, maps or writes are refused, as on a file system that is mounted read-only, a reader still answers. */
+static void reader_that_may_only_read(void)
+{
+    static rig r;
+    static const faulty_op ops[] = {FAULTY_LOCK, FAULTY_MAP, FAULTY_WRITE, FAULTY_TRUNCATE, FAULTY_SYNC};
+    rig_new(&r);
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        ilki_store *s;
+        restore(&r);
+        faulty_reset_counts(r.f);
+        faulty_fail(r.f, ops[i], 1, EROFS, FAULTY_FOR_EVER);
+        if (CHECK_OK(open_store(&r, &s, true), &r.err)) {
+            CHECK_INT(ask_all(&r, s), 0);
+            CHECK_OK(ilki_store_refresh(s, &r.err), &r.err);
+            CHECK_OK(ilki_store_check(s, false, NULL, NULL, NULL, &r.err), &r.err);
+            ilki_store_close(s);
+        }
+        faulty_fail_off(r.f);
+        CHECK_INT(faulty_count(r.f, FAULTY_WRITE) + faulty_count(r.f, FAULTY_RENAME) + faulty_count(r.f, FAULTY_SYNC),
+                  0);
+    }
+    rig_free(&r);
+}
+
 TEST_MAIN({"flipped_log", flipped_log}, {"flipped_manifest", flipped_manifest}, {"flipped_tables", flipped_tables},
           {"check_without_repair", check_without_repair}, {"tables_of_another_mind", tables_of_another_mind},
           {"nothing_is_left_of_old_versions", nothing_is_left_of_old_versions},
-          {"flipped_wal_of_a_live_store", flipped_wal_of_a_live_store}, {"no_tables", no_tables})
+          {"flipped_wal_of_a_live_store", flipped_wal_of_a_live_store}, {"no_tables", no_tables},
+          {"reader_that_may_only_read", reader_that_may_only_read})
