@@ -520,7 +520,7 @@ static void many_sources(void)
     rig r;
     char id[16];
     rig_new(&r);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 100; i++) {
         snprintf(id, sizeof id, "f%d", i);
         write_source(&r, id, id, ILKI_SOURCE_INDEXED, (uint8_t)i);
         found x = {0};
@@ -593,7 +593,7 @@ static bool take_change(void *user, const ilki_change *c)
 
 static void changes_catch_up(void)
 {
-    for (uint64_t seed = 1; seed < 12; seed++) {
+    for (uint64_t seed = 1; seed < 6; seed++) {
         rig r;
         uint64_t rng = seed, upto = 0;
         int64_t truth[40];
@@ -846,7 +846,7 @@ static void applied_by_the_service_thread(void)
         r.opt.sync = sync ? ILK_SYNC_NORMAL : ILK_SYNC_FULL;
         r.opt.max_log_bytes = 100000;
         REQUIRE(CHECK_OK(ilki_store_open(&r.s, r.dir, &r.opt, &r.err), &r.err));
-        for (uint64_t i = 0; i < 300; i++) {
+        for (uint64_t i = 0; i < 150; i++) {
             st_batch b = {0};
             char id[16];
             for (uint64_t k = 0; k < 8; k++) {
