@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Contents to passages, one task of the pool per file. A passage is embedded behind its heading path or symbol, unless
- * that would take more than a quarter of the room. */
+ * that would take more than a quarter of the room. Neighbouring segments of a few words each, as the sections of a list
+ * of addresses or the gaps of source code, become one: a hit should say something by itself. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,6 +26,84 @@ static bool add_passage(ilki_file_work *w, const ilki_passage *p)
     w->passages[w->n_passages++] = *p;
     return true;
 }
+
+/* ---- segments that are joined */
+
+/* Bytes of the first n parts of a heading path "A > B" or a symbol "a.b", without the separator behind them; *n becomes
+ * the number of parts there are up to n. */
+static size_t path_parts(const char *path, bool code, size_t *n)
+{
+    const char *separator = code ? "." : " > ", *p = path;
+    size_t want = *n, n_separator = strlen(separator);
+    for (*n = 0; *n < want && *p; ++*n) {
+        const char *end = strstr(*n ? p + n_separator : p, separator);
+        p = end ? end : p + strlen(p);
+    }
+    return (size_t)(p - path);
+}
+
+/* Parts that two paths begin with. */
+static size_t common_parts(const char *a, const char *b, bool code)
+{
+    for (size_t n = 0;; n++) {
+        size_t na = n + 1, nb = n + 1, la = path_parts(a, code, &na), lb = path_parts(b, code, &nb);
+        if (na <= n || nb <= n || la != lb || memcmp(a, b, la) != 0)
+            return n;
+    }
+}
+
+/* Tokens of a segment, `limit` for as many or more. A long text is not worth counting. */
+static ilk_status count_small(const ilki_ingest *g, ilki_text_scratch *scratch, const ilki_doc *doc,
+                              const ilki_doc_segment *seg, size_t limit, size_t *n, ilk_error *err)
+{
+    *n = limit;
+    if (seg->end - seg->start > limit * 16)
+        return ILK_OK;
+    ilk_status st = ilki_text_count(ilki_embed_tokenizer(g->models[0]), scratch, doc->text + seg->start,
+                                    seg->end - seg->start, limit, n, err);
+    if (!st && *n > limit)
+        *n = limit;
+    return st;
+}
+
+/* *seg: segment i with as many behind it as are small together and belong under one heading; *n of them. */
+static ilk_status join_small(const ilki_ingest *g, ilki_text_scratch *scratch, ilki_doc *doc, size_t i,
+                             ilki_doc_segment *seg, size_t *n, ilk_error *err)
+{
+    size_t limit = g->chunk_tokens / 4, n_tokens, n_more, deepest = SIZE_MAX;
+    *seg = doc->segments[i];
+    *n = 1;
+    const char *context = seg->context ? seg->context : "";
+    ilk_status st = count_small(g, scratch, doc, seg, limit, &n_tokens, err);
+    size_t n_context = path_parts(context, seg->code, &deepest), shared = deepest;
+    for (; !st && n_tokens < limit && i + *n < doc->n_segments; ++*n) {
+        const ilki_doc_segment *next = &doc->segments[i + *n];
+        const char *path = next->context ? next->context : "";
+        size_t depth = SIZE_MAX, both = common_parts(context, path, seg->code);
+        path_parts(path, seg->code, &depth);
+        both = both < shared ? both : shared;
+        depth = depth > deepest ? depth : deepest;
+        if (next->code != seg->code || next->page != seg->page || depth > both + 1)
+            break;
+        st = count_small(g, scratch, doc, next, limit, &n_more, err);
+        if (st || n_tokens + n_more >= limit)
+            break;
+        n_tokens += n_more;
+        deepest = depth;
+        shared = both;
+        seg->end = next->end;
+        seg->line_last = next->line_last;
+        n_context = path_parts(context, seg->code, &both);
+    }
+    if (!st && context[n_context]) {
+        seg->context = ilki_base_arena_strndup(&doc->arena, context, n_context);
+        if (!seg->context)
+            st = ilki_base_fail_memory(err, n_context + 1, "a heading path");
+    }
+    return st;
+}
+
+/* ---- passages */
 
 static ilk_status cut_segment(const ilki_ingest *g, ilki_text_scratch *scratch, ilki_file_work *w,
                               const ilki_doc_segment *seg, ilki_chunks *chunks, ilk_error *err)
@@ -67,8 +146,12 @@ static void cut_file(void *arg, size_t index, unsigned slot)
     ilk_status st = ilki_docs_read(&w->doc, w->src.path, w->data, w->n_data, (size_t)c->g->max_bytes, err);
     free(w->data);
     w->data = NULL;
-    for (size_t i = 0; !st && i < w->doc->n_segments; i++)
-        st = cut_segment(c->g, c->g->scratch[slot], w, &w->doc->segments[i], &chunks, err);
+    for (size_t i = 0, n = 1; !st && i < w->doc->n_segments; i += n) {
+        ilki_doc_segment seg;
+        st = join_small(c->g, c->g->scratch[slot], w->doc, i, &seg, &n, err);
+        if (!st)
+            st = cut_segment(c->g, c->g->scratch[slot], w, &seg, &chunks, err);
+    }
     ilki_text_chunks_deinit(&chunks);
     w->n_models = c->g->n_models;
     w->vectors = st ? NULL : ilki_base_zalloc(w->n_models, sizeof *w->vectors);

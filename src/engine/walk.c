@@ -35,8 +35,9 @@ typedef struct walk {
     ilki_walk_fn fn;
     void *user;
     ilki_rules *rules;
-    ilki_buf path; /* of the entry at hand */
-    size_t n_root; /* bytes of path before `rel` */
+    ilki_buf path;    /* of the entry at hand */
+    const char *root; /* as given */
+    size_t n_root;    /* bytes of path before `rel` */
     frame *frames;
     size_t n, cap;
     ilki_map seen; /* directories: dev and ino */
@@ -172,6 +173,11 @@ static ilk_status visit_dir(walk *w, const ilki_stat *st, ilk_error *err)
     return push(w, err);
 }
 
+static bool is_never(const walk *w, const char *s)
+{
+    return strcmp(s, ".git") == 0 || strcmp(s, ".ilk") == 0 || (s[0] == '.' && !w->opt->hidden);
+}
+
 static ilk_status keep_link(walk *w, ilk_error *err)
 {
     if (w->n_links == w->cap_links) {
@@ -187,6 +193,46 @@ static ilk_status keep_link(walk *w, ilk_error *err)
         return ilki_base_fail_memory(err, w->path.len, "links");
     w->links[w->n_links++] = copy;
     return ILK_OK;
+}
+
+/* *met: the walk tells `target`, an absolute path without links below the root, under its own name. */
+static ilk_status is_met(const walk *w, char *target, bool *met, ilk_error *err)
+{
+    ilki_rules *rules;
+    const ilki_walk_options *o = w->opt;
+    ilk_status st = ilki_engine_rules_new(&rules, w->vfs, w->root, o->exclude, o->n_exclude, !o->no_ignore, err);
+    if (st)
+        return st;
+    st = ilki_engine_rules_enter(rules, w->root, ilki_engine_rules_look(w->vfs, w->root), err);
+    *met = !st;
+    for (char *s = target + w->n_root; *met && !st;) {
+        char *end = s + strcspn(s, "/");
+        bool is_dir = *end == '/';
+        *end = '\0';
+        if (is_never(w, s) || ilki_engine_rules_exclude(rules, target, is_dir))
+            *met = false;
+        else if (is_dir)
+            st = ilki_engine_rules_enter(rules, target, ilki_engine_rules_look(w->vfs, target), err);
+        if (!is_dir)
+            break;
+        *end = '/';
+        s = end + 1;
+    }
+    ilki_engine_rules_free(rules);
+    return st;
+}
+
+/* A link to a file. What it points to stands for it where that is met too; else the document would come twice. */
+static ilk_status visit_file_link(walk *w, const ilki_stat *st, ilk_error *err)
+{
+    bool met = false;
+    char *target = realpath(w->path.data, NULL);
+    ilk_status status = ILK_OK;
+    size_t n = strlen(w->root);
+    if (target && strncmp(target, w->root, n) == 0 && (n == w->n_root || target[n] == '/'))
+        status = is_met(w, target, &met, err);
+    free(target);
+    return status || met ? status : tell(w, st, ILK_OK, NULL, err);
 }
 
 static ilk_status visit_link(walk *w, ilk_error *err)
@@ -206,7 +252,7 @@ static ilk_status visit_link(walk *w, ilk_error *err)
     }
     if (st.type != ILKI_FILE_REGULAR)
         return tell(w, NULL, ILK_UNSUPPORTED, special, err);
-    return tell(w, &st, ILK_OK, NULL, err);
+    return visit_file_link(w, &st, err);
 }
 
 static ilk_status visit(walk *w, const name *e, ilk_error *err)
@@ -214,7 +260,7 @@ static ilk_status visit(walk *w, const name *e, ilk_error *err)
     ilki_stat st = {.type = e->type};
     ilk_error why;
     ilk_error_init(&why);
-    if (strcmp(e->s, ".git") == 0 || strcmp(e->s, ".ilk") == 0 || (e->s[0] == '.' && !w->opt->hidden))
+    if (is_never(w, e->s))
         return ILK_OK;
     bool need = e->type == ILKI_FILE_DIR || e->type == ILKI_FILE_OTHER || !w->opt->names_only;
     if (e->type == ILKI_FILE_LINK && w->opt->names_only)
@@ -331,7 +377,7 @@ static ilk_status see_above(walk *w, const char *root, ilk_error *err)
 ilk_status ilki_engine_walk(const ilki_vfs *vfs, const char *root, const ilki_walk_options *opt, ilki_walk_fn fn,
                             void *user, ilk_error *err)
 {
-    walk w = {.vfs = vfs, .opt = opt, .fn = fn, .user = user};
+    walk w = {.vfs = vfs, .opt = opt, .fn = fn, .user = user, .root = root};
     ilki_stat s;
     ilki_base_buf_init(&w.path, MAX_PATH_BYTES);
     w.n_root = strlen(root) + (root[strlen(root) - 1] != '/');

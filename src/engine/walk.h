@@ -27,11 +27,12 @@ typedef struct ilki_walk_entry {
 typedef ilk_status (*ilki_walk_fn)(void *user, const ilki_walk_entry *e, ilk_error *err);
 
 /* Tells every regular file below `root` (absolute, without a slash at the end unless "/"), directory by directory: the
- * names of one directory in order of bytes, a directory's content where its name stands. Links to files are followed.
- * A link to a directory is entered after everything else, once, and only where its target was not seen before and does
- * not hold the root; so no loop is walked and a real path is preferred. What is hidden or ignored is passed over in
- * silence; sockets, pipes, devices, dangling links and directories that cannot be read are told with a reason. Needs no
- * open file per level and no recursion. `root` must be a directory. */
+ * names of one directory in order of bytes, a directory's content where its name stands. Links to files are followed,
+ * but for one whose target below the root is told itself, which is passed over in silence. A link to a directory is
+ * entered after everything else, once, and only where its target was not seen before and does not hold the root; so no
+ * loop is walked and a real path is preferred. What is hidden or ignored is passed over in silence too; sockets, pipes,
+ * devices, dangling links and directories that cannot be read are told with a reason. Needs no open file per level and
+ * no recursion. `root` must be a directory, its path free of links. */
 ilk_status ilki_engine_walk(const ilki_vfs *vfs, const char *root, const ilki_walk_options *opt, ilki_walk_fn fn,
                             void *user, ilk_error *err);
 

@@ -187,7 +187,10 @@ static void junk_is_named_and_passed_over(void)
     TREE_NEED(mkfifo(tree_path(f.dir, "pipe"), 0600) == 0);
     TREE_NEED(symlink("nowhere", tree_path(f.dir, "dangling.txt")) == 0);
     TREE_NEED(symlink("..", tree_path(f.dir, "loop")) == 0);
-    TREE_NEED(symlink("good.txt", tree_path(f.dir, "link.txt")) == 0);
+    TREE_NEED(symlink("good.txt", tree_path(f.dir, "twice.txt")) == 0);
+    tree_put(tree_path(f.top, "far.txt"), prose);
+    TREE_NEED(chmod(tree_path(f.top, "far.txt"), 0644) == 0);
+    TREE_NEED(symlink("../far.txt", tree_path(f.dir, "link.txt")) == 0);
     free(big);
     ilk_ingest_options o = folder_options(&f);
     o.max_file_bytes = 100000;
@@ -216,7 +219,7 @@ static void junk_is_named_and_passed_over(void)
               strstr(f.log, "skipped zeros.bin (") && strstr(f.log, "skipped broken.txt.gz ("));
         CHECK(strstr(f.log, "failed locked.txt (") && strstr(f.log, "failed no-entry ("));
         CHECK(!strstr(f.log, "hidden") && !strstr(f.log, "ignored") && !strstr(f.log, ".git") &&
-              !strstr(f.log, "loop"));
+              !strstr(f.log, "loop") && !strstr(f.log, "twice"));
         CHECK_INT(f.result.n_failed, 2);
         CHECK_INT(f.result.n_skipped, 8);
         CHECK_INT(f.result.n_files, 14);
@@ -534,8 +537,54 @@ end:
     folder_close(&f);
 }
 
+/* The passage of `path` that begins at a line; its lines, text and heading path. */
+static void check_passage(folder *f, const char *path, uint32_t first, uint32_t last, const char *text,
+                          const char *context)
+{
+    ilk_hits *h = folder_search(f, "cat", 100);
+    size_t n_found = 0;
+    for (size_t i = 0; i < ilk_hits_get_count(h, 0); i++) {
+        ilk_hit hit = folder_hit(h, i);
+        if (strcmp(hit.path, path) != 0 || hit.segment.line_first != first)
+            continue;
+        n_found++;
+        CHECK_INT(hit.segment.line_last, last);
+        CHECK_STR(hit.text, text);
+        const char *got = "";
+        for (size_t k = 0; k < hit.n_fields; k++)
+            if (strcmp(hit.fields[k].name, "context") == 0)
+                got = hit.fields[k].value.text;
+        CHECK_STR(got, context);
+    }
+    CHECK_THAT(n_found == 1, "%s:%u: %zu passages", path, first, n_found);
+    ilk_hits_free(h);
+}
+
+/* Neighbours of a word or two under one heading are one passage; a longer one, or one under another heading, is not. */
+static void tiny_sections_are_joined(void)
+{
+    folder f;
+    if (!folder_open(&f, "bert-mean"))
+        goto end;
+    ilk_ingest_options o = folder_options(&f);
+    o.chunk_tokens = 16; /* so that four tokens are not small any more */
+    tree_put(tree_path(f.dir, "a.md"), "# X\n\n## A\n\nred\n\n## B\n\ncat\n\n### D\n\ndeep\n\n## C\n\n"
+                                       "deep learning in the market\n\n## E\n\nred\n\n# Y\n\ncat\n\n# Z\n\ndeep\n");
+    tree_put(tree_path(f.dir, "b.c"), "cat;\nint a(void)\n{\n}\n\ndeep;\n");
+    CHECK_OK(folder_ingest(&f, f.dir, &o), &f.err);
+    check_passage(&f, "a.md", 5, 9, "red\n\n## B\n\ncat", "X");
+    check_passage(&f, "a.md", 13, 13, "deep", "X > B > D");
+    check_passage(&f, "a.md", 17, 17, "deep learning in the market", "X > C");
+    check_passage(&f, "a.md", 21, 21, "red", "X > E");
+    check_passage(&f, "a.md", 25, 29, "cat\n\n# Z\n\ndeep", "");
+    CHECK_INT(f.result.n_chunks, 8);
+end:
+    folder_close(&f);
+}
+
 TEST_MAIN({"first_run_and_again", first_run_and_again}, {"changes_moves_removals", changes_moves_removals},
-          {"shorter_version", shorter_version}, {"junk_is_named_and_passed_over", junk_is_named_and_passed_over},
+          {"shorter_version", shorter_version}, {"tiny_sections_are_joined", tiny_sections_are_joined},
+          {"junk_is_named_and_passed_over", junk_is_named_and_passed_over},
           {"unreadable_keeps_its_items", unreadable_keeps_its_items},
           {"duplicates_are_both_found", duplicates_are_both_found},
           {"missing_files_and_prune", missing_files_and_prune},

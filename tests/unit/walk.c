@@ -117,8 +117,34 @@ static void links_and_loops(void)
     TREE_NEED(symlink(tree_path(d, "real"), tree_path(far, "out/back")) == 0);
     TREE_NEED(symlink(far, tree_path(far, "out/more")) == 0);
     CHECK_WALK(d, NULL,
-               "dangling: a dangling link\nlf\nloop1! input or output failed\nloop2! input or output failed\n"
+               "dangling: a dangling link\nloop1! input or output failed\nloop2! input or output failed\n"
                "real/deep/g\nreal/f\nagain/h\n");
+    tree_free(far);
+    tree_free(d);
+}
+
+/* What a link points to is told once: under its own name, or the link's where it has none that is told. */
+static void links_to_files(void)
+{
+    char *d = tree_new(), *far = tree_new();
+    static const char *const files[] = {"in/f", "in/.h", "out/f", ".dots/rc", "in/skip.me", "z"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        tree_put(tree_path(d, "%s", files[i]), "x");
+    tree_put(tree_path(far, "x"), "x");
+    tree_put(tree_path(d, "in/.gitignore"), "skip.*\n");
+    tree_put(tree_path(d, ".gitignore"), "/out\n");
+    static const char *const links[][2] = {{"in/f", "a1"},        {"../z", "in/a2"},      {"a1", "a3"},
+                                           {"in/.h", "b-hidden"}, {"out/f", "b-ignored"}, {".dots/rc", "b-dots"},
+                                           {"z", ".quiet"},       {"../z", "out/a4"},     {"in/skip.me", "b-below"}};
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+        TREE_NEED(symlink(links[i][0], tree_path(d, "%s", links[i][1])) == 0);
+    TREE_NEED(symlink(tree_path(far, "x"), tree_path(d, "c-far")) == 0);
+    CHECK_WALK(d, NULL, "b-below\nb-dots\nb-hidden\nb-ignored\nc-far\nin/f\nz\n");
+    ilki_walk_options all = {.hidden = true, .no_ignore = true};
+    CHECK_WALK(d, &all, ".dots/rc\n.gitignore\nc-far\nin/.gitignore\nin/.h\nin/f\nin/skip.me\nout/f\nz\n");
+    const char *exclude[] = {"z"};
+    ilki_walk_options not_z = {.exclude = exclude, .n_exclude = 1};
+    CHECK_WALK(tree_path(d, "in"), &not_z, "a2\nf\n"); /* a target outside of the root that is walked */
     tree_free(far);
     tree_free(d);
 }
@@ -213,6 +239,7 @@ static void wide_directory_and_stop(void)
 }
 
 TEST_MAIN({"order_is_by_bytes", order_is_by_bytes}, {"hidden_ignored_and_stores", hidden_ignored_and_stores},
-          {"links_and_loops", links_and_loops}, {"odd_files_are_named", odd_files_are_named},
+          {"links_and_loops", links_and_loops}, {"links_to_files", links_to_files},
+          {"odd_files_are_named", odd_files_are_named},
           {"unreadable_dir_is_passed_over", unreadable_dir_is_passed_over}, {"deep_tree", deep_tree},
           {"wide_directory_and_stop", wide_directory_and_stop})
