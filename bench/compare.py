@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""ilk beside its peers, in one run: compare.py --build DIR --model DIR --venv DIR --cache DIR [--quick] [--only a,b]
+"""ilk beside its peers, in one run: compare.py --build DIR --model DIR --venv DIR --cache DIR [--quick] [--only a,b] [--publish]
 
 Prints Markdown and writes it to DIR/bench.md. Systems take turns (A B A B), so that a slow spell of the machine meets all
 of them, and the machine's own peak is taken beside every figure. Standard library only: the peers live in peers.py, under
@@ -126,7 +126,7 @@ def shapes(b):
     workers = [Worker(b, s) for s in systems]
     for w in workers:
         w.ask("shape 1x16 0.1")
-    b.say("## Ids to vectors\n")
+    b.say("### Ids to vectors\n")
     for shape in SHAPES:
         n, length = map(int, shape.split("x"))
         best, medians, shares, memory = {}, {}, {}, {}
@@ -177,7 +177,7 @@ def start_up(b):
                     seconds.setdefault(s, []).append(t)
                     memory[s] = max(memory.get(s, 0), mb)
     ilk = seconds["ilk"]
-    b.say(f"## Process start to first vector, page cache warm\n\nilk: best {min(ilk) * 1e3:.0f} ms, "
+    b.say(f"### Process start to first vector, page cache warm\n\nilk: best {min(ilk) * 1e3:.0f} ms, "
           f"median {statistics.median(ilk) * 1e3:.0f} ms (goal: 40).\n")
     b.table(["system", "best ms", "median ms", "peak MB", "ilk is faster by", "by medians"],
             [[s, f"{min(t) * 1e3:.0f}", f"{statistics.median(t) * 1e3:.0f}", f"{memory[s]:.0f}",
@@ -241,7 +241,7 @@ def sentences(b):
         w.close()
     best = {s: min(t) for s, t in seconds.items()}
     middle = {s: statistics.median(t) for s, t in seconds.items()}
-    b.say(f"## {n:,} sentences ({n_tokens:,} tokens) from a file to a file of vectors\n\n"
+    b.say(f"### {n:,} sentences ({n_tokens:,} tokens) from a file to a file of vectors\n\n"
           f"ilk {ratio(best_peer(best) / best['ilk'])} times the fastest peer by best times, "
           f"{ratio(best_peer(middle) / middle['ilk'])} by medians (goal: 1.5). ilk's time is the whole process, its start "
           "included; a peer's begins when its model is loaded.\n")
@@ -282,7 +282,7 @@ def ingest(b):
         text = b.capture([b.program("bench_ingest"), folder, *(["40"] if b.a.quick else ["400"])])
     finally:
         shutil.rmtree(folder)
-    b.say("## Durable ingest beside a bare loop of write and fdatasync of the same bytes (goal: 0.75)\n\n```\n"
+    b.say("### Durable ingest beside a bare loop of write and fdatasync of the same bytes (goal: 0.75)\n\n```\n"
           + text.strip() + "\n```\n")
 
 
@@ -305,7 +305,7 @@ def search(b):
             old = best.setdefault(s, r)
             best[s] = {k: max(v, old[k]) for k, v in r.items()}
     ilk = best["ilk"]
-    b.say("## Exact search, 100,000 x 384, ten nearest\n\n"
+    b.say("### Exact search, 100,000 x 384, ten nearest\n\n"
           f"ilk scans int8 codes and ranks the candidates by their f32 vectors: {100 * ilk['recall']:.2f} % of the true ten "
           "are found. Its figures are those of a whole store, which also reads each hit's record; filling it took "
           f"{ilk['fill_s']:.1f} s with one sync per thousand.\n")
@@ -318,7 +318,7 @@ def binary(b):
     path = os.path.join(b.a.cache, "ilk-stripped")
     shutil.copy(b.program("ilk"), path)
     subprocess.run(["strip", path], check=True)
-    b.say(f"## Size\n\nThe program, stripped: {os.path.getsize(path) / 1e6:.2f} MB (goal: under 5).\n")
+    b.say(f"### Size\n\nThe program, stripped: {os.path.getsize(path) / 1e6:.2f} MB (goal: under 5).\n")
 
 
 # ---------------------------------------------------------------- the whole
@@ -345,6 +345,7 @@ def main():
         p.add_argument("--" + name, required=True)
     p.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
     p.add_argument("--quick", action="store_true", help="about a minute, without sentence-transformers")
+    p.add_argument("--publish", action="store_true", help="also put the run into docs/BENCHMARKS.md")
     p.add_argument("--only", help="sections, a comma between: " + ", ".join(SECTIONS))
     a = p.parse_args()
     a.build, a.cache = os.path.abspath(a.build), os.path.abspath(a.cache)
@@ -352,7 +353,7 @@ def main():
     b = Bench(a)
     begin = time.time()
     version = b.capture([b.program("ilk"), "version"]).split("\n")[0]
-    b.say("# Figures of one run\n")
+    b.say("## Figures of one run\n")
     b.say(f"{machine()}; {a.threads} threads for every system. {version}; "
           + ", ".join(f"{k} {v}" for k, v in b.versions.items())
           + f", Python {platform.python_version()}. `make bench`{' (quick)' if a.quick else ''}.\n")
@@ -362,8 +363,22 @@ def main():
         b.say(f"f32 peak beside the figures, GFLOP/s: best {max(b.peaks):.0f}, median {statistics.median(b.peaks):.0f}, "
               f"worst {min(b.peaks):.0f}. Where they lie far apart, something else ran on the machine. "
               f"{time.time() - begin:.0f} s in all.")
+    text = "\n".join(b.out) + "\n"
     with open(os.path.join(a.build, "bench.md"), "w", encoding="utf-8") as f:
-        f.write("\n".join(b.out) + "\n")
+        f.write(text)
+    if a.publish:
+        publish(text)
+
+
+def publish(text):
+    """Puts the run into docs/BENCHMARKS.md, in place of the one that was there."""
+    path = os.path.join(HERE, "..", "docs", "BENCHMARKS.md")
+    with open(path, encoding="utf-8") as f:
+        page = f.read()
+    begin, end = "<!-- run -->\n", "<!-- end of run -->\n"
+    head, rest = page.split(begin)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(head + begin + text + end + rest.split(end)[1])
 
 
 main()

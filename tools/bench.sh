@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# ilk beside its peers on this machine: bench.sh [--quick] [--only SECTION,...]. Builds, fetches the model, sets the peers
+# ilk beside its peers on this machine: bench.sh [--quick] [--only SECTION,...] [--publish]. Builds, fetches the model, sets the peers
 # up in a virtual environment of their own, then runs bench/compare.py; the figures end in build/bench.md.
 #   ILK_BENCH_VENV=DIR   an environment that is there already (with torch in it, sentence-transformers is measured too)
 #   ILK_BENCH_TORCH=1    also install sentence-transformers (some gigabytes)
