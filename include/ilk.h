@@ -370,7 +370,8 @@ typedef enum ilk_vector_kind { ILK_DENSE = 1, ILK_SPARSE, ILK_MULTI } ilk_vector
 typedef enum ilk_metric { ILK_COSINE = 1, ILK_DOT, ILK_NEG_L2 } ilk_metric;
 
 /* A space says what a vector is, so that only like is compared with like. `name` is the key within the store. What is
- * not known stays NULL or 0. All of it is compared when a space of the same name is ensured again. */
+ * not known stays NULL or 0. All of it is compared when a space of the same name is ensured again, `model` only where a
+ * fingerprint is missing: the same checkpoint may be named in several ways. */
 typedef struct ilk_space {
     size_t size;
     const char *name;
@@ -495,7 +496,7 @@ typedef enum ilk_filter_op {
     ILK_FILTER_OR,      /* children */
     ILK_FILTER_NOT,     /* one child */
     ILK_FILTER_EQ,      /* field, values[0]; so the next five */
-    ILK_FILTER_NE,      /* also true where the field is absent */
+    ILK_FILTER_NE,      /* not EQ: also true where the field is absent or of a type that does not compare */
     ILK_FILTER_LT,
     ILK_FILTER_LE,
     ILK_FILTER_GT,
@@ -603,7 +604,7 @@ ILK_API ilk_status ilk_store_get_info(ilk_store *s, ilk_store_info *info, ilk_er
 
 /* Reads everything and compares it: log checksums, metadata against the log, codes against the vectors. Each finding is
  * told once through `found`, on the calling thread. With `repair`, derived data that is wrong is rebuilt from the log.
- * OK: sound, or made so; CORRUPT: something in the log itself is damaged. */
+ * OK: sound, or made so; CORRUPT: something in the log itself is damaged, or derived data is and was not repaired. */
 typedef void (*ilk_finding_fn)(void *user, const char *object, const char *finding, int repaired);
 ILK_API ilk_status ilk_store_check(ilk_store *s, int repair, ilk_finding_fn found, void *user, ilk_job *job, ilk_error *err);
 
