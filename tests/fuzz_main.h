@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Included at the end of a fuzz target. With ILK_FUZZ it is empty: libFuzzer brings its own main. Without, the target
  * is an ordinary test that runs each file of tests/fuzz/corpus/<stem>, then changes of them made by a fixed generator, for
- * ILK_FUZZ_RUNS inputs or two seconds. Arguments are files to run instead, as with libFuzzer. */
+ * ILK_FUZZ_RUNS inputs or two seconds (times ILK_TEST_SCALE, with another beginning). Arguments are files to run instead, as with libFuzzer. */
 #ifndef ILK_FUZZ_MAIN_H
 #define ILK_FUZZ_MAIN_H
 #ifndef ILK_FUZZ
@@ -97,8 +97,8 @@ int main(int argc, char **argv)
 {
     static fuzz_input files[FUZZ_MAX_FILES];
     const char *dir = ILK_TEST_DIR "/fuzz/corpus/" ILK_FUZZ_STEM;
-    size_t n_files = 0, n_runs = 0;
-    uint64_t rng = 1;
+    size_t n_files = 0, n_runs = 0, scale = test_scale();
+    uint64_t rng = test_scale();
     char path[4096];
     if (argc > 1)
         return fuzz_files(argc, argv);
@@ -119,7 +119,8 @@ int main(int argc, char **argv)
         fuzz_run(files[i].data, files[i].n);
     struct timespec start, now;
     clock_gettime(CLOCK_MONOTONIC, &start);
-    for (now = start; n_runs < ILK_FUZZ_RUNS && now.tv_sec - start.tv_sec < FUZZ_SECONDS; n_runs++) {
+    for (now = start; n_runs < ILK_FUZZ_RUNS * scale && now.tv_sec - start.tv_sec < (time_t)(FUZZ_SECONDS * scale);
+         n_runs++) {
         const fuzz_input *in = &files[test_random(&rng) % n_files], *other = &files[test_random(&rng) % n_files];
         fuzz_run(out, fuzz_mutate(out, in, other, &rng));
         clock_gettime(CLOCK_MONOTONIC, &now);

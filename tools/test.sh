@@ -14,6 +14,8 @@ test)
     exec ctest --test-dir build/test -j "$jobs" --output-on-failure --no-tests=error -LE soak
     ;;
 soak)
+    # what takes longer: everything under the thread sanitizer, then all tests and the long ones
+    "$0" tsan
     cmake --preset test -B build/test >/dev/null
     cmake --build build/test
     exec ctest --test-dir build/test -j "$jobs" --output-on-failure --no-tests=error

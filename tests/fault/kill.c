@@ -167,9 +167,10 @@ static void killed_200_times(void)
     state now, found;
     int64_t acked = -1;
     size_t n_written = 0;
+    int n_kills = N_KILLS * (int)test_scale();
     memset(&now, 0xff, sizeof now);
     printf("seed %llu\n", (unsigned long long)seed);
-    for (int i = 0; i < N_KILLS && test_n_failed == 0; i++) {
+    for (int i = 0; i < n_kills && test_n_failed == 0; i++) {
         int fds[2];
         uint64_t r = test_random(&rng);
         if (r % 16 == 0 && acked >= 0) {
@@ -211,7 +212,7 @@ static void killed_200_times(void)
     }
     CHECK_THAT(n_written > 200, "only %zu batches were acknowledged", n_written);
     verify(dir, seed, acked, &now, false, true, &found);
-    printf("%zu acknowledged batches over %d kills\n", n_written, N_KILLS);
+    printf("%zu acknowledged batches over %d kills\n", n_written, n_kills);
     free(dir);
     tree_free(root);
 }
