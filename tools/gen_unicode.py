@@ -13,10 +13,13 @@ import argparse
 import pathlib
 import sys
 
+import charsmap
+
 PINNED = "0.23."
 OUT = pathlib.Path(__file__).resolve().parent.parent / "src" / "text" / "unicode_gen.c"
 LAST = 0x110000
 OTHER, SPACE, PUNCT, MN, MARK, WORD, LOWER, NORM, LETTER, NUMBER, NUMERIC, M = (1 << i for i in range(12))
+CONTROL, JOIN, PREPEND, PICT = 1, 2, 3, 4  # of a grapheme cluster
 HANGUL = range(0xAC00, 0xAC00 + 11172)
 CHAR_BITS, BLOCK_BITS = 5, 6  # characters of a block, blocks of a super-block: ilki_text_class_get has them too
 
@@ -54,7 +57,7 @@ class Probe:
         self.letter, self.number, self.mark, self.space = map(matches, (r"\p{L}", r"\p{N}", r"\p{M}", r"\s"))
         self.digits = p.Digits(individual_digits=True).pre_tokenize_str
         self.flags = [0] * LAST
-        self.ccc = bytearray(LAST)
+        self.ccc, self.grapheme = bytearray(LAST), bytearray(LAST)
         self.canonical, self.compat, self.lowered, self.composed = {}, {}, {}, {}
 
     def classes(self):
@@ -144,10 +147,34 @@ class Probe:
         for c in list(range(0x1161, 0x1176)) + list(range(0x11A8, 0x11C3)):
             self.flags[c] |= NORM
 
+    def graphemes(self):
+        """What a cluster is made of, from what Precompiled makes of one: of a cluster below six bytes that begins with a
+        mapped character nothing else is left, any other keeps what is not mapped. Classes that no cluster of that size
+        tells apart (Hangul, regional indicators, conjuncts) are not sought; Hangul is arithmetic."""
+        from tokenizers import normalizers as n
+
+        a, sign = (n.Precompiled(charsmap.build({c: "X"})).normalize_str for c in "a\u00a9")
+        for c in code_points():
+            ch = chr(c)
+            if a("a" + ch) == "X":
+                self.grapheme[c] = JOIN
+            elif a(ch + "a\u0301").endswith("\u0301"):
+                self.grapheme[c] = PREPEND
+            elif sign("\u00a9\u200d" + ch).startswith("X\u200d"):
+                self.grapheme[c] = PICT
+        rest = [c for c in code_points()
+                if 0 < c < 0x10000 and not self.grapheme[c] and not self.flags[c] & (LETTER | NUMBER | M)]
+        each = n.Precompiled(charsmap.build({chr(c): "X" for c in rest})).normalize_str
+        for c in rest:
+            if each(chr(c) + "\u0301") != "X":
+                self.grapheme[c] = CONTROL
+        self.grapheme[0] = CONTROL
+
     def run(self):
         self.classes()
         self.combining()
         self.compositions()
+        self.graphemes()
         return self
 
 
@@ -197,7 +224,7 @@ def render(probe, version):
     records = {}
     index = bytearray(LAST)
     for c in range(LAST):
-        record = (probe.flags[c], probe.ccc[c])
+        record = (probe.flags[c], probe.ccc[c], probe.grapheme[c])
         index[c] = records.setdefault(record, len(records))
     assert len(records) <= 256
     blocks, of = stage(index, CHAR_BITS)
@@ -210,7 +237,7 @@ def render(probe, version):
     text.append(array("uint16_t", "ilki_text_class_block", blocks))
     text.append(array("uint8_t", "ilki_text_class_of", of))
     text.append(f"const ilki_text_class ilki_text_classes[{len(records)}] = {{\n"
-                + "".join(f"{{{f},{k}}}," + ("\n" if i % 12 == 11 else "") for i, (f, k) in enumerate(records))
+                + "".join(f"{{{f},{k},{g}}}," + ("\n" if i % 10 == 9 else "") for i, (f, k, g) in enumerate(records))
                 + "\n};\n")
     text.append(mapping("lower", probe.lowered))
     text.append(mapping("nfd", probe.canonical))

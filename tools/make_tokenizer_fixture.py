@@ -10,6 +10,7 @@ same files. Each folder holds tokenizer.json and/or vocab.txt, tokenizer_config.
    "ids": […], "types": […], "from": [0, 1 or 255…], "spans": [start, end, …] in bytes, "dropped": n}]}
 """
 import argparse
+import base64
 import collections
 import json
 import os
@@ -17,6 +18,8 @@ import pathlib
 import shutil
 import sys
 import tempfile
+
+import charsmap
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "fixtures"
@@ -342,6 +345,62 @@ def bpe_folders():
                                        added_token(len(holes) + 1, "b  ", rstrip=True, normalized=False)], **model)}, BPE_TEXTS
 
 
+# ---------------------------------------------------------------- Unigram
+
+CHARSMAP = {"\t": " ", "\n": " ", "\r": " ", "\r\n": " ", "\u00a0": " ", "\u3000": " ", "\u200b": " ", "\u00ad": "", "\ufeff": "",
+            "\u200e": "", "\ufb01": "fi", "\ufb00": "ff", "e\u0301": "é", "a\u0301": "á", "\u0301": "\u0301", "½": "1\u20442", "①": "1",
+            "Ａ": "A", "Ｆ": "F", "ｕ": "u", "ｌ": "l", "\u1100\u1161": "가", "ﷺ": "صلى الله", "©": "(c)", "İ": "i\u0307", "ｶ": "カ",
+            "ﾞ": "\u3099", "\u0600": "#", "\U0001f44d": "+", "\u0345": "", "!": "!!", "㎏": "kg"}
+UNIGRAM_TEXTS = ["a b  c   d", " lead", "trail ", "tab\tbed\nline\r\nend", "x\ufeffy\u00adz \u00ad\u00adq", "\u00ad", "\u00adab", "½\u00ada",
+                 "e\u0301a\u0301 a\u0301\u0323 t\u0301", "\n\u0301a", "\u00a0\u0301", "\u0600a \u0600\u0600é", "©\u200d©\u200dA a\u200dA ©\u200d",
+                 "\u1100\u1161\u11a8 가\u0301 \u1161\u0301", "ｶﾞ ﷺ ㎏", "<unk> <s></s>", "<mask>  x <extra_id_0>y", "zzq qq zz", "search " * 9,
+                 "fox" * 60, "▁a ▁▁ b▁", "a\u200b b", "!\u0301 !!", "\U0001f44d\U0001f3fd\U0001f44d", "ab\u0345\u0345 \u0345"]
+
+
+def unigram_vocab(specials, n=330, holes="zq"):
+    """Pieces counted, with scores that make ties and near-ties."""
+    pieces, chars = collections.Counter(), set()
+    for s in SENTENCES:
+        for word in s.split(" "):
+            word = "▁" + word
+            chars.update(word)
+            for i in range(len(word)):
+                for j in range(i + 2, min(len(word), i + 9) + 1):
+                    pieces[word[i:j]] += j - i
+    chars |= set("()#+1!kgAFfiulábé\u0301가") - set(holes)
+    best = sorted(pieces.items(), key=lambda x: (-x[1], x[0]))[:n]
+    out = [(t, 0.0) for t in specials] + [(c, -9.25) for c in sorted(chars - set(holes))]
+    return out + [(t, -12.0 + round(0.25 * (k % 40), 2)) for t, k in best]
+
+
+def unigram_json(vocab, normalizer, splitter, post, added=(), unk=3, **model):
+    return {"version": "1.0", "truncation": None, "padding": None, "added_tokens": list(added), "normalizer": normalizer,
+            "pre_tokenizer": splitter, "post_processor": post, "decoder": None,
+            "model": {"type": "Unigram", "unk_id": unk, "vocab": [list(v) for v in vocab], "byte_fallback": False, **model}}
+
+
+def unigram_folders():
+    precompiled = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap.build(CHARSMAP)).decode()}
+    names = ["<s>", "<pad>", "</s>", "<unk>"]
+    vocab = unigram_vocab(names) + [("<mask>", 0.0)]
+    n = len(vocab)
+    added = [special(i, t) for i, t in enumerate(names)] + [special(n - 1, "<mask>", lstrip=True)]
+    metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
+    spaces = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
+    file = unigram_json(vocab, {"type": "Sequence", "normalizers": [precompiled, spaces]}, metaspace, None, added)
+    yield "tok-xlm-r", "default", {"tokenizer.json": file, "tokenizer_config.json": {
+        "tokenizer_class": "XLMRobertaTokenizer", "model_max_length": 64}}, UNIGRAM_TEXTS
+    yield "tok-xlm-r-literal", "literal", {"tokenizer.json": file}, UNIGRAM_TEXTS
+    t5 = unigram_vocab(["<pad>", "</s>", "<unk>"]) + [(f"<extra_id_{i}>", 0.0) for i in range(3, -1, -1)]
+    yield "tok-t5", "default", {
+        "tokenizer.json": unigram_json(t5, precompiled, {"type": "WhitespaceSplit"}, None, [special(1, "</s>")], unk=2),
+        "tokenizer_config.json": {"tokenizer_class": "T5TokenizerFast", "extra_ids": 4}}, UNIGRAM_TEXTS
+    twice = vocab + [("search", -2.0), ("▁", -1.0)] + [(f"<0x{b:02X}>", -30.0) for b in range(256)]
+    yield "tok-unigram-bytes", "literal", {
+        "tokenizer.json": unigram_json(twice, None, {**metaspace, "prepend_scheme": "first", "split": False}, None, [
+            added_token(n, "<m>", normalized=True)], byte_fallback=True)}, UNIGRAM_TEXTS
+
+
 def open_reference(folder, mode):
     from tokenizers import Tokenizer
 
@@ -378,6 +437,8 @@ def make_case(tok, side, text, pair=None, limit=0, strategy="longest_first", spe
 def make_cases(tok, side, extra, few):
     """`few`: a folder stays below 60 KB"""
     some = NASTY[:90:4] + NASTY[1:60:7] + SENTENCES[1::6] if few else NASTY + SENTENCES
+    if extra is UNIGRAM_TEXTS:
+        some = NASTY[:90:6] + SENTENCES[1::9]
     texts = [Text(s.encode()) for s in some + extra] + [Text(bytes.fromhex(h)) for h in (BROKEN[::4] if few else BROKEN)]
     cases = [make_case(tok, side, t) for t in texts]
     special = [t for t in texts if b"[" in t.data or b"<" in t.data or b"yes" in t.data]
@@ -420,7 +481,8 @@ def main():
     import tokenizers
     import transformers
 
-    for few, (name, mode, files, extra) in [*((False, f) for f in folders()), *((True, f) for f in bpe_folders())]:
+    for few, (name, mode, files, extra) in [*((False, f) for f in folders()), *((True, f) for f in bpe_folders()),
+                                          *((True, f) for f in unigram_folders())]:
         if args.only not in name:
             continue
         write(args.out / name, files)

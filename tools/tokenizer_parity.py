@@ -197,6 +197,35 @@ def byte_level_subjects(data, tmp):
     yield "clip --literal", Tokenizer.from_file(str(data / "clip-bpe" / "tokenizer.json")), data / "clip-bpe", ["--literal"]
 
 
+def sentencepiece_subjects(data, tmp):
+    """Unigram: what the class of transformers makes of the model, and the other pipeline that files hold."""
+    from tokenizers import Regex, Tokenizer, models, normalizers as n, pre_tokenizers as p, processors
+
+    import spm
+
+    m = spm.read((data / "xlm-r" / "sentencepiece.rebuilt.model").read_bytes())
+    vocab = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    vocab += [(t, s) for t, s, _ in m["pieces"][3:]] + [("<mask>", 0.0)]
+    t = Tokenizer(models.Unigram(vocab, 3))
+    t.normalizer = n.Precompiled(m["charsmap"])
+    t.pre_tokenizer = p.Sequence([p.WhitespaceSplit(), p.Metaspace(prepend_scheme="always")])
+    t.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
+    t.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    for options in ([], ["--max", "24"]):
+        to = tmp / ("xlm-r" + "".join(options))
+        to.mkdir()
+        t.save(str(to / "tokenizer.json"))
+        (to / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "XLMRobertaTokenizer"}))
+        yield " ".join(["xlm-r", *options]), t, to, options
+    t.normalizer = n.Sequence([n.Precompiled(m["charsmap"]), n.Replace(Regex(" {2,}"), " ")])
+    t.pre_tokenizer = p.Metaspace(prepend_scheme="always")
+    to = tmp / "xlm-r-literal"
+    to.mkdir()
+    t.save(str(to / "tokenizer.json"))
+    yield "xlm-r --literal", t, to, ["--literal"]
+
+
 def subjects(data, minilm, tmp):
     """name, the reference, the folder and the options for the driver"""
     from tokenizers import Tokenizer
@@ -213,6 +242,7 @@ def subjects(data, minilm, tmp):
         (folder / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": lower}))
         yield name, reference_of_vocab(data / name / "vocab.txt", lower), folder, []
     yield from byte_level_subjects(data, tmp)
+    yield from sentencepiece_subjects(data, tmp)
 
 
 def expected(tok, lines, options):

@@ -3,6 +3,7 @@
  * (where it has none of its own) the post-processor from tokenizer.json and rebuilds the rest, so what that file says
  * otherwise does not count; every class that is not listed, and the generic one, takes tokenizer.json by the letter.
  * References: `models/auto/tokenization_auto.py`, `models/<name>/tokenization_<name>.py`. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -229,7 +230,88 @@ static ilk_status siglip2_parts(checkpoint *c)
     return gemma_parts(c);
 }
 
+/* ------------------------------------------------------------------ Unigram */
+
+static ilki_json_node charsmap_of(const checkpoint *c)
+{
+    const ilki_json *j = c->tokenizer;
+    ilki_json_node n = file_member(c, "normalizer"), list = ilki_base_json_get(j, n, "normalizers");
+    ilki_json_node first = list ? ilki_base_json_first(j, list) : n;
+    for (ilki_json_node i = first; i; i = list ? ilki_base_json_next(j, i) : 0) {
+        const char *type = ilki_base_json_string(j, ilki_base_json_get(j, i, "type"), NULL);
+        if (type && strcmp(type, "Precompiled") == 0)
+            return i;
+    }
+    return 0;
+}
+
+static ilk_status read_unigram_vocab(checkpoint *c)
+{
+    ilki_tokenizer *t = c->t;
+    ilki_json_node list = 0;
+    if (!c->tokenizer)
+        return ilki_base_fail(c->r.err, ILK_NOT_FOUND, "no tokenizer.json");
+    list = ilki_base_json_get(c->tokenizer, file_member(c, "model"), "vocab");
+    if (ilki_base_json_type(c->tokenizer, list) != ILKI_JSON_ARRAY)
+        return ilki_base_fail(c->r.err, ILK_BAD_FORMAT, "%s: model.vocab: expected a list of tokens and scores",
+                              c->r.name);
+    ilk_status status = ilki_text_unigram_new(&t->model_state, &t->vocab, ilki_base_json_count(c->tokenizer, list),
+                                              false, &c->r);
+    return status ? status : ilki_text_unigram_read_vocab(t->model_state, &t->vocab, list, &c->r);
+}
+
+/* The map of characters, words apart, a mark before each; `unk` is the place of the unknown token in every such file. */
+static ilk_status unigram_parts(checkpoint *c, int64_t unk, bool prefix)
+{
+    ilki_tokenizer *t = c->t;
+    ilki_json_node map = c->tokenizer ? charsmap_of(c) : 0;
+    ilk_status status = ILK_OK;
+    t->model = &ilki_text_unigram;
+    if (map) {
+        ilki_normalizer *n = &t->normalizers[t->n_normalizers++];
+        *n = (ilki_normalizer){.row = &ilki_text_precompiled};
+        status = ilki_text_precompiled.read(n, &c->r, map);
+    }
+    t->splitters[0] = (ilki_splitter){.row = &ilki_text_whitespace_split, .drops_space = true};
+    ilki_text_metaspace_set(&t->splitters[1], prefix, false, false);
+    t->n_splitters = 2;
+    return status ? status : ilki_text_unigram_end(t->model_state, &t->vocab, unk, &c->r);
+}
+
+static ilk_status xlm_roberta_parts(checkpoint *c)
+{
+    bool prefix;
+    ilk_status status = config_bool(c, "add_prefix_space", true, &prefix);
+    return status ? status : unigram_parts(c, 3, prefix);
+}
+
+static ilk_status xlm_roberta_post(checkpoint *c)
+{
+    return ilki_text_template_roberta(&c->t->single, &c->t->pair, special_or(c, ILKI_SPECIAL_BOS, 0),
+                                      special_or(c, ILKI_SPECIAL_EOS, 2), &c->r);
+}
+
+static ilk_status t5_parts(checkpoint *c)
+{
+    return unigram_parts(c, 2, true);
+}
+
+static ilk_status t5_post(checkpoint *c)
+{
+    ilk_status status = ilki_text_template_around(&c->t->single, &c->t->pair, -1, special_or(c, ILKI_SPECIAL_EOS, 1),
+                                                  &c->r);
+    for (size_t i = 0; i < c->t->pair.n && !status; i++)
+        c->t->pair.items[i].type = 0;
+    return status;
+}
+
 /* ------------------------------------------------------------------ how a class reads */
+
+static void count_model(checkpoint *c)
+{
+    const ilki_tokenizer *t = c->t;
+    c->n_model = t->model && t->model->counts_places ? t->vocab.n : t->vocab.n_strings;
+}
 
 /* Its post-processor, or the file's, or what add_bos_token and add_eos_token say. */
 static ilk_status read_class_post(checkpoint *c, const class_row *row)
@@ -250,11 +332,11 @@ static ilk_status read_class_post(checkpoint *c, const class_row *row)
 static ilk_status read_row(checkpoint *c, const class_row *row, ilk_status (*read_vocab)(checkpoint *c))
 {
     ilk_status status = read_vocab(c);
-    c->n_model = c->t->vocab.n_strings;
     if (!status)
         status = ilki_text_read_specials(c, row->special);
     if (!status)
         status = row->parts(c);
+    count_model(c);
     if (!status)
         status = ilki_text_add_configured(c, true);
     if (status)
@@ -271,6 +353,28 @@ static ilk_status read_wordpiece(checkpoint *c, const class_row *row)
 static ilk_status read_bpe(checkpoint *c, const class_row *row)
 {
     return read_row(c, row, read_bpe_vocab);
+}
+
+static ilk_status read_unigram(checkpoint *c, const class_row *row)
+{
+    return read_row(c, row, read_unigram_vocab);
+}
+
+/* <extra_id_0> and on are tokens whether a file names them or not. */
+static ilk_status read_t5(checkpoint *c, const class_row *row)
+{
+    int64_t n = 100;
+    char name[32];
+    ilki_json_node extra = c->config ? ilki_base_json_get(c->config, ilki_base_json_root(c->config), "extra_ids") : 0;
+    if (extra && !ilki_base_json_int(c->config, extra, 0, 65536, &n))
+        return ilki_base_fail(c->r.err, ILK_BAD_FORMAT, "%s: extra_ids: expected a number up to 65536", c->rc.name);
+    ilk_status status = read_unigram(c, row);
+    for (int64_t i = 0; i < n && !status; i++) {
+        int len = snprintf(name, sizeof name, "<extra_id_%d>", (int)i);
+        if (ilki_base_map_get(&c->t->added_by_content, name, (size_t)len) == ILKI_MAP_NONE)
+            status = ilki_text_add_special(c, name, (size_t)len);
+    }
+    return status;
 }
 
 /* All named tokens are made special once more. */
@@ -295,7 +399,7 @@ static ilk_status read_literal(checkpoint *c)
     if (!c->tokenizer)
         return ilki_base_fail(c->r.err, ILK_NOT_FOUND, "no tokenizer.json");
     ilk_status status = ilki_text_read_parts(t, &c->r, ilki_base_json_root(c->tokenizer));
-    c->n_model = t->vocab.n_strings;
+    count_model(c);
     if (!status)
         status = ilki_text_add_list(c, file_member(c, "added_tokens"));
     if (!status)
@@ -337,6 +441,12 @@ static const class_row classes[] = {
     {"GPT2Tokenizer", read_bpe, {NULL, NULL, NULL, END, NULL, END, END}, gpt2_parts, NULL},
     {"Qwen2Tokenizer", read_qwen2, {NULL, NULL, END, END, NULL, NULL, END}, qwen2_parts, NULL},
     {"CLIPTokenizer", read_bpe, {NULL, NULL, END, END, NULL, "<|startoftext|>", END}, clip_parts, clip_post},
+    {"XLMRobertaTokenizer",
+     read_unigram,
+     {"<s>", "</s>", "<pad>", "<unk>", "<mask>", "<s>", "</s>"},
+     xlm_roberta_parts,
+     xlm_roberta_post},
+    {"T5Tokenizer", read_t5, {NULL, NULL, "<pad>", "<unk>", NULL, NULL, "</s>"}, t5_parts, t5_post},
     {"GemmaTokenizer", read_bpe, GEMMA, gemma_parts, NULL},
     {"Siglip2Tokenizer", read_bpe, GEMMA, siglip2_parts, NULL},
 };

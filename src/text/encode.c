@@ -80,6 +80,14 @@ static bool ends_word(const run *r, size_t i)
     return word && (!r->t->cut_by_model || r->t->model->ends_before_space(r->t->model_state, cp));
 }
 
+static bool begins_cluster(const run *r, size_t i)
+{
+    size_t len;
+    if ((unsigned char)r->text[i] < 128)
+        return true;
+    return ilki_text_class_get(ilki_base_utf8_get(r->text + i, r->n - i, &len)).cluster != ILKI_CLUSTER_JOIN;
+}
+
 /* Whether text[..i) and text[i..) may be encoded apart, 0 < i < n. */
 static bool is_safe_cut(const run *r, size_t i)
 {
@@ -95,7 +103,7 @@ static bool is_safe_cut(const run *r, size_t i)
     if (r->t->cut_before)
         return text[i] == ' ' && text[i - 1] != ' ' && ends_word(r, i);
     return r->t->cut_space && ascii_class[(unsigned char)text[i - 1]] == A_SPACE &&
-           ascii_class[(unsigned char)text[i]] != A_SPACE;
+           ascii_class[(unsigned char)text[i]] != A_SPACE && begins_cluster(r, i);
 }
 
 /* Where the block that begins at `start` ends: a safe cut, or `end`. */

@@ -108,8 +108,7 @@ static void compose(ilki_text_marks *m)
     m->n = out;
 }
 
-/* The characters of s->marks get their places from s->str and become s->str. */
-static bool take_places(ilki_text_scratch *s)
+bool ilki_text_take_places(ilki_text_scratch *s)
 {
     const ilki_text_str *from = &s->str;
     ilki_text_str *to = &s->spare;
@@ -144,5 +143,5 @@ bool ilki_text_normal_form(ilki_text_scratch *s, bool compat, bool composed)
         return false;
     if (composed)
         compose(&s->marks);
-    return take_places(s);
+    return ilki_text_take_places(s);
 }

@@ -153,6 +153,7 @@ struct ilki_splitter {
 
 typedef struct ilki_text_model_row {
     const char *type;
+    bool counts_places; /* ids of new tokens count the places of the list, with what stands there twice */
     /* Fills the vocabulary and makes the model's own state (in the reader's arena). */
     ilk_status (*read)(void **state, ilki_vocab *v, const ilki_text_reader *r, ilki_json_node node);
     bool (*encode)(const void *state, const ilki_vocab *v, ilki_text_scratch *s, const ilki_text_char *c, size_t n,
@@ -213,12 +214,23 @@ typedef struct ilki_bpe_settings {
 } ilki_bpe_settings;
 ilk_status ilki_text_bpe_new(void **state, const ilki_vocab *v, const ilki_bpe_settings *o, const ilki_text_reader *r);
 
+/* Unigram, filled token by token: room for n, each with its id, then which one is the unknown token. */
+ilk_status ilki_text_unigram_new(void **state, ilki_vocab *v, size_t n, bool byte_fallback, const ilki_text_reader *r);
+ilk_status ilki_text_unigram_add(void *state, ilki_vocab *v, size_t id, const char *token, size_t n, double score,
+                                 const ilki_text_reader *r);
+ilk_status ilki_text_unigram_read_vocab(void *state, ilki_vocab *v, ilki_json_node list, const ilki_text_reader *r);
+ilk_status ilki_text_unigram_end(void *state, const ilki_vocab *v, int64_t unk, const ilki_text_reader *r);
+
+/* Precompiled from the bytes of a map. */
+ilk_status ilki_text_charsmap_new(ilki_normalizer *p, const char *map, size_t n, const ilki_text_reader *r);
+
 /* Parts as the classes set them up: a space, or (0) each run of white space, replaced. */
 void ilki_text_replace_set(ilki_normalizer *p, uint32_t space, const uint32_t *put, size_t n_put);
 void ilki_text_split_set_qwen2(ilki_splitter *p);
 void ilki_text_split_set_clip(ilki_splitter *p);
 void ilki_text_pattern_set_gpt2(ilki_splitter *p); /* the pattern alone */
-uint32_t ilki_text_byte_char(unsigned char b); /* the character that ByteLevel writes for a byte */
+uint32_t ilki_text_byte_char(unsigned char b);     /* the character that ByteLevel writes for a byte */
+void ilki_text_metaspace_set(ilki_splitter *p, bool prefix, bool first_only, bool whole);
 void ilki_text_byte_level_set(ilki_splitter *p, bool prefix, bool regex);
 
 /* Replaces s->str by another string while pieces move along: what ByteLevel and Metaspace have in common. */
@@ -228,10 +240,11 @@ void ilki_text_swap_pieces(ilki_text_scratch *s);
 /* rows; the tables that list them stand in tokenizer.c */
 extern const ilki_normalizer_row ilki_text_bert_normalizer, ilki_text_normalizer_sequence, ilki_text_lowercase,
     ilki_text_strip_accents, ilki_text_strip, ilki_text_replace, ilki_text_nfd, ilki_text_nfc, ilki_text_nfkd,
-    ilki_text_nfkc, ilki_text_prepend, ilki_text_byte_level_normalizer;
+    ilki_text_nfkc, ilki_text_prepend, ilki_text_byte_level_normalizer, ilki_text_precompiled;
 extern const ilki_splitter_row ilki_text_bert_splitter, ilki_text_splitter_sequence, ilki_text_whitespace,
-    ilki_text_whitespace_split, ilki_text_punctuation, ilki_text_digits, ilki_text_split, ilki_text_byte_level;
-extern const ilki_text_model_row ilki_text_wordpiece, ilki_text_bpe;
+    ilki_text_whitespace_split, ilki_text_punctuation, ilki_text_digits, ilki_text_split, ilki_text_byte_level,
+    ilki_text_metaspace;
+extern const ilki_text_model_row ilki_text_wordpiece, ilki_text_bpe, ilki_text_unigram;
 extern const ilki_post_row ilki_text_template_processing, ilki_text_bert_processing, ilki_text_roberta_processing,
     ilki_text_byte_level_processing, ilki_text_post_sequence;
 

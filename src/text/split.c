@@ -3,6 +3,7 @@
  * 0.23, `pre_tokenizers/`. */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "text/part.h"
 #include "text/unicode.h"
 
@@ -106,6 +107,78 @@ static bool digits_apply(const ilki_splitter *p, ilki_text_scratch *s)
     return cut(s, ILKI_UNI_NUMERIC, p->behaviour);
 }
 const ilki_splitter_row ilki_text_digits = {.type = "Digits", .read = digits_read, .apply = digits_apply};
+
+/* ------------------------------------------------------------------ Metaspace */
+
+enum { MARK = 0x2581 };
+
+/* Spaces become marks, one is put before a piece that begins with none, and each mark goes with what follows it. */
+static bool metaspace_apply(const ilki_splitter *p, ilki_text_scratch *s)
+{
+    ilki_text_str *to = &s->spare;
+    ilki_text_pieces *out = &s->spare_pieces;
+    to->n = out->n = 0;
+    if (!ilki_text_str_reserve(to, s->str.n + s->pieces.n))
+        return false;
+    for (size_t k = 0; k < s->pieces.n; k++) {
+        const ilki_text_char *c = s->str.c + s->pieces.p[k].first;
+        bool starts = !p->first_only || (s->at_start && s->pieces.p[k].first == 0);
+        size_t n = s->pieces.p[k].n, start = to->n;
+        if (p->prefix && starts && c[0].cp != ' ' && c[0].cp != p->mark)
+            to->c[to->n++] = (ilki_text_char){p->mark, c[0].at};
+        for (size_t i = 0; i < n; i++) {
+            uint32_t cp = c[i].cp == ' ' ? p->mark : c[i].cp;
+            if (cp == p->mark && !p->whole) {
+                if (!ilki_text_pieces_put(out, start, to->n - start))
+                    return false;
+                start = to->n;
+            }
+            to->c[to->n++] = (ilki_text_char){cp, c[i].at};
+        }
+        if (!ilki_text_pieces_put(out, start, to->n - start))
+            return false;
+    }
+    ilki_text_swap_strs(s);
+    ilki_text_swap_pieces(s);
+    return true;
+}
+
+void ilki_text_metaspace_set(ilki_splitter *p, bool prefix, bool first_only, bool whole)
+{
+    *p = (ilki_splitter){.row = &ilki_text_metaspace,
+                         .prefix = prefix,
+                         .first_only = first_only,
+                         .whole = whole,
+                         .before_space = !whole,
+                         .mark = MARK};
+}
+
+static ilk_status metaspace_read(ilki_splitter *p, const ilki_text_reader *r, ilki_json_node node)
+{
+    const char *mark, *scheme;
+    size_t n, len;
+    bool prefix, split;
+    ilk_status status = ilki_text_read_string(r, node, "replacement", "\u2581", &mark, &n);
+    if (!status)
+        status = ilki_text_read_string(r, node, "prepend_scheme", "always", &scheme, NULL);
+    if (!status)
+        status = ilki_text_read_bool(r, node, "add_prefix_space", true, &prefix);
+    if (!status)
+        status = ilki_text_read_bool(r, node, "split", true, &split);
+    if (status)
+        return status;
+    uint32_t cp = ilki_base_utf8_get(mark, n, &len);
+    bool first = strcmp(scheme, "first") == 0, never = strcmp(scheme, "never") == 0;
+    if (n == 0 || len != n || (!first && !never && strcmp(scheme, "always") != 0))
+        return ilki_base_fail(r->err, ILK_BAD_FORMAT,
+                              "%s: pre-tokenizer Metaspace: expected one character as replacement and a prepend_scheme",
+                              r->name);
+    ilki_text_metaspace_set(p, prefix && !never, first, !split);
+    p->mark = cp;
+    p->before_space &= cp == MARK;
+    return ILK_OK;
+}
+const ilki_splitter_row ilki_text_metaspace = {.type = "Metaspace", .read = metaspace_read, .apply = metaspace_apply};
 
 /* ------------------------------------------------------------------ BertPreTokenizer */
 

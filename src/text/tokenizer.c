@@ -21,12 +21,14 @@ static const ilki_normalizer_row *const normalizer_rows[] = {&ilki_text_bert_nor
                                                              &ilki_text_nfkd,
                                                              &ilki_text_nfkc,
                                                              &ilki_text_prepend,
-                                                             &ilki_text_byte_level_normalizer};
+                                                             &ilki_text_byte_level_normalizer,
+                                                             &ilki_text_precompiled};
 static const ilki_splitter_row *const splitter_rows[] = {&ilki_text_bert_splitter, &ilki_text_splitter_sequence,
                                                          &ilki_text_whitespace,    &ilki_text_whitespace_split,
                                                          &ilki_text_punctuation,   &ilki_text_digits,
-                                                         &ilki_text_split,         &ilki_text_byte_level};
-static const ilki_text_model_row *const model_rows[] = {&ilki_text_wordpiece, &ilki_text_bpe};
+                                                         &ilki_text_split,         &ilki_text_byte_level,
+                                                         &ilki_text_metaspace};
+static const ilki_text_model_row *const model_rows[] = {&ilki_text_wordpiece, &ilki_text_bpe, &ilki_text_unigram};
 static const ilki_post_row *const post_rows[] = {&ilki_text_template_processing, &ilki_text_bert_processing,
                                                  &ilki_text_roberta_processing, &ilki_text_byte_level_processing,
                                                  &ilki_text_post_sequence};

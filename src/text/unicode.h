@@ -24,9 +24,19 @@ enum {
     ILKI_UNI_M = 2048
 };
 
+/* What a character is to a grapheme cluster, as far as the reference's Precompiled can see; Hangul apart. */
+enum {
+    ILKI_CLUSTER_OTHER = 0,
+    ILKI_CLUSTER_CONTROL, /* alone, but for CR LF */
+    ILKI_CLUSTER_JOIN,    /* goes with what stands before: Extend, SpacingMark, ZWJ */
+    ILKI_CLUSTER_PREPEND, /* goes with what stands behind */
+    ILKI_CLUSTER_PICT     /* Extended_Pictographic: a ZWJ holds two together */
+};
+
 typedef struct ilki_text_class {
-    uint16_t flags; /* ILKI_UNI_… */
-    uint8_t ccc;    /* canonical combining class */
+    uint16_t flags;  /* ILKI_UNI_… */
+    uint8_t ccc;     /* canonical combining class */
+    uint8_t cluster; /* ILKI_CLUSTER_… */
 } ilki_text_class;
 
 extern const uint8_t ilki_text_class_super[];

@@ -17,6 +17,11 @@ static const char bpe[] =
     "\"pre_tokenizer\":{\"type\":\"ByteLevel\"},\"post_processor\":{\"type\":\"RobertaProcessing\",\"sep\":[\"x\",0],"
     "\"cls\":[\"y\",1]},\"model\":{\"type\":\"BPE\",\"unk_token\":\"a\",\"ignore_merges\":true,\"vocab\":{\"a\":0,\"q\":1,"
     "\"aa\":2,\"\u0120\":3,\"aaaa\":4},\"merges\":[\"a a\",\"aa aa\"]}}";
+static const char unigram[] =
+    "{\"added_tokens\":[{\"id\":6,\"content\":\"<x>\"}],\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\""
+    "IAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==\"},"
+    "\"pre_tokenizer\":{\"type\":\"Metaspace\"},\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0],"
+    "[\"\u2581\",-1],[\"a\",-1],[\"aa\",-1.5]]}}";
 static const char vocab_json[] = "{\"a\":0,\"aa\":1,\"</s>\":2}";
 static const char merges_txt[] = "#version: 0.2\na a\n";
 static const char roberta[] = "{\"tokenizer_class\":\"RobertaTokenizer\"}";
@@ -26,7 +31,7 @@ static const char config[] =
 static const char vocab[] = "[UNK]\na\n##a\nb\n";
 
 #define FILE_OF(text) ((ilki_text_file){.data = text, .n = sizeof text - 1})
-enum { WORDPIECE_TXT, WORDPIECE_JSON, BPE_JSON, BPE_FILES };
+enum { WORDPIECE_TXT, WORDPIECE_JSON, BPE_JSON, UNIGRAM_JSON, BPE_FILES };
 
 static void open_one(int kind)
 {
@@ -39,7 +44,7 @@ static void open_one(int kind)
         f.merges_txt = FILE_OF(merges_txt);
         f.added_tokens = FILE_OF(added_json);
     } else {
-        f.tokenizer_json = kind == BPE_JSON ? FILE_OF(bpe) : FILE_OF(json);
+        f.tokenizer_json = kind == BPE_JSON ? FILE_OF(bpe) : kind == UNIGRAM_JSON ? FILE_OF(unigram) : FILE_OF(json);
         f.mode = ILKI_TOKENIZER_LITERAL;
     }
     for (uint64_t n = 1;; n++) {
@@ -107,6 +112,7 @@ static void encodes(void)
 {
     encode_with(FILE_OF(json));
     encode_with(FILE_OF(bpe));
+    encode_with(FILE_OF(unigram));
 }
 
 TEST_MAIN({"opens", opens}, {"encodes", encodes})
