@@ -321,6 +321,23 @@ ILK_API ilk_status ilk_embed(ilk_model *m, const ilk_input *in, size_t n_in, con
 /* One text to one vector of the model's dimension: `dim` floats are written to `out`. MISMATCH where dim differs. */
 ILK_API ilk_status ilk_embed_text(ilk_model *m, const char *text, ilk_role role, float *out, size_t dim, ilk_error *err);
 
+typedef struct ilk_rerank_options {
+    size_t size;
+    int raw_scores; /* the head's own numbers, without the activation that the checkpoint names */
+    int strict;     /* a pair longer than the limit is an error instead of cut, the longer text first */
+} ilk_rerank_options;
+
+ILK_API void ilk_rerank_options_init_sized(void *opt, size_t size);
+#define ilk_rerank_options_init(opt) ilk_rerank_options_init_sized((opt), sizeof *(opt))
+
+/* How well each document answers the query, by a checkpoint with a head for pairs and one label (a cross-encoder; bit
+ * ILK_HEAD_SCORE of its heads): scores[i] is docs[i]'s, a larger one is better. Texts alone, without prompts. `scores`
+ * holds n_docs floats, all of them written or, on an error, none to be used. A score depends on its own pair alone.
+ * Errors: BAD_ARGUMENT, NO_MEMORY, CANCELLED, DEADLINE, FORKED; UNSUPPORTED for a model that is no reranker; what one
+ * document fails with names it. */
+ILK_API ilk_status ilk_rerank(ilk_model *m, const ilk_input *query, const ilk_input *docs, size_t n_docs,
+                              const ilk_rerank_options *opt, ilk_job *job, float *scores, ilk_error *err);
+
 ILK_API void ilk_vectors_free(ilk_vectors *v);
 ILK_API size_t ilk_vectors_get_count(const ilk_vectors *v);
 

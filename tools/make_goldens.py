@@ -10,7 +10,8 @@ Each folder NAME holds a checkpoint as published (config.json, modules.json, wei
   golden.json          versions of the reference, poolings, the texts
   golden.safetensors   per text N: ids.N I32 [n], hidden.N F32 [layers + 1][n][dim], pooled.N F32 [dim of pooling],
                        vector.N F32 [dim] (behind all modules), pooler.N F32 [dim] where the checkpoint has a pooler;
-                       per pair N of a checkpoint of sequence classification: pair.N and types.N I32 [n], logits.N F32
+                       per pair N of a checkpoint of sequence classification: pair.N and types.N I32 [n], logits.N F32,
+                       score.N F32 [1] (CrossEncoder's) where there is one label
 The reference runs in float32 on one thread with eager attention, one text at a time.
 """
 import argparse
@@ -61,6 +62,7 @@ VARIANTS = {
 # The other families, all over the same WordPiece vocabulary, whose [UNK] is 1: where that is pad_token_id, a text with an
 # unknown word shows what the reference does with a pad token in the text.
 # name: class, config changes, pooling modes, options
+IDENTITY = "torch.nn.modules.linear.Identity"
 SMALL = {"vocab_size": len(VOCAB), "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 3,
          "intermediate_size": 40}
 TINY = SMALL | {"hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
@@ -68,12 +70,13 @@ ABSOLUTE = {"max_position_embeddings": LIMIT + 2, "pad_token_id": 1}
 MODERN = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3}
 FAMILIES = {
     "bert-rerank": ("BertForSequenceClassification", SMALL | {"max_position_embeddings": LIMIT, "num_labels": 1},
-                    ["mean"], {}),
+                    ["mean"], {"config": {"sentence_transformers": {"activation_fn": IDENTITY}}}),
     "roberta-mean": ("RobertaModel", SMALL | ABSOLUTE | {"type_vocab_size": 1, "layer_norm_eps": 1e-5}, ["mean"],
                      {"normalize": True}),
     "xlmr-rerank": ("XLMRobertaForSequenceClassification",
                     SMALL | ABSOLUTE | {"type_vocab_size": 1, "layer_norm_eps": 1e-5, "num_labels": 1}, ["cls"],
-                    {"normalize": True, "layout": "new"}),
+                    {"normalize": True, "layout": "new",
+                     "config": {"sbert_ce_default_activation_function": IDENTITY}}),
     "camembert-labels": ("CamembertForSequenceClassification",
                          TINY | ABSOLUTE | {"hidden_act": "gelu_new", "num_labels": 3}, ["mean"], {}),
     "distilbert-labels": ("DistilBertForSequenceClassification",
@@ -81,8 +84,8 @@ FAMILIES = {
                            "max_position_embeddings": LIMIT, "num_labels": 3}, ["mean"], {"normalize": True}),
     "mpnet-mean": ("MPNetModel", TINY | {"max_position_embeddings": 162}, ["mean"], {"normalize": True, "limit": 160}),
     "mpnet-rerank": ("MPNetForSequenceClassification",
-                     TINY | {"max_position_embeddings": LIMIT + 2, "layer_norm_eps": 1e-5, "num_labels": 1}, ["cls"],
-                     {"layout": "new"}),
+                     TINY | {"max_position_embeddings": LIMIT + 2, "layer_norm_eps": 1e-5, "num_labels": 1}, ["mean"],
+                     {"layout": "cross"}),
     "modernbert-rerank": ("ModernBertForSequenceClassification",
                           TINY | MODERN | {"num_hidden_layers": 4, "local_attention": 8, "max_position_embeddings": 64,
                                             "classifier_pooling": "mean", "num_labels": 1}, ["cls"],
@@ -132,9 +135,10 @@ def random_weights(model, seed, gain=1.5):
                 p.add_(1)
 
 
-def write_tokenizer(out, limit=LIMIT):
+def write_tokenizer(out, limit=LIMIT, **more):
     (out / "vocab.txt").write_text("\n".join(VOCAB) + "\n")
-    t = transformers.BertTokenizerFast(vocab=str(out / "vocab.txt"), do_lower_case=True, model_max_length=limit)
+    t = transformers.BertTokenizerFast(vocab=str(out / "vocab.txt"), do_lower_case=True, model_max_length=limit,
+                                       **more)
     t.save_pretrained(out)
 
 
@@ -152,7 +156,7 @@ def write_weights(out, model, opt):
 
 
 def write_modules(out, modes, dim, opt):
-    new = opt.get("layout") == "new"
+    new = opt.get("layout") in ("new", "cross")
     base = "sentence_transformers."
     types = {"Transformer": "base.modules.transformer.Transformer", "Dense": "base.modules.dense.Dense",
              "Pooling": "sentence_transformer.modules.pooling.Pooling",
@@ -169,6 +173,15 @@ def write_modules(out, modes, dim, opt):
 
     add("Transformer")
     write_json(out / "sentence_bert_config.json", {"max_seq_length": opt.get("limit", LIMIT), "do_lower_case": False})
+    if opt.get("layout") == "cross":  # what CrossEncoder saves: no pooling, the activation in a file of its own
+        write_json(out / "config_sentence_transformers.json", {
+            "activation_fn": "torch.nn.modules.activation.Sigmoid", "default_prompt_name": None,
+            "model_type": "CrossEncoder", "prompts": {}})
+        write_json(out / "sentence_bert_config.json", {
+            "transformer_task": "sequence-classification", "module_output_name": "scores",
+            "modality_config": {"text": {"method": "forward", "method_output_name": "logits"}}})
+        write_json(out / "modules.json", modules)
+        return
     pooling = add("Pooling")
     if new:
         write_json(pooling / "config.json", {"embedding_dimension": dim, "pooling_mode": modes if len(modes) > 1 else
@@ -251,7 +264,10 @@ def write_family(out, name, seed):
     full = cls(config).eval()
     random_weights(full, seed, opt.get("gain", 1.5))
     model = getattr(full, full.base_model_prefix) if labels else full
-    write_tokenizer(out, opt.get("limit", LIMIT))
+    # the tokenizers of these give no types; ilk's gets them from the template and its networks pass them over
+    plain = "Bert" not in cls.__name__ or "ModernBert" in cls.__name__ or "Roberta" in cls.__name__
+    write_tokenizer(out, opt.get("limit", LIMIT),
+                    **({"model_input_names": ["input_ids", "attention_mask"]} if plain else {}))
     tokenizer = transformers.AutoTokenizer.from_pretrained(out)
     full.save_pretrained(out)
     if opt.get("native"):
@@ -268,6 +284,8 @@ def write_family(out, name, seed):
             del saved[key]
         write_json(out / "config.json", saved | {"global_attn_every_n_layers": 3, "global_rope_theta": 160000.0,
                                                  "local_rope_theta": 10000.0, "position_embedding_type": "absolute"})
+    if "config" in opt:
+        write_json(out / "config.json", json.loads((out / "config.json").read_text()) | opt["config"])
     write_modules(out, modes, config.hidden_size, opt)
     texts = TEXTS + ([LONG] if opt.get("limit") else [])
     golden = {}
@@ -286,7 +304,8 @@ def write_family(out, name, seed):
             if getattr(got, "pooler_output", None) is not None:
                 golden[f"pooler.{i}"] = got.pooler_output[0].clone()
         for i, pair in enumerate(PAIRS if labels else []):
-            x = tokenizer(*pair, truncation="longest_first", max_length=LIMIT, return_tensors="pt")
+            x = tokenizer([pair[0]], [pair[1]], truncation="longest_first", max_length=LIMIT, return_tensors="pt",
+                          return_token_type_ids=True)
             types = x["token_type_ids"]
             inputs = {"input_ids": x["input_ids"], "attention_mask": torch.ones_like(types)}
             if takes_types(model, config):
@@ -294,7 +313,17 @@ def write_family(out, name, seed):
             golden[f"pair.{i}"] = x["input_ids"][0].int()
             golden[f"types.{i}"] = types[0].int()
             golden[f"logits.{i}"] = full(**inputs).logits[0].clone()
-    if "published" not in opt:  # the whole of sentence-transformers agrees
+    if labels == 1:
+        scores = torch.stack([golden[f"logits.{i}"] for i in range(len(PAIRS))])
+        if "published" in opt:
+            scores = torch.sigmoid(scores)
+        else:
+            cross = sentence_transformers.CrossEncoder(
+                str(out), device="cpu", model_kwargs={"attn_implementation": "eager", "dtype": torch.float32})
+            scores = torch.tensor([float(cross.predict([pair])[0]) for pair in PAIRS])[:, None]
+        for i, score in enumerate(scores):
+            golden[f"score.{i}"] = score.clone()
+    if "published" not in opt and opt.get("layout") != "cross":  # the whole of sentence-transformers agrees
         st = sentence_transformers.SentenceTransformer(
             str(out), device="cpu", model_kwargs={"attn_implementation": "eager", "dtype": torch.float32})
         got = st.encode(texts, batch_size=1, convert_to_tensor=True)

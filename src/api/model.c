@@ -33,6 +33,11 @@ void ilk_embed_options_init_sized(void *opt, size_t size)
     ilki_api_init_sized(opt, size);
 }
 
+void ilk_rerank_options_init_sized(void *opt, size_t size)
+{
+    ilki_api_init_sized(opt, size);
+}
+
 void ilk_matrix_init_sized(void *m, size_t size)
 {
     ilki_api_init_sized(m, size);
@@ -150,6 +155,23 @@ ilk_status ilk_embed(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_e
     if (st == ILK_OK)
         st = check_inputs(in, n_in, err);
     return st == ILK_OK ? ilki_embed_run(m, in, n_in, &o, job, out, err) : st;
+}
+
+ilk_status ilk_rerank(ilk_model *m, const ilk_input *query, const ilk_input *docs, size_t n_docs,
+                      const ilk_rerank_options *opt, ilk_job *job, float *scores, ilk_error *err)
+{
+    ilk_rerank_options o;
+    ilk_status st = check_model(m, "ilk_rerank", err);
+    ilk_rerank_options_init(&o);
+    if (st == ILK_OK && opt != NULL)
+        st = ilki_base_take_options(&o, sizeof o, opt, "rerank options", err);
+    if (st == ILK_OK && (query == NULL || (scores == NULL && n_docs)))
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_rerank: %s is NULL", query == NULL ? "query" : "scores");
+    if (st == ILK_OK)
+        st = check_inputs(query, 1, err);
+    if (st == ILK_OK)
+        st = check_inputs(docs, n_docs, err);
+    return st == ILK_OK ? ilki_embed_rerank(m, query, docs, n_docs, &o, job, scores, err) : st;
 }
 
 ilk_status ilk_embed_text(ilk_model *m, const char *text, ilk_role role, float *out, size_t dim, ilk_error *err)

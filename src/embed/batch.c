@@ -132,7 +132,7 @@ static void run_modules(pass *p, ilki_nn *ctx, size_t n_seqs, float **x, float *
 static ilk_status run_network(pass *p, size_t first, size_t last, ilk_vectors *v, ilk_error *err)
 {
     ilk_model *m = p->m;
-    size_t n_seqs = last - first, bytes, dim = m->dim;
+    size_t n_seqs = last - first, bytes, dim = p->plan->query ? 1 : m->dim;
     uint32_t base = p->offsets[first], *offsets = p->offsets + first;
     float *x = p->x + first * p->width, *y = p->y + first * p->width;
     for (size_t i = first; i <= last && base; i++)
@@ -144,6 +144,9 @@ static ilk_status run_network(pass *p, size_t first, size_t last, ilk_vectors *v
                         .types = p->typed ? p->types + base : NULL};
     ilki_tower_out out = {
         .pooling = m->modules.pooling, .pooled = x, .pool_skip = m->modules.skip_prompt ? p->skip + first : NULL};
+    ilki_logits score = {.head = "classifier", .n_classes = 1, .out = x};
+    if (p->plan->query)
+        out = (ilki_tower_out){.logits = &score, .n_logits = 1};
     ilki_ws ws, none;
     ilki_base_ws_init(&none, NULL, 0);
     ilki_nn ctx = {.ops = m->rt->ops, .pool = m->rt->pool, .job = p->job, .ws = &none, .err = err};
@@ -223,7 +226,7 @@ static ilk_status run_window(pass *p, const ilk_input *const *in, size_t first, 
 {
     ilki_window *w = NULL;
     size_t n_tokens, n_seqs, budget = p->m->batch_tokens;
-    ilk_status st = ilki_embed_window_new(&w, p->m, in + first, n, p->plan->strict, p->job, err);
+    ilk_status st = ilki_embed_window_new(&w, p->m, in + first, n, p->plan, p->job, err);
     if (st != ILK_OK)
         return st;
     largest_pass(w, n, budget, &n_tokens, &n_seqs);
@@ -242,7 +245,7 @@ static ilk_status run_window(pass *p, const ilk_input *const *in, size_t first, 
         if (p->n_tokens + t->n > budget) {
             st = run_pass(p, v, err);
             if (!p->plan->quiet)
-                ilki_base_job_progress(p->job, "embed", "texts", first + i, v->n, 0, false);
+                ilki_base_job_progress(p->job, p->plan->query ? "rerank" : "embed", "texts", first + i, v->n, 0, false);
         }
         if (st == ILK_OK)
             add_sequence(p, t, first + i);
@@ -267,7 +270,7 @@ ilk_status ilki_embed_batch(ilk_model *m, const ilk_input *const *in, size_t n, 
             st = run_window(&p, in, first, n - first < WINDOW_INPUTS ? n - first : WINDOW_INPUTS, v, err);
     }
     if (st == ILK_OK && n && !plan->quiet)
-        ilki_base_job_progress(job, "embed", "texts", n, n, 0, true);
+        ilki_base_job_progress(job, plan->query ? "rerank" : "embed", "texts", n, n, 0, true);
     pass_deinit(&p);
     return st;
 }

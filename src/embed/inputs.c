@@ -33,6 +33,7 @@ struct ilki_window {
     slot *slots;
     unsigned n_slots;
     bool strict;
+    const ilki_pair_query *query; /* or NULL */
 };
 
 /* ------------------------------------------------------------------ what an input says */
@@ -88,8 +89,8 @@ static ilk_status check_parts(const ilk_input *in, bool *is_ids, ilk_error *err)
     return ILK_OK;
 }
 
-/* The prompt and all parts as one text: borrowed where it is one piece, else in the slot's buffer. */
-static ilk_status join_text(slot *s, const ilk_input *in, const char *prompt, const char **text, size_t *n,
+/* The prompt and all parts as one text: borrowed where it is one piece, else in the buffer. */
+static ilk_status join_text(ilki_buf *buf, const ilk_input *in, const char *prompt, const char **text, size_t *n,
                             ilk_error *err)
 {
     if (in->n_parts == 1 && (!prompt || !*prompt)) {
@@ -97,14 +98,25 @@ static ilk_status join_text(slot *s, const ilk_input *in, const char *prompt, co
         *n = in->parts[0].n_bytes;
         return ILK_OK;
     }
-    ilki_base_buf_reset(&s->text);
+    ilki_base_buf_reset(buf);
     if (prompt)
-        ilki_base_buf_adds(&s->text, prompt);
+        ilki_base_buf_adds(buf, prompt);
     for (size_t i = 0; i < in->n_parts; i++)
-        ilki_base_buf_add(&s->text, part_at(in, i)->data, part_at(in, i)->n_bytes);
-    *text = ilki_base_buf_view(&s->text);
-    *n = s->text.len;
-    return ilki_base_buf_check(&s->text, "an input's text", err);
+        ilki_base_buf_add(buf, part_at(in, i)->data, part_at(in, i)->n_bytes);
+    *text = ilki_base_buf_view(buf);
+    *n = buf->len;
+    return ilki_base_buf_check(buf, "an input's text", err);
+}
+
+ilk_status ilki_embed_pair_text(const ilk_input *in, ilki_buf *buf, const char **text, size_t *n, ilk_error *err)
+{
+    bool is_ids;
+    ilk_status st = check_parts(in, &is_ids, err);
+    if (st == ILK_OK && is_ids)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "input: a pair is two texts, found token ids");
+    if (st == ILK_OK && (in->prompt || in->prompt_name))
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: a pair takes none", in->prompt ? "prompt" : "prompt_name");
+    return st == ILK_OK ? join_text(buf, in, NULL, text, n, err) : st;
 }
 
 /* ------------------------------------------------------------------ tokens */
@@ -151,6 +163,17 @@ static ilk_status take_ids(const ilk_model *m, const ilk_input *in, part_ids *to
     return append(to, ids, NULL, n, err);
 }
 
+static ilk_status take_encoding(slot *s, part_ids *to, ilki_input_tokens *t, ilk_error *err)
+{
+    if (s->encoding.n == 0)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "text: it has no token, and this model adds none");
+    t->n = (uint32_t)s->encoding.n;
+    t->n_dropped = s->encoding.n_dropped > UINT32_MAX ? UINT32_MAX : (uint32_t)s->encoding.n_dropped;
+    if (t->n_prompt >= t->n)
+        t->n_prompt = t->n - 1;
+    return append(to, s->encoding.ids, s->encoding.types, s->encoding.n, err);
+}
+
 static ilk_status take_text(ilki_window *w, slot *s, const ilk_input *in, part_ids *to, ilki_input_tokens *t,
                             ilk_error *err)
 {
@@ -164,18 +187,21 @@ static ilk_status take_text(ilki_window *w, slot *s, const ilk_input *in, part_i
         t->n_prompt = s->encoding.n ? (uint32_t)s->encoding.n - 1 : 0;
     }
     if (st == ILK_OK)
-        st = join_text(s, in, prompt, &text, &n, err);
+        st = join_text(&s->text, in, prompt, &text, &n, err);
     if (st == ILK_OK)
         st = ilki_text_encode(w->m->tokenizer, s->scratch, text, n, &opt, &s->encoding, err);
-    if (st != ILK_OK)
-        return st;
-    if (s->encoding.n == 0)
-        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "text: it has no token, and this model adds none");
-    t->n = (uint32_t)s->encoding.n;
-    t->n_dropped = s->encoding.n_dropped > UINT32_MAX ? UINT32_MAX : (uint32_t)s->encoding.n_dropped;
-    if (t->n_prompt >= t->n)
-        t->n_prompt = t->n - 1;
-    return append(to, s->encoding.ids, s->encoding.types, s->encoding.n, err);
+    return st == ILK_OK ? take_encoding(s, to, t, err) : st;
+}
+
+/* The query and this text, the longer of them cut where both are too long. */
+static ilk_status take_pair(ilki_window *w, slot *s, const ilk_input *in, part_ids *to, ilki_input_tokens *t,
+                            ilk_error *err)
+{
+    ilki_encode_options opt = {.max_tokens = w->m->info.max_tokens, .add_specials = true};
+    ilk_status st = ilki_embed_pair_text(in, &s->text, &opt.pair, &opt.n_pair, err);
+    if (st == ILK_OK)
+        st = ilki_text_encode(w->m->tokenizer, s->scratch, w->query->text, w->query->n, &opt, &s->encoding, err);
+    return st == ILK_OK ? take_encoding(s, to, t, err) : st;
 }
 
 static ilk_status take_input(ilki_window *w, slot *s, size_t i, part_ids *to, ilk_error *err)
@@ -183,8 +209,8 @@ static ilk_status take_input(ilki_window *w, slot *s, size_t i, part_ids *to, il
     const ilk_input *in = w->in[i];
     ilki_input_tokens *t = &w->tokens[i];
     bool is_ids;
-    ilk_status st = check_parts(in, &is_ids, err);
-    if (st == ILK_OK)
+    ilk_status st = w->query ? take_pair(w, s, in, to, t, err) : check_parts(in, &is_ids, err);
+    if (st == ILK_OK && !w->query)
         st = is_ids ? take_ids(w->m, in, to, t, err) : take_text(w, s, in, to, t, err);
     if (st == ILK_OK && w->strict && t->n_dropped)
         st = ilki_base_fail(err, ILK_LIMIT, "input of %u tokens or more, the limit is %u", t->n + t->n_dropped,
@@ -228,8 +254,8 @@ static uint64_t cost(const ilki_window *w)
     return bytes * NS_PER_BYTE + w->n * NS_PER_INPUT;
 }
 
-ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_input *const *in, size_t n, bool strict,
-                                 ilk_job *job, ilk_error *err)
+ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_input *const *in, size_t n,
+                                 const ilki_embed_plan *plan, ilk_job *job, ilk_error *err)
 {
     *out = NULL;
     ilki_window *w = ilki_base_zalloc(1, sizeof *w);
@@ -238,7 +264,8 @@ ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_inpu
     w->m = m;
     w->in = in;
     w->n = n;
-    w->strict = strict;
+    w->strict = plan->strict;
+    w->query = plan->query;
     w->n_tasks = (n + TASK_INPUTS - 1) / TASK_INPUTS;
     w->n_slots = ilki_base_pool_threads(m->rt->pool);
     w->tokens = ilki_base_zalloc(n, sizeof *w->tokens);

@@ -253,9 +253,6 @@ static ilk_status read_chain(chain *c, const ilki_json *j, ilk_error *err)
                                   c->dir);
         st = read_module(c, type, path, err);
     }
-    if (st == ILK_OK && !c->m->pooling)
-        st = ilki_base_fail(err, ILK_UNSUPPORTED, "%s/modules.json: no Pooling module: vectors per token are not built",
-                            c->dir);
     return st;
 }
 
@@ -319,6 +316,15 @@ static ilk_status read_prompts(ilki_modules *m, const ilki_json *j, ilki_arena *
     return st;
 }
 
+/* What a CrossEncoder saves besides: its class and the activation of its scores. */
+static ilk_status read_cross_encoder(ilki_modules *m, const ilki_json *j, ilki_arena *arena, ilk_error *err)
+{
+    ilki_json_node root = ilki_base_json_root(j);
+    const char *type = ilki_base_json_string(j, ilki_base_json_get(j, root, "model_type"), NULL);
+    m->cross_encoder = type && strcmp(type, "CrossEncoder") == 0;
+    return copy_string(arena, j, ilki_base_json_get(j, root, "activation_fn"), &m->activation, err);
+}
+
 /* encode_query and encode_document of the reference: which prompt belongs to which side. */
 static void choose_prompts(ilki_modules *m)
 {
@@ -373,7 +379,14 @@ ilk_status ilki_embed_read_modules(ilki_modules *m, const ilki_vfs *vfs, const c
         st = add_file(m, arena, "", "config_sentence_transformers.json", err);
         if (st == ILK_OK)
             st = read_prompts(m, prompts, arena, err);
+        if (st == ILK_OK)
+            st = read_cross_encoder(m, prompts, arena, err);
     }
+    if (st == ILK_OK && !m->pooling && !m->cross_encoder)
+        st = ilki_base_fail(err, ILK_UNSUPPORTED, "%s/modules.json: no Pooling module: vectors per token are not built",
+                            dir);
+    if (st == ILK_OK && !m->pooling)
+        m->pooling = ILKI_POOL_MEAN;
     choose_prompts(m);
     ilki_base_json_free(modules);
     ilki_base_json_free(prompts);

@@ -39,6 +39,8 @@ typedef struct ilki_modules {
     const char *prompt_query, *prompt_document;
     const char *similarity; /* "cosine", … */
     bool lower_case;        /* do_lower_case of sentence_bert_config.json */
+    bool cross_encoder;     /* config_sentence_transformers.json says it was saved as one */
+    const char *activation; /* of its scores, as that file names it, or NULL */
     /* files that decide a vector, relative to the folder; for the fingerprint */
     const char *files[ILKI_EMBED_FILES];
     unsigned n_files;

@@ -203,7 +203,7 @@ static ilk_status describe(ilk_model *m, const char *where, ilk_error *err)
     i->path = copy(m, m->dir);
     i->family = m->net->family->name;
     i->dim = m->modules.truncate_dim && m->modules.truncate_dim < m->dim ? m->modules.truncate_dim : m->dim;
-    i->heads = ILK_HEAD_DENSE;
+    i->heads = ILK_HEAD_DENSE | (t->n_labels == 1 ? ILK_HEAD_SCORE : 0);
     i->modalities = t->modalities;
     i->vocab_size = t->vocab_size;
     i->n_layers = t->n_layers;
@@ -261,6 +261,8 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
         st = ilki_embed_read_modules(&m->modules, rt->vfs, m->dir, rt->ops, m->net->tower[0].dim, &m->arena, err);
     if (st == ILK_OK)
         st = describe(m, where, err);
+    if (st == ILK_OK)
+        st = ilki_embed_read_score(m, err);
     if (st == ILK_OK)
         st = decide_length(m, opt->max_tokens, err);
     if (st != ILK_OK) {

@@ -57,7 +57,7 @@ void ilki_embed_vectors_fail(ilk_vectors *v, size_t i, const ilk_error *from)
 ilk_status ilki_embed_make_plan(const ilk_model *m, const ilk_embed_options *opt, ilki_embed_plan *plan, ilk_error *err)
 {
     uint32_t heads = opt->heads ? opt->heads : ILK_HEAD_DENSE;
-    if (heads & ~m->info.heads)
+    if (heads & ~(m->info.heads & ~ILK_HEAD_SCORE))
         return ilki_base_fail(err, ILK_UNSUPPORTED, "heads: asked for %#x, this model has %#x", heads, m->info.heads);
     if (opt->dim > m->dim)
         return ilki_base_fail(err, ILK_MISMATCH, "dim: asked for %u entries, this model's vectors have %u", opt->dim,

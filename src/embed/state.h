@@ -24,6 +24,8 @@ struct ilk_model {
     uint32_t batch_tokens;
     uint32_t pool_dim, dim; /* out of the pooling; out of the chain, truncate_dim not applied */
     bool no_mmap;
+    enum { ILKI_SCORE_SIGMOID = 0, ILKI_SCORE_IDENTITY, ILKI_SCORE_UNKNOWN } score; /* of a reranker's logit */
+    const char *score_name;                                                         /* the unknown one's */
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t idle;
@@ -49,6 +51,12 @@ void ilki_embed_vectors_free(ilk_vectors *v);
 /* input i failed: its row becomes zeros, its status and message those of `from`. */
 void ilki_embed_vectors_fail(ilk_vectors *v, size_t i, const ilk_error *from);
 
+/* The first text of every pair. */
+typedef struct ilki_pair_query {
+    const char *text;
+    size_t n;
+} ilki_pair_query;
+
 /* Checked, complete options: dim is what comes out. */
 typedef struct ilki_embed_plan {
     size_t dim;
@@ -56,6 +64,8 @@ typedef struct ilki_embed_plan {
     bool strict;
     bool quiet;         /* no progress: this is not the caller's thread */
     unsigned n_modules; /* of the chain, a final Normalize left out where the caller asks for -1 */
+    const ilki_pair_query
+        *query; /* not NULL: rows are the one logit of head "classifier" for (query, input); dim is 1 */
 } ilki_embed_plan;
 ilk_status ilki_embed_make_plan(const ilk_model *m, const ilk_embed_options *opt, ilki_embed_plan *plan,
                                 ilk_error *err);
@@ -63,6 +73,9 @@ ilk_status ilki_embed_make_plan(const ilk_model *m, const ilk_embed_options *opt
 /* Inputs [0, n) into rows [0, n) of v. */
 ilk_status ilki_embed_batch(ilk_model *m, const ilk_input *const *in, size_t n, const ilki_embed_plan *plan,
                             ilk_job *job, ilk_vectors *v, ilk_error *err);
+
+/* Which activation a reranker's scores take. */
+ilk_status ilki_embed_read_score(ilk_model *m, ilk_error *err);
 
 /* ---- tokens of one window of inputs: inputs.c */
 
@@ -74,9 +87,11 @@ typedef struct ilki_input_tokens {
 } ilki_input_tokens;
 
 typedef struct ilki_window ilki_window;
-/* Tokenises on the pool. Errors of single inputs are in their status. */
-ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_input *const *in, size_t n, bool strict,
-                                 ilk_job *job, ilk_error *err);
+/* Tokenises on the pool. Errors of single inputs are in their status. Of the plan: strict and query. */
+ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_input *const *in, size_t n,
+                                 const ilki_embed_plan *plan, ilk_job *job, ilk_error *err);
+/* The parts of one side of a pair as one text: texts alone, no prompt, no instruction. Borrowed, or in buf. */
+ilk_status ilki_embed_pair_text(const ilk_input *in, ilki_buf *buf, const char **text, size_t *n, ilk_error *err);
 const ilki_input_tokens *ilki_embed_window_view(const ilki_window *w, size_t i);
 void ilki_embed_window_free(ilki_window *w);
 

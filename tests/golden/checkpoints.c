@@ -166,6 +166,59 @@ static void check_pair(const golden *g, size_t pair)
     free(got);
 }
 
+/* The same pair through the public call, tokenizer and activation included. */
+static void check_score(const golden *g, ilk_model *m, size_t pair, const char *const text[2])
+{
+    const ilki_tensor *t;
+    size_t n = 0, n_score = 0;
+    float *logit = read_golden(g, "logits", pair, &t, &n), *want = read_golden(g, "score", pair, &t, &n_score);
+    float got = 0;
+    ilk_part parts[2];
+    ilk_input in[2];
+    ilk_rerank_options opt;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_rerank_options_init(&opt);
+    for (size_t i = 0; i < 2; i++) {
+        ilk_part_init(&parts[i]);
+        ilk_input_init(&in[i]);
+        parts[i].kind = ILK_PART_TEXT;
+        parts[i].modality = ILK_TEXT;
+        parts[i].data = text[i];
+        parts[i].n_bytes = strlen(text[i]);
+        in[i].parts = &parts[i];
+        in[i].n_parts = 1;
+    }
+    if (n > 1) {
+        CHECK_STATUS(ilk_rerank(m, &in[0], &in[1], 1, NULL, NULL, &got, &err), ILK_UNSUPPORTED, &err);
+    } else if (CHECK(logit && want && n_score == 1)) {
+        CHECK_OK(ilk_rerank(m, &in[0], &in[1], 1, NULL, NULL, &got, &err), &err);
+        same(&got, want, 1, LOGITS_ABS, LOGITS_ABS, "score", g->t.dir, pair, 0);
+        opt.raw_scores = 1;
+        CHECK_OK(ilk_rerank(m, &in[0], &in[1], 1, &opt, NULL, &got, &err), &err);
+        same(&got, logit, 1, LOGITS_ABS, LOGITS_ABS, "raw score", g->t.dir, pair, 0);
+    }
+    free(logit);
+    free(want);
+}
+
+static void check_scores(const golden *g, ilki_json_node pairs)
+{
+    ilk_model *m = NULL;
+    ilk_error err;
+    ilk_error_init(&err);
+    if (!pairs || !CHECK_OK(ilk_model_open(&m, g->t.rt, g->t.dir, NULL, &err), &err))
+        return;
+    size_t i = 0;
+    for (ilki_json_node p = ilki_base_json_first(g->j, pairs); p; p = ilki_base_json_next(g->j, p)) {
+        ilki_json_node first = ilki_base_json_first(g->j, p);
+        const char *const text[2] = {ilki_base_json_string(g->j, first, NULL),
+                                     ilki_base_json_string(g->j, ilki_base_json_next(g->j, first), NULL)};
+        check_score(g, m, i++, text);
+    }
+    ilk_model_close(m);
+}
+
 /* Ids of the public tokenizer, and the vector behind all modules. */
 static void check_vector(const golden *g, ilk_model *m, const ilk_vectors *all, size_t text, const char *s)
 {
@@ -237,6 +290,7 @@ static bool check_folder(const char *dir)
         CHECK((n_pairs > 0) == (g.t.net->tower[0].n_labels > 0));
         for (size_t i = 0; i < n_pairs; i++)
             check_pair(&g, i);
+        check_scores(&g, ilki_base_json_get(g.j, ilki_base_json_root(g.j), "pairs"));
         check_public(&g, texts, n);
     }
     close_golden(&g);
