@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "engine/ingest.h"
 
 typedef struct cutting {
@@ -105,6 +106,19 @@ static ilk_status join_small(const ilki_ingest *g, ilki_text_scratch *scratch, i
 
 /* ---- passages */
 
+/* Of the bytes that commit.c has embedded: the context, a newline, the passage. */
+static void hash_passage(const ilki_file_work *w, ilki_passage *p)
+{
+    ilki_sha256 h;
+    ilki_base_sha256_init(&h);
+    if (p->prepend) {
+        ilki_base_sha256_add(&h, p->context, strlen(p->context));
+        ilki_base_sha256_add(&h, "\n", 1);
+    }
+    ilki_base_sha256_add(&h, w->doc->text + p->start, p->end - p->start);
+    ilki_base_sha256_end(&h, p->hash);
+}
+
 static ilk_status cut_segment(const ilki_ingest *g, ilki_text_scratch *scratch, ilki_file_work *w,
                               const ilki_doc_segment *seg, ilki_chunks *chunks, ilk_error *err)
 {
@@ -131,6 +145,7 @@ static ilk_status cut_segment(const ilki_ingest *g, ilki_text_scratch *scratch, 
                           .prepend = prepend};
         p.line_first = ilki_docs_line(w->doc, p.start);
         p.line_last = ilki_docs_line(w->doc, p.end > p.start ? p.end - 1 : p.start);
+        hash_passage(w, &p);
         if (!add_passage(w, &p))
             st = ilki_base_fail_memory(err, w->n_passages * sizeof p, "passages");
     }
@@ -179,10 +194,12 @@ static ilk_status route(ilki_ingest *g, ilki_file_work *w, ilk_status st, const 
         return ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, why->message, err);
     if (w->n_passages == 0)
         return ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, "no text in it", err);
-    if (ilki_engine_work_push(&g->open, w))
-        return ILK_OK;
-    ilki_engine_work_free(w);
-    return ilki_base_fail_memory(err, sizeof *w, "a file");
+    st = ilki_engine_reuse(g, w, err);
+    if (!st && !ilki_engine_work_push(&g->open, w))
+        st = ilki_base_fail_memory(err, sizeof *w, "a file");
+    if (st)
+        ilki_engine_work_free(w);
+    return st;
 }
 
 ilk_status ilki_engine_cut(ilki_ingest *g, ilk_error *err)

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/cpu.h"
-#include "base/hash.h"
 #include "base/utf8.h"
 #include "embed/state.h"
 #include "engine/ingest.h"
@@ -69,7 +68,8 @@ void ilki_engine_work_list_deinit(ilki_work_list *l)
 /* Takes the first n away. */
 static void drop_first(ilki_work_list *l, size_t n)
 {
-    memmove(l->list, l->list + n, (l->n - n) * sizeof *l->list);
+    if (n)
+        memmove(l->list, l->list + n, (l->n - n) * sizeof *l->list);
     l->n -= n;
 }
 
@@ -124,8 +124,9 @@ static size_t next_slices(const ilki_ingest *g, slice *to)
 {
     size_t n = 0;
     for (size_t i = 0; i < g->open.n && n < g->group; i++)
-        for (size_t k = g->open.list[i]->n_embedded; k < g->open.list[i]->n_passages && n < g->group; k++)
-            to[n++] = (slice){g->open.list[i], k};
+        for (size_t k = 0; k < g->open.list[i]->n_passages && n < g->group; k++)
+            if (!g->open.list[i]->passages[k].ready)
+                to[n++] = (slice){g->open.list[i], k};
     return n;
 }
 
@@ -227,8 +228,10 @@ static ilk_status embed_group(ilki_ingest *g, size_t *n, ilk_error *err)
     uint64_t begin = ilki_base_now_ns();
     for (size_t m = 0; !st && *n && m < g->n_models; m++)
         st = embed_with(g, m, list, s, *n, err);
-    for (size_t i = 0; !st && i < *n; i++)
+    for (size_t i = 0; !st && i < *n; i++) {
+        s[i].w->passages[s[i].passage].ready = true;
         s[i].w->n_embedded++;
+    }
     uint64_t each = *n ? (ilki_base_now_ns() - begin) / *n + 1 : 1;
     uint64_t fit = GROUP_NS / each;
     if (*n)
@@ -245,7 +248,7 @@ static bool commit_is_due(const ilki_ingest *g)
 
 ilk_status ilki_engine_embed_open(ilki_ingest *g, bool all, ilk_error *err)
 {
-    ilk_status st = ILK_OK;
+    ilk_status st = close_files(g, err); /* those that had all their vectors */
     while (!st) {
         size_t waiting = 0, n;
         for (size_t i = 0; i < g->open.n && waiting < g->group; i++)
@@ -334,13 +337,8 @@ static bool add_passage(batch_build *b, const ilki_ingest *g, const ilki_file_wo
         v[item->n_vectors++] = (ilk_vector){
             .size = sizeof *v, .space = g->spaces[m]->name, .data = w->vectors[m] + k * dim, .rows = 1, .dim = dim};
     }
-    ilki_arena own = {0};
-    size_t n;
-    const char *read = text_of(&own, w, p, &n);
-    if (read)
-        ilki_base_sha256(read, n, item->content_hash);
-    ilki_base_arena_deinit(&own);
-    return read != NULL;
+    memcpy(item->content_hash, p->hash, 32);
+    return true;
 }
 
 static bool add_file(batch_build *b, const ilki_ingest *g, ilki_file_work *w)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What the files of an ingest share. A file goes: met (ingest.c) -> read (reading.c) -> cut into chunks on the pool
- * (chunking.c) -> embedded with chunks of its neighbours -> written in a batch (commit.c). */
+ * (chunking.c) -> given the vectors of passages that it had before (reuse.c) -> embedded with chunks of its neighbours ->
+ * written in a batch (commit.c). */
 #ifndef ILKI_ENGINE_INGEST_H
 #define ILKI_ENGINE_INGEST_H
 
@@ -16,6 +17,8 @@ typedef struct ilki_passage {
     uint32_t line_first, line_last, page;
     const char *context; /* in the document's arena */
     bool prepend;        /* the context is embedded with it */
+    bool ready;          /* it has its vectors */
+    uint8_t hash[32];    /* of what is embedded */
 } ilki_passage;
 
 /* A file under way. */
@@ -87,6 +90,11 @@ char *ilki_engine_absolute(const ilk_store *s, const ilki_source *src);
 
 /* Cuts every file of g->read and moves it to g->open, or to g->done where there is nothing to embed. */
 ilk_status ilki_engine_cut(ilki_ingest *g, ilk_error *err);
+
+/* ---- reuse.c */
+
+/* Copies the vectors of passages that the file's items already have. */
+ilk_status ilki_engine_reuse(ilki_ingest *g, ilki_file_work *w, ilk_error *err);
 
 /* ---- commit.c */
 ilki_file_work *ilki_engine_work_new(ilki_known *known);

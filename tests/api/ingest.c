@@ -160,6 +160,54 @@ end:
     folder_close(&f);
 }
 
+/* One of many paragraphs changes: its passage is embedded again, the others keep their vectors, bit for bit. */
+static void edit_keeps_other_passages(void)
+{
+    folder f, fresh;
+    memset(&fresh, 0, sizeof fresh);
+    if (!folder_open(&f, "bert-mean") || !folder_open(&fresh, "bert-mean"))
+        goto end;
+    char text[4000];
+    uint64_t n_tokens[2];
+    for (int edited = 0; edited < 2; edited++) {
+        size_t n = 0;
+        for (int i = 0; i < 40; i++)
+            n += (size_t)snprintf(text + n, sizeof text - n,
+                                  "## Part %d\n\nthe %s of market %d is the lovely one on mars in the night\n\n", i / 2,
+                                  i == 17 && edited ? "cat" : "bicycle", i % 13);
+        tree_put(tree_path(f.dir, "a.md"), text);
+        CHECK_OK(folder_ingest(&f, f.dir, NULL), &f.err);
+        CHECK_STR(f.log, "indexed a.md\n");
+        n_tokens[edited] = f.result.n_tokens;
+    }
+    CHECK(n_tokens[0] > 400 && n_tokens[1] > 5 && n_tokens[1] * 5 < n_tokens[0]);
+    tree_put(tree_path(fresh.dir, "a.md"), text);
+    CHECK_OK(folder_ingest(&fresh, fresh.dir, NULL), &fresh.err);
+    CHECK_INT(n_items(&f), n_items(&fresh));
+    ilk_hits *page = NULL;
+    CHECK_OK(ilk_store_scan(fresh.s, NULL, NULL, 1000, &page, &f.err), &f.err);
+    for (size_t i = 0; i < ilk_hits_get_count(page, 0); i++) {
+        ilk_hits *x = NULL, *y = NULL;
+        const char *id = folder_hit(page, i).id;
+        ilk_vector v, w;
+        ilk_vector_init(&v);
+        ilk_vector_init(&w);
+        CHECK_OK(ilk_store_get(fresh.s, &id, 1, &x, &f.err), &f.err);
+        CHECK_OK(ilk_store_get(f.s, &id, 1, &y, &f.err), &f.err);
+        CHECK_STR(folder_hit(x, 0).text, folder_hit(y, 0).text);
+        if (strchr(id, '#') && CHECK_OK(ilk_hits_get_vector(x, 0, 0, "text", &v, &f.err), &f.err) &&
+            CHECK_OK(ilk_hits_get_vector(y, 0, 0, "text", &w, &f.err), &f.err))
+            CHECK_FLOATS(v.data, w.data, v.dim, 0, 0);
+        ilk_hits_free(x);
+        ilk_hits_free(y);
+    }
+    ilk_hits_free(page);
+end:
+    if (fresh.top)
+        folder_close(&fresh);
+    folder_close(&f);
+}
+
 static void junk_is_named_and_passed_over(void)
 {
     folder f;
@@ -584,6 +632,7 @@ end:
 
 TEST_MAIN({"first_run_and_again", first_run_and_again}, {"changes_moves_removals", changes_moves_removals},
           {"shorter_version", shorter_version}, {"tiny_sections_are_joined", tiny_sections_are_joined},
+          {"edit_keeps_other_passages", edit_keeps_other_passages},
           {"junk_is_named_and_passed_over", junk_is_named_and_passed_over},
           {"unreadable_keeps_its_items", unreadable_keeps_its_items},
           {"duplicates_are_both_found", duplicates_are_both_found},
