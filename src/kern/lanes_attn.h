@@ -6,6 +6,7 @@
 #define ILKI_KERN_LANES_ATTN_H
 
 #include <math.h>
+#include <string.h>
 
 #include "kern/lanes_math.h"
 
@@ -73,7 +74,8 @@ INLINE void tile(const int rows, const bool whole, const product *t)
             tile(rows, false, t);                                                                                      \
     }
 TILE(1)
-TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+TILE(2)
+TILE(3) TILE(4) TILE(5) TILE(6)
 
     /* Up to six rows of t, all n_cols columns. */
     static void multiply(product t, size_t rows, size_t n_cols)
@@ -119,6 +121,18 @@ static float softmax_row(const ilki_attn_f32 *a, float *s, size_t i)
     return less[0];
 }
 
+static void attn_end_f32(float *out, size_t ldout, const float *acc, size_t ldacc, const float *l, size_t n_q,
+                         size_t dv)
+{
+    for (size_t i = 0; i < n_q; i++) {
+        const vf by = vf_set1(l[i] != 0.0f ? 1.0f / l[i] : 0.0f);
+        for (size_t x = 0; x < dv; x += LANES) {
+            vm m = vm_head(dv - x);
+            vf_store_head(out + i * ldout + x, m, vf_mul(by, vf_load_head(acc + i * ldacc + x, m)));
+        }
+    }
+}
+
 static void attn_f32(const ilki_attn_f32 *a)
 {
     float s[TILE_ROWS * KEYS] __attribute__((aligned(64))), shrink[TILE_ROWS];
@@ -126,6 +140,11 @@ static void attn_f32(const ilki_attn_f32 *a)
         size_t rows = a->n_q - i < TILE_ROWS ? a->n_q - i : TILE_ROWS;
         product scores = {
             .out = s, .a = a->q + i * a->ldq, .b = a->kt, .ldo = KEYS, .lda = a->ldq, .ldb = KEYS, .k = a->d};
+        for (size_t r = i; r < i + rows && a->first; r++) {
+            a->m[r] = -INFINITY;
+            a->l[r] = 0.0f;
+            memset(a->acc + r * a->ldacc, 0, a->dv * sizeof *a->acc);
+        }
         multiply(scores, rows, (a->n_k + TILE_COLS - 1) / TILE_COLS * TILE_COLS);
         for (size_t r = 0; r < rows; r++)
             shrink[r] = softmax_row(a, s + r * KEYS, i + r);
@@ -138,26 +157,16 @@ static void attn_f32(const ilki_attn_f32 *a)
                           .ldb = a->ldv,
                           .k = a->n_k};
         multiply(values, rows, a->dv);
+        if (a->out)
+            attn_end_f32(a->out + i * a->ldout, a->ldout, a->acc + i * a->ldacc, a->ldacc, a->l + i, rows, a->dv);
     }
 }
 
 static void pack_keys_f32(float *kt, const float *k, size_t ldk, size_t n_k, size_t d)
 {
     for (size_t p = 0; p < d; p++)
-        for (size_t j = 0; j < KEYS; j++)
+        for (size_t j = 0; j < (n_k + 15) / 16 * 16; j++)
             kt[p * KEYS + j] = j < n_k ? k[j * ldk + p] : 0.0f;
-}
-
-static void attn_end_f32(float *out, size_t ldout, const float *acc, size_t ldacc, const float *l, size_t n_q,
-                         size_t dv)
-{
-    for (size_t i = 0; i < n_q; i++) {
-        const vf by = vf_set1(l[i] != 0.0f ? 1.0f / l[i] : 0.0f);
-        for (size_t x = 0; x < dv; x += LANES) {
-            vm m = vm_head(dv - x);
-            vf_store_head(out + i * ldout + x, m, vf_mul(by, vf_load_head(acc + i * ldacc + x, m)));
-        }
-    }
 }
 
 #define LANES_ATTN_ENTRIES .pack_keys_f32 = pack_keys_f32, .attn_f32 = attn_f32, .attn_end_f32 = attn_end_f32

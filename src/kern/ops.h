@@ -46,17 +46,20 @@ typedef struct ilki_gemm_f32 {
  *   s = scale * q kT;  if (softcap > 0) s = softcap * tanh(s / softcap);  s += add (add may hold -inf)
  *   m' = max(m, rowmax s);  l = l e^(m - m') + rowsum e^(s - m');  acc = acc e^(m - m') + e^(s - m') v
  * A row whose keys are all masked so far keeps m = -inf, l = 0, acc = 0. Blocks of a row are presented in ascending
- * order of absolute key position, cut at multiples of ILKI_ATTN_KEYS. */
+ * order of absolute key position, cut at multiples of ILKI_ATTN_KEYS. `first` and `out` save the way through memory that
+ * a block alone or the last one does not need; the bits are the same. */
 #define ILKI_ATTN_KEYS 64
 #define ILKI_ATTN_ROWS 64 /* at most so many query rows in a call */
 typedef struct ilki_attn_f32 {
     const float *q;   /* [n_q][d] */
-    const float *kt;  /* [d][ILKI_ATTN_KEYS], from pack_keys_f32; columns past n_k are zeros */
+    const float *kt;  /* [d][ILKI_ATTN_KEYS], from pack_keys_f32 */
     const float *v;   /* [n_k][dv] */
     const float *add; /* [n_q][n_k] or NULL */
     float *m, *l;     /* [n_q]; -inf and 0 before the first block */
     float *acc;       /* [n_q][dv], zeros before the first block; divided by l by the caller's attn_end_f32 */
-    size_t n_q, n_k, d, dv, ldq, ldv, ldadd, ldacc;
+    float *out;       /* [n_q][dv] or NULL: gets what attn_end_f32 would give; acc is undefined then */
+    size_t n_q, n_k, d, dv, ldq, ldv, ldadd, ldacc, ldout;
+    bool first; /* m, l and acc are undefined so far, and taken as before the first block */
     float scale, softcap;
 } ilki_attn_f32;
 
@@ -72,6 +75,7 @@ typedef struct ilki_kern_ops {
     void (*gemm_f32)(const ilki_gemm_f32 *g);
 
     /* attention */
+    /* kt: the transposed keys; columns past n_k up to a multiple of 16 are zeros, those beyond are left alone */
     void (*pack_keys_f32)(float *kt, const float *k, size_t ldk, size_t n_k, size_t d);
     void (*attn_f32)(const ilki_attn_f32 *a);
     /* out[i][0..dv) = acc[i] / l[i]; zeros where l is 0 */

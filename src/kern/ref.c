@@ -92,9 +92,22 @@ static float attn_scores(const ilki_attn_f32 *a, size_t i, float s[ILKI_ATTN_KEY
     return max;
 }
 
+static void attn_end_f32(float *out, size_t ldout, const float *acc, size_t ldacc, const float *l, size_t n_q,
+                         size_t dv)
+{
+    for (size_t i = 0; i < n_q; i++)
+        for (size_t x = 0; x < dv; x++)
+            out[i * ldout + x] = l[i] != 0.0f ? acc[i * ldacc + x] / l[i] : 0.0f;
+}
+
 static void attn_f32(const ilki_attn_f32 *a)
 {
     float s[ILKI_ATTN_KEYS];
+    for (size_t i = 0; i < a->n_q && a->first; i++) {
+        a->m[i] = -INFINITY;
+        a->l[i] = 0.0f;
+        memset(a->acc + i * a->ldacc, 0, a->dv * sizeof *a->acc);
+    }
     for (size_t i = 0; i < a->n_q; i++) {
         float max = attn_scores(a, i, s);
         if (max < a->m[i])
@@ -117,14 +130,8 @@ static void attn_f32(const ilki_attn_f32 *a)
         a->m[i] = max;
         a->l[i] = l;
     }
-}
-
-static void attn_end_f32(float *out, size_t ldout, const float *acc, size_t ldacc, const float *l, size_t n_q,
-                         size_t dv)
-{
-    for (size_t i = 0; i < n_q; i++)
-        for (size_t x = 0; x < dv; x++)
-            out[i * ldout + x] = l[i] != 0.0f ? acc[i * ldacc + x] / l[i] : 0.0f;
+    if (a->out)
+        attn_end_f32(a->out, a->ldout, a->acc, a->ldacc, a->l, a->n_q, a->dv);
 }
 
 /* ---- rows; sums of rows in double, so that the oracle has no error worth naming */

@@ -24,12 +24,14 @@ enum {
     KEYS = ILKI_ATTN_KEYS,
     PACK_FROM = 4 * KEYS,  /* own tokens from which keys are packed once */
     LEAST_TASK_NS = 50000, /* heads are put together below this */
+    WIDE = 2,              /* times ILKI_ATTN_ROWS, query rows that a packed block of keys may serve */
 };
 
 typedef struct attention {
     const ilki_attn *d;
     const ilki_attn_args *a;
     size_t group;       /* query heads of a key head */
+    size_t most_rows;   /* of a task */
     size_t *first_task; /* [n_seqs + 1] */
     size_t *packed_at;  /* [n_seqs + 1] first packed block of a sequence */
     float *packed;      /* [blocks][n_kv_heads][d_qk][KEYS] of the long sequences */
@@ -93,7 +95,8 @@ static cut cut_sequence(const ilki_nn *ctx, const attention *t, const sequence *
     }
     c.row_ns = ilki_nn_attn_ns(ctx, (2 * (uint64_t)(d->d_qk + d->d_v) + 32) * keys * t->group);
     uint64_t rows = 2 * ILKI_NN_TASK_NS / c.row_ns;
-    rows = rows < 1 ? 1 : rows > ILKI_ATTN_ROWS ? ILKI_ATTN_ROWS : rows;
+    uint64_t most = packed_once(s) ? ILKI_ATTN_ROWS : t->most_rows;
+    rows = rows < 1 ? 1 : rows > most ? most : rows;
     c.rows = rows < s->n ? (size_t)rows : s->n;
     uint64_t heads = LEAST_TASK_NS / (c.row_ns * c.rows) + 1;
     c.heads = heads < d->n_kv_heads ? (size_t)heads : d->n_kv_heads;
@@ -257,12 +260,37 @@ typedef struct task {
     const scratch *x;
     ilki_nn_interval q; /* positions of its query rows */
     size_t head;        /* key head */
+    bool extra;         /* at the learned rows, which get no bias */
+    bool fresh;         /* no block of keys was seen, and m, l, acc hold nothing yet */
+    bool done;          /* the last block gave the rows */
 } task;
 
-/* One block of keys for every query head of the group. `mask` NULL: all are seen. */
-static void do_block(const task *k, const ilki_kern_ops *ops, ilki_nn_interval keys, const float *kt, rows_view v,
-                     const float *mask, bool biased)
+static float *out_rows(const task *k, size_t head)
 {
+    size_t row = k->s->first + k->q.lo - k->s->cached;
+    return k->t->a->out + row * k->t->a->ldout + head * k->t->d->d_v;
+}
+
+/* Calls the kernel with all rows, so many at a time as it takes. */
+static void call_rows(const ilki_kern_ops *ops, ilki_attn_f32 call)
+{
+    for (size_t left = call.n_q; left > 0; left -= call.n_q) {
+        call.n_q = left < ILKI_ATTN_ROWS ? left : ILKI_ATTN_ROWS;
+        ops->attn_f32(&call);
+        call.q += call.n_q * call.ldq;
+        call.add = call.add ? call.add + call.n_q * call.ldadd : NULL;
+        call.m += call.n_q;
+        call.l += call.n_q;
+        call.acc += call.n_q * call.ldacc;
+        call.out = call.out ? call.out + call.n_q * call.ldout : NULL;
+    }
+}
+
+/* One block of keys for every query head of the group. `mask` NULL: all are seen. `last`: of the whole task. */
+static void do_block(task *k, const ilki_kern_ops *ops, ilki_nn_interval keys, const float *kt, rows_view v,
+                     const float *mask, bool last)
+{
+    bool biased = k->t->d->bias != NULL && !k->extra;
     const ilki_attn *d = k->t->d;
     const ilki_attn_args *a = k->t->a;
     size_t rows = k->q.hi - k->q.lo, n_k = keys.hi - keys.lo;
@@ -278,6 +306,7 @@ static void do_block(const task *k, const ilki_kern_ops *ops, ilki_nn_interval k
                               .m = k->x->m + g * rows,
                               .l = k->x->l + g * rows,
                               .acc = k->x->acc + g * rows * d->d_v,
+                              .out = last ? out_rows(k, head) : NULL,
                               .n_q = rows,
                               .n_k = n_k,
                               .d = d->d_qk,
@@ -286,24 +315,30 @@ static void do_block(const task *k, const ilki_kern_ops *ops, ilki_nn_interval k
                               .ldv = v.ld,
                               .ldadd = n_k,
                               .ldacc = d->d_v,
+                              .ldout = a->ldout,
+                              .first = k->fresh,
                               .scale = d->scale,
                               .softcap = d->softcap};
-        ops->attn_f32(&call);
+        call_rows(ops, call);
     }
+    k->fresh = false;
+    k->done = last;
 }
 
-static void do_extra(const task *k, const ilki_kern_ops *ops)
+static void do_extra(task *k, const ilki_kern_ops *ops)
 {
     const ilki_attn *d = k->t->d;
     size_t ldk = (size_t)d->n_kv_heads * d->d_qk, ldv = (size_t)d->n_kv_heads * d->d_v;
+    k->extra = true;
     for (size_t lo = 0; lo < d->n_extra; lo += KEYS) {
         ilki_nn_interval keys = {lo, lo + KEYS < d->n_extra ? lo + KEYS : d->n_extra};
         ops->pack_keys_f32(k->x->kt, d->extra_k + lo * ldk + k->head * d->d_qk, ldk, keys.hi - lo, d->d_qk);
         do_block(k, ops, keys, k->x->kt, (rows_view){d->extra_v + lo * ldv + k->head * d->d_v, ldv}, NULL, false);
     }
+    k->extra = false;
 }
 
-static void do_keys(const task *k, const ilki_kern_ops *ops)
+static void do_keys(task *k, const ilki_kern_ops *ops)
 {
     const attention *t = k->t;
     size_t end = seen_by(t, k->s, k->q.hi - 1).hi;
@@ -322,7 +357,7 @@ static void do_keys(const task *k, const ilki_kern_ops *ops)
             ops->pack_keys_f32(k->x->kt, rows.p, rows.ld, keys.hi - lo, t->d->d_qk);
         }
         rows_view v = get_values(t, k->s, k->head, lo, keys.hi, k->x->v);
-        do_block(k, ops, keys, kt, v, sees == SEES_ALL ? NULL : k->x->mask, t->d->bias != NULL);
+        do_block(k, ops, keys, kt, v, sees == SEES_ALL ? NULL : k->x->mask, keys.hi >= end);
     }
 }
 
@@ -348,17 +383,16 @@ static void run_task(ilki_nn *sub, void *arg, size_t index)
     if (!take_scratch(sub, t, rows, &x))
         return;
     for (; head < end; head++) {
-        task k = {t, &s, &x, {s.cached + row, s.cached + row + rows}, head};
-        for (size_t i = 0; i < t->group * rows; i++) {
-            x.m[i] = -INFINITY;
-            x.l[i] = 0.0f;
-        }
-        memset(x.acc, 0, t->group * rows * d->d_v * sizeof *x.acc);
+        task k = {.t = t, .s = &s, .x = &x, .q = {s.cached + row, s.cached + row + rows}, .head = head, .fresh = true};
         do_extra(&k, sub->ops);
         do_keys(&k, sub->ops);
-        for (size_t g = 0; g < t->group; g++)
-            sub->ops->attn_end_f32(t->a->out + (s.first + row) * t->a->ldout + (head * t->group + g) * d->d_v,
-                                   t->a->ldout, x.acc + g * rows * d->d_v, d->d_v, x.l + g * rows, rows, d->d_v);
+        if (k.fresh) { /* no key at all: zeros */
+            memset(x.l, 0, t->group * rows * sizeof *x.l);
+            memset(x.acc, 0, t->group * rows * d->d_v * sizeof *x.acc);
+        }
+        for (size_t g = 0; g < t->group && !k.done; g++)
+            sub->ops->attn_end_f32(out_rows(&k, head * t->group + g), t->a->ldout, x.acc + g * rows * d->d_v, d->d_v,
+                                   x.l + g * rows, rows, d->d_v);
     }
 }
 
@@ -414,9 +448,17 @@ static void save(ilki_nn *ctx, const ilki_attn *d, const ilki_attn_args *a)
     e->attn_args.prefix_len = copy_u32(ctx, a->prefix_len, a->n_seqs);
 }
 
+/* Rows of a task: where every query sees every key and there are tasks enough, several calls share packed keys. */
+static size_t most_rows(const ilki_nn *ctx, const ilki_attn *d, const ilki_attn_args *a)
+{
+    size_t wide = (size_t)WIDE * ILKI_ATTN_ROWS, threads = ctx->pool ? ilki_base_pool_threads(ctx->pool) : 1;
+    bool all = d->mask == ILKI_MASK_FULL && d->window_left == UINT32_MAX && d->window_right == UINT32_MAX;
+    return all && a->n_seqs * d->n_kv_heads >= 4 * threads ? wide : ILKI_ATTN_ROWS;
+}
+
 void ilki_nn_attention(ilki_nn *ctx, const ilki_attn *d, const ilki_attn_args *a)
 {
-    attention t = {.d = d, .a = a, .group = d->n_heads / d->n_kv_heads};
+    attention t = {.d = d, .a = a, .group = d->n_heads / d->n_kv_heads, .most_rows = most_rows(ctx, d, a)};
     size_t mark = ilki_base_ws_mark(ctx->ws), rows = 1, n_packed = 0, n_tasks = 0;
     size_t kt = (size_t)d->n_kv_heads * d->d_qk * KEYS;
     uint64_t cost = 0;

@@ -15,12 +15,12 @@ enum {
     AHEAD = 8 /* rows of b asked for early: they may lie pages apart */
 };
 
-/* ---- out[r][0..32) = out[r] shrink[r] + sum_p a[r][p] b[p], or without the first term where shrink is NULL */
+/* ---- out[r][0..32) = (from[r] shrink[r] + sum_p a[r][p] b[p]) by[r], without a term or factor that is NULL */
 
 typedef struct product {
     float *out;
-    const float *shrink, *a, *b;
-    size_t ldo, lda, ldb, k;
+    const float *from, *shrink, *by, *a, *b;
+    size_t ldo, ldf, lda, ldb, k;
     __mmask16 low, high; /* columns of the two registers that exist */
 } product;
 
@@ -28,8 +28,8 @@ typedef struct product {
     __m512 c##r##l = _mm512_setzero_ps(), c##r##h = c##r##l;                                                           \
     if (rows > r && shrink) {                                                                                          \
         __m512 s = _mm512_set1_ps(shrink[r]);                                                                          \
-        c##r##l = _mm512_mul_ps(s, _mm512_maskz_loadu_ps(low, t->out + r * t->ldo));                                   \
-        c##r##h = _mm512_mul_ps(s, _mm512_maskz_loadu_ps(high, t->out + r * t->ldo + 16));                             \
+        c##r##l = _mm512_mul_ps(s, _mm512_maskz_loadu_ps(low, t->from + r * t->ldf));                                  \
+        c##r##h = _mm512_mul_ps(s, _mm512_maskz_loadu_ps(high, t->from + r * t->ldf + 16));                            \
     }
 #define STEP(r, from)                                                                                                  \
     if (rows > r) {                                                                                                    \
@@ -39,6 +39,11 @@ typedef struct product {
     }
 #define PUT(r)                                                                                                         \
     if (rows > r) {                                                                                                    \
+        if (t->by) {                                                                                                   \
+            __m512 s = _mm512_set1_ps(t->by[r]);                                                                       \
+            c##r##l = _mm512_mul_ps(s, c##r##l);                                                                       \
+            c##r##h = _mm512_mul_ps(s, c##r##h);                                                                       \
+        }                                                                                                              \
         _mm512_mask_storeu_ps(t->out + r * t->ldo, low, c##r##l);                                                      \
         _mm512_mask_storeu_ps(t->out + r * t->ldo + 16, high, c##r##h);                                                \
     }
@@ -80,19 +85,22 @@ TILE(4)
 TILE(5)
 TILE(6)
 TILE(7)
-TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
+TILE(8)
+TILE(9)
+TILE(10) TILE(11) TILE(12)
 
-    /* Up to 12 rows of t, all n_cols columns. */
-    static void multiply(product t, size_t rows, size_t n_cols)
+    /* Up to 12 rows of t, all n_cols columns; t goes along. A copy of it would wait for every store before. */
+    static void multiply(product *t, size_t rows, size_t n_cols)
 {
     static void (*const tiles[])(const product *) = {NULL,  tile1, tile2, tile3,  tile4,  tile5, tile6,
                                                      tile7, tile8, tile9, tile10, tile11, tile12};
     for (size_t j = 0; j < n_cols; j += TILE_COLS) {
-        t.low = head_mask(n_cols - j);
-        t.high = n_cols - j > 16 ? head_mask(n_cols - j - 16) : 0;
-        tiles[rows](&t);
-        t.out += TILE_COLS;
-        t.b += TILE_COLS;
+        t->low = head_mask(n_cols - j);
+        t->high = n_cols - j > 16 ? head_mask(n_cols - j - 16) : 0;
+        tiles[rows](t);
+        t->out += TILE_COLS;
+        t->from = t->shrink ? t->from + TILE_COLS : NULL;
+        t->b += TILE_COLS;
     }
 }
 
@@ -110,6 +118,21 @@ TILE(8) TILE(9) TILE(10) TILE(11) TILE(12)
     }
 REDUCE4(sum4, _mm512_add_ps)
 REDUCE4(max4, _mm512_max_ps)
+
+/* Maxima of the lanes of one row of plain scores, which still lack the scale. Places from n_k on become -inf. */
+INLINE __m512 plain_max(const size_t n_k, float *s)
+{
+    __m512 max = _mm512_set1_ps(-INFINITY);
+    for (size_t j = 0; j < n_k; j += 16) {
+        __m512 v = _mm512_load_ps(s + j);
+        if (n_k - j < 16) {
+            v = _mm512_mask_blend_ps(head_mask(n_k - j), _mm512_set1_ps(-INFINITY), v);
+            _mm512_store_ps(s + j, v);
+        }
+        max = _mm512_max_ps(v, max); /* passes a NaN over: its exponential brings it out */
+    }
+    return max;
+}
 
 /* Scores of one row made final, in place; gives the lanes' maxima. Places from n_k on become -inf. */
 INLINE __m512 finish_scores(const ilki_attn_f32 *a, const size_t n_k, float *s, size_t i)
@@ -130,86 +153,108 @@ INLINE __m512 finish_scores(const ilki_attn_f32 *a, const size_t n_k, float *s, 
     return max;
 }
 
-/* s = e^(s - max); gives the lanes' sums. */
-INLINE __m512 exponentials(float *s, const size_t n_k, __m512 max)
+/* s = e^(scale s - max), scale 1 for final scores; gives the lanes' sums. */
+INLINE __m512 exponentials(float *s, const size_t n_k, const bool plain, __m512 scale, __m512 max)
 {
     __m512 sum = _mm512_setzero_ps();
     for (size_t j = 0; j < n_k; j += 16) {
-        __m512 e = exp_weight_ps(_mm512_sub_ps(_mm512_load_ps(s + j), max));
+        __m512 v = _mm512_load_ps(s + j);
+        __m512 e = exp_weight_ps(_mm512_sub_ps(plain ? _mm512_mul_ps(v, scale) : v, max));
         _mm512_store_ps(s + j, e);
         sum = _mm512_add_ps(sum, e);
     }
     return sum;
 }
 
-/* Rows i to i + n, n <= 4, whose scores are at s; the weights take their place, `shrink` gets e^(m - m'). A row with all
- * keys masked so far has m' = -inf; 0 in its place makes its weights and its e^(m - m') zeros without a branch. */
-INLINE void softmax4(const ilki_attn_f32 *a, const size_t n_k, float *s, float *shrink, size_t i, size_t n)
+/* What the softmax of a block does to four rows and gives to the product with the values. */
+typedef struct weights {
+    float s[TILE_ROWS * KEYS] __attribute__((aligned(64)));
+    float shrink[TILE_ROWS], by[TILE_ROWS]; /* e^(m - m'), 1 / l or 0 */
+} weights;
+
+/* Rows i + r to i + r + n, n <= 4, whose scores are at w->s; the weights take their place. A row with all keys masked so
+ * far has m' = -inf; 0 in its place makes its weights and its e^(m - m') zeros without a branch. Scores are plain where
+ * nothing is done to them but a product with a positive scale, which commutes with the maximum to the bit. */
+INLINE void softmax4(const ilki_attn_f32 *a, const size_t n_k, const bool plain, weights *w, size_t i, size_t r)
 {
-    const __m512 lowest = _mm512_set1_ps(-INFINITY);
-    const __mmask16 rows = (__mmask16)((1U << n) - 1U);
-    __m512 m0 = finish_scores(a, n_k, s, i), m1 = lowest, m2 = lowest, m3 = lowest;
-    if (n > 1)
-        m1 = finish_scores(a, n_k, s + KEYS, i + 1);
-    if (n > 2)
-        m2 = finish_scores(a, n_k, s + 2 * KEYS, i + 2);
-    if (n > 3)
-        m3 = finish_scores(a, n_k, s + 3 * KEYS, i + 3);
-    __m512 was = _mm512_maskz_loadu_ps(rows, a->m + i);
-    __m512 max = _mm512_max_ps(max4(m0, m1, m2, m3), _mm512_shuffle_f32x4(was, was, 0));
-    _mm512_mask_storeu_ps(a->m + i, rows, max);
-    max = _mm512_mask_blend_ps(_mm512_cmp_ps_mask(max, lowest, _CMP_EQ_OQ), max, _mm512_setzero_ps());
-    __m512 s0 = exponentials(s, n_k, _mm512_permute_ps(max, 0x00)), s1 = _mm512_setzero_ps(), s2 = s1, s3 = s1;
-    if (n > 1)
-        s1 = exponentials(s + KEYS, n_k, _mm512_permute_ps(max, 0x55));
-    if (n > 2)
-        s2 = exponentials(s + 2 * KEYS, n_k, _mm512_permute_ps(max, 0xaa));
-    if (n > 3)
-        s3 = exponentials(s + 3 * KEYS, n_k, _mm512_permute_ps(max, 0xff));
-    __m512 less = exp_weight_ps(_mm512_sub_ps(was, max)), l = _mm512_maskz_loadu_ps(rows, a->l + i);
-    _mm512_mask_storeu_ps(a->l + i, rows, _mm512_fmadd_ps(l, less, sum4(s0, s1, s2, s3)));
-    _mm512_mask_storeu_ps(shrink, rows, less);
+    const __m512 lowest = _mm512_set1_ps(-INFINITY), scale = _mm512_set1_ps(a->scale), zero = _mm512_setzero_ps();
+    const size_t n = a->n_q - i - r;
+    const __mmask16 rows = n >= 4 ? 0xf : (__mmask16)((1U << n) - 1U);
+    float *s = w->s + r * KEYS;
+    __m512 x[4] = {lowest, lowest, lowest, lowest}, y[4] = {zero, zero, zero, zero};
+#define MAX(q)                                                                                                         \
+    if (n > q)                                                                                                         \
+        x[q] = plain ? plain_max(n_k, s + q * KEYS) : finish_scores(a, n_k, s + q * KEYS, i + r + q);
+#define EXP(q, places)                                                                                                 \
+    if (n > q)                                                                                                         \
+        y[q] = exponentials(s + q * KEYS, n_k, plain, scale, _mm512_permute_ps(max, places));
+    MAX(0)
+    MAX(1)
+    MAX(2) MAX(3) __m512 was = a->first ? lowest : _mm512_maskz_loadu_ps(rows, a->m + i + r),
+                         max = max4(x[0], x[1], x[2], x[3]);
+    if (plain)
+        max = _mm512_mul_ps(max, scale);
+    max = _mm512_max_ps(max, _mm512_shuffle_f32x4(was, was, 0));
+    _mm512_mask_storeu_ps(a->m + i + r, rows, max);
+    max = _mm512_mask_blend_ps(_mm512_cmp_ps_mask(max, lowest, _CMP_EQ_OQ), max, zero);
+    EXP(0, 0x00)
+    EXP(1, 0x55)
+    EXP(2, 0xaa) EXP(3, 0xff)
+#undef MAX
+#undef EXP
+        __m512 less = exp_weight_ps(_mm512_sub_ps(was, max));
+    __m512 l = a->first ? zero : _mm512_maskz_loadu_ps(rows, a->l + i + r);
+    l = _mm512_fmadd_ps(l, less, sum4(y[0], y[1], y[2], y[3]));
+    _mm512_mask_storeu_ps(a->l + i + r, rows, l);
+    _mm512_mask_storeu_ps(w->shrink + r, rows, less);
+    l = _mm512_maskz_div_ps(_mm512_cmp_ps_mask(l, zero, _CMP_NEQ_UQ), _mm512_set1_ps(1.0f), l);
+    _mm512_mask_storeu_ps(w->by + r, rows, l);
 }
 
-static void softmax_whole(const ilki_attn_f32 *a, float *s, float *shrink, size_t i, size_t n)
-{
-    softmax4(a, KEYS, s, shrink, i, n);
-}
-
-static void softmax_part(const ilki_attn_f32 *a, float *s, float *shrink, size_t i, size_t n)
-{
-    softmax4(a, a->n_k, s, shrink, i, n);
-}
+#define SOFTMAX(name, n_k, plain)                                                                                      \
+    static __attribute__((noinline)) void name(const ilki_attn_f32 *a, weights *w, size_t i, size_t r)                 \
+    {                                                                                                                  \
+        softmax4(a, n_k, plain, w, i, r);                                                                              \
+    }
+SOFTMAX(softmax_plain_whole, KEYS, true)
+SOFTMAX(softmax_plain_part, a->n_k, true)
+SOFTMAX(softmax_whole, KEYS, false)
+SOFTMAX(softmax_part, a->n_k, false)
 
 static void attn_f32(const ilki_attn_f32 *a)
 {
-    float s[TILE_ROWS * KEYS] __attribute__((aligned(64))), shrink[TILE_ROWS];
+    const bool plain = !a->add && !(a->softcap > 0.0f) && a->scale > 0.0f, whole = a->n_k == KEYS;
+    void (*softmax)(const ilki_attn_f32 *, weights *, size_t,
+                    size_t) = plain ? (whole ? softmax_plain_whole : softmax_plain_part)
+                                    : (whole ? softmax_whole : softmax_part);
+    weights w;
     for (size_t i = 0; i < a->n_q; i += TILE_ROWS) {
         size_t rows = a->n_q - i < TILE_ROWS ? a->n_q - i : TILE_ROWS;
         product scores = {
-            .out = s, .a = a->q + i * a->ldq, .b = a->kt, .ldo = KEYS, .lda = a->ldq, .ldb = KEYS, .k = a->d};
-        multiply(scores, rows, (a->n_k + 15) / 16 * 16);
+            .out = w.s, .a = a->q + i * a->ldq, .b = a->kt, .ldo = KEYS, .lda = a->ldq, .ldb = KEYS, .k = a->d};
+        multiply(&scores, rows, (a->n_k + 15) / 16 * 16);
         for (size_t r = 0; r < rows; r += 4)
-            (a->n_k == KEYS ? softmax_whole : softmax_part)(a, s + r * KEYS, shrink + r, i + r,
-                                                            rows - r < 4 ? rows - r : 4);
-        product values = {.out = a->acc + i * a->ldacc,
-                          .shrink = shrink,
-                          .a = s,
+            softmax(a, &w, i, r);
+        product values = {.out = a->out ? a->out + i * a->ldout : a->acc + i * a->ldacc,
+                          .from = a->first ? NULL : a->acc + i * a->ldacc,
+                          .shrink = a->first ? NULL : w.shrink,
+                          .by = a->out ? w.by : NULL,
+                          .a = w.s,
                           .b = a->v,
-                          .ldo = a->ldacc,
+                          .ldo = a->out ? a->ldout : a->ldacc,
+                          .ldf = a->ldacc,
                           .lda = KEYS,
                           .ldb = a->ldv,
                           .k = a->n_k};
-        multiply(values, rows, a->dv);
+        multiply(&values, rows, a->dv);
     }
 }
 
 static void pack_keys_f32(float *kt, const float *k, size_t ldk, size_t n_k, size_t d)
 {
-    for (size_t j = 0; j < KEYS; j += 16)
+    for (size_t j = 0; j < n_k; j += 16)
         for (size_t p = 0; p < d; p += 16)
-            transpose16(kt + p * KEYS + j, KEYS, k + (j < n_k ? j * ldk + p : 0), ldk, n_k > j ? n_k - j : 0,
-                        d - p < 16 ? d - p : 16);
+            transpose16(kt + p * KEYS + j, KEYS, k + j * ldk + p, ldk, n_k - j, d - p < 16 ? d - p : 16);
 }
 
 static void attn_end_f32(float *out, size_t ldout, const float *acc, size_t ldacc, const float *l, size_t n_q,
