@@ -129,7 +129,7 @@ typedef struct ilk_runtime_info {
     unsigned n_threads;
     unsigned n_cpus;               /* CPUs this process may use */
     uint64_t memory_ceiling_bytes;
-    uint64_t memory_used_bytes;    /* reserved for workspaces at this moment */
+    uint64_t memory_used_bytes;    /* reserved for workspaces at this moment, one that waits for its next use included */
     const char *kernels;           /* the tables in use, as "avx512,avx2,ref"; lives as long as the runtime */
     const char *cpu_features;      /* what the CPU has of what ilk could use, space-separated; likewise */
 } ilk_runtime_info;

@@ -12,7 +12,7 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 
-enum { MAX_THREADS = 1024 };
+enum { MAX_THREADS = 1024, MAX_SPARE = 64 << 20 };
 static const long poll_ns = 20 * 1000 * 1000; /* a cancel cannot wake a waiter: it may come from a signal handler */
 
 /* One thread that waits for memory, on its own stack. */
@@ -96,6 +96,7 @@ void ilki_base_runtime_free(ilk_runtime *rt)
     if (rt == NULL)
         return;
     ilki_base_pool_free(rt->pool);
+    free(rt->spare);
     if (rt->pid == (int)getpid()) {
         pthread_cond_destroy(&rt->freed);
         pthread_mutex_destroy(&rt->lock);
@@ -148,6 +149,17 @@ static void wait_for_memory(ilk_runtime *rt, const ilk_job *job)
     pthread_cond_timedwait(&rt->freed, &rt->lock, &until);
 }
 
+/* Frees the spare workspace where it stands in the way of n_bytes; under the lock. */
+static bool fits(ilk_runtime *rt, uint64_t n_bytes)
+{
+    if (n_bytes > rt->ceiling_bytes - rt->used_bytes && rt->spare != NULL) {
+        free(rt->spare);
+        rt->used_bytes -= rt->spare_bytes;
+        rt->spare = NULL;
+    }
+    return n_bytes <= rt->ceiling_bytes - rt->used_bytes;
+}
+
 ilk_status ilki_base_runtime_reserve(ilk_runtime *rt, uint64_t n_bytes, const char *what, ilk_job *job, ilk_error *err)
 {
     ilk_status st = ilki_base_runtime_check(rt, err);
@@ -161,7 +173,7 @@ ilk_status ilki_base_runtime_reserve(ilk_runtime *rt, uint64_t n_bytes, const ch
     pthread_mutex_lock(&rt->lock);
     waiter self = {NULL, (int)ilki_base_job_priority(job)};
     enqueue(rt, &self);
-    while (rt->waiters != &self || n_bytes > rt->ceiling_bytes - rt->used_bytes) {
+    while (rt->waiters != &self || !fits(rt, n_bytes)) {
         st = ilki_base_job_check(job, err);
         if (st != ILK_OK)
             break;
@@ -183,6 +195,56 @@ void ilki_base_runtime_release(ilk_runtime *rt, uint64_t n_bytes)
     if (rt->waiters != NULL)
         pthread_cond_broadcast(&rt->freed);
     pthread_mutex_unlock(&rt->lock);
+}
+
+ilk_status ilki_base_runtime_take(ilk_runtime *rt, uint64_t n_bytes, ilk_job *job, void **out, uint64_t *got,
+                                  ilk_error *err)
+{
+    *out = NULL;
+    *got = n_bytes;
+    ilk_status st = ilki_base_runtime_check(rt, err);
+    if (st == ILK_OK)
+        st = ilki_base_job_check(job, err);
+    if (st != ILK_OK)
+        return st;
+    pthread_mutex_lock(&rt->lock);
+    if (rt->spare != NULL && rt->spare_bytes >= n_bytes) {
+        *out = rt->spare;
+        *got = rt->spare_bytes;
+        rt->spare = NULL;
+    }
+    pthread_mutex_unlock(&rt->lock);
+    if (*out != NULL)
+        return ILK_OK;
+    st = ilki_base_runtime_reserve(rt, n_bytes, "a pass of the network", job, err);
+    if (st != ILK_OK)
+        return st;
+    *out = n_bytes == (size_t)n_bytes ? ilki_base_alloc_aligned((size_t)n_bytes, 1) : NULL;
+    if (*out != NULL)
+        return ILK_OK;
+    ilki_base_runtime_release(rt, n_bytes);
+    return ilki_base_fail_memory(err, (size_t)n_bytes, "a pass of the network");
+}
+
+void ilki_base_runtime_give(ilk_runtime *rt, void *workspace, uint64_t n_bytes)
+{
+    void *drop = workspace;
+    uint64_t drop_bytes = n_bytes;
+    if (workspace == NULL)
+        return;
+    if (rt->pid == (int)getpid()) {
+        pthread_mutex_lock(&rt->lock);
+        if (n_bytes <= MAX_SPARE && rt->waiters == NULL && (rt->spare == NULL || rt->spare_bytes < n_bytes)) {
+            drop = rt->spare;
+            drop_bytes = rt->spare_bytes;
+            rt->spare = workspace;
+            rt->spare_bytes = n_bytes;
+        }
+        pthread_mutex_unlock(&rt->lock);
+    }
+    if (drop != NULL)
+        ilki_base_runtime_release(rt, drop_bytes);
+    free(drop);
 }
 
 uint64_t ilki_base_runtime_used(const ilk_runtime *rt)

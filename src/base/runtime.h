@@ -26,9 +26,11 @@ struct ilk_runtime {
     int pid; /* of the process that opened it */
     char kernels[64];
     char features[256];
-    pthread_mutex_t lock; /* guards used_bytes */
+    pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t freed;
     uint64_t used_bytes;
+    void *spare; /* a workspace that was given back; counted in used_bytes; NULL: none */
+    uint64_t spare_bytes;
     struct ilki_waiter *waiters; /* for memory: by priority, then in order of arrival */
 };
 
@@ -44,6 +46,13 @@ ilk_status ilki_base_runtime_check(const ilk_runtime *rt, ilk_error *err);
 ilk_status ilki_base_runtime_reserve(ilk_runtime *rt, uint64_t n_bytes, const char *what, ilk_job *job, ilk_error *err);
 void ilki_base_runtime_release(ilk_runtime *rt, uint64_t n_bytes);
 uint64_t ilki_base_runtime_used(const ilk_runtime *rt); /* bytes reserved at this moment */
+
+/* The memory of a pass: reserved as above and allocated, aligned to ILKI_ALIGN, `*got` bytes of it. The last one given
+ * back stays for the next taker, because fresh pages cost a pass a percent or two; it counts as used, and goes as soon as
+ * a reservation is short of memory. */
+ilk_status ilki_base_runtime_take(ilk_runtime *rt, uint64_t n_bytes, ilk_job *job, void **out, uint64_t *got,
+                                  ilk_error *err);
+void ilki_base_runtime_give(ilk_runtime *rt, void *workspace, uint64_t n_bytes); /* NULL is fine */
 
 /* To the caller's log callback, on this thread; never from a pool thread. rt may be NULL. */
 void ilki_base_log(const ilk_runtime *rt, ilk_log_level level, const char *fmt, ...) ILKI_PRINTF(3, 4);

@@ -26,7 +26,7 @@ typedef struct pass {
     size_t cap_tokens, cap_seqs, n_tokens, n_seqs;
     bool typed;
     void *ws_memory;
-    size_t ws_bytes, reserved;
+    uint64_t ws_bytes;
 } pass;
 
 static void pass_deinit(pass *p)
@@ -38,8 +38,7 @@ static void pass_deinit(pass *p)
     free(p->row);
     free(p->x);
     free(p->y);
-    free(p->ws_memory);
-    ilki_base_runtime_release(p->m->rt, p->reserved);
+    ilki_base_runtime_give(p->m->rt, p->ws_memory, p->ws_bytes);
 }
 
 /* Room for a pass of n_tokens in n_seqs; what was there is lost. */
@@ -74,20 +73,10 @@ static ilk_status grow_workspace(pass *p, size_t n_bytes, ilk_error *err)
 {
     if (n_bytes <= p->ws_bytes)
         return ILK_OK;
-    free(p->ws_memory);
+    ilki_base_runtime_give(p->m->rt, p->ws_memory, p->ws_bytes);
     p->ws_memory = NULL;
     p->ws_bytes = 0;
-    ilki_base_runtime_release(p->m->rt, p->reserved);
-    p->reserved = 0;
-    ilk_status st = ilki_base_runtime_reserve(p->m->rt, n_bytes, "a pass of the network", p->job, err);
-    if (st != ILK_OK)
-        return st;
-    p->reserved = n_bytes;
-    p->ws_memory = ilki_base_alloc_aligned(n_bytes, 1);
-    if (!p->ws_memory)
-        return ilki_base_fail_memory(err, n_bytes, "a pass of the network");
-    p->ws_bytes = n_bytes;
-    return ILK_OK;
+    return ilki_base_runtime_take(p->m->rt, n_bytes, p->job, &p->ws_memory, &p->ws_bytes, err);
 }
 
 /* ------------------------------------------------------------------ one pass */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cpu.h"
+#include "base/mem.h"
 #include "kern/ops.h"
 #include "test.h"
 
@@ -311,5 +312,51 @@ static void fork_child(void)
     ilk_runtime_close(rt);
 }
 
+/* A workspace that was given back is handed out again, counts while it waits, and goes where it stands in the way. */
+static void workspaces(void)
+{
+    enum { MB = 1 << 20 };
+    ilk_runtime *rt = open_with(1, 100 * MB);
+    REQUIRE(CHECK(rt != NULL));
+    void *a = NULL, *b = NULL, *c = NULL;
+    uint64_t n_a = 0, n_b = 0, n_c = 0;
+    ilk_error err;
+    ilk_error_init(&err);
+    CHECK_OK(ilki_base_runtime_take(rt, 3 * MB, NULL, &a, &n_a, &err), &err);
+    CHECK(n_a >= 3 * MB && (uintptr_t)a % ILKI_ALIGN == 0);
+    memset(a, 1, (size_t)n_a);
+    CHECK_INT(used(rt), 3 * MB);
+    ilki_base_runtime_give(rt, a, n_a);
+    CHECK_INT(used(rt), 3 * MB);
+    CHECK_OK(ilki_base_runtime_take(rt, 2 * MB, NULL, &b, &n_b, &err), &err);
+    CHECK(b == a && n_b == n_a);
+    CHECK_OK(ilki_base_runtime_take(rt, MB, NULL, &c, &n_c, &err), &err);
+    CHECK(c != b);
+    CHECK_INT(used(rt), 4 * MB);
+    ilki_base_runtime_give(rt, c, n_c); /* waits, until the larger one comes back */
+    CHECK_INT(used(rt), 4 * MB);
+    ilki_base_runtime_give(rt, b, n_b);
+    CHECK_INT(used(rt), 3 * MB);
+    CHECK_OK(ilki_base_runtime_take(rt, 4 * MB, NULL, &b, &n_b, &err), &err); /* too large for what waits */
+    CHECK_INT(used(rt), 7 * MB);
+    CHECK_OK(ilki_base_runtime_reserve(rt, 96 * MB, "a pass", NULL, &err), &err); /* in whose way it stands */
+    CHECK_INT(used(rt), 100 * MB);
+    ilki_base_runtime_release(rt, 96 * MB);
+    ilki_base_runtime_give(rt, b, n_b);
+    CHECK_OK(ilki_base_runtime_take(rt, 70 * MB, NULL, &a, &n_a, &err), &err);
+    ilki_base_runtime_give(rt, a, n_a); /* too large to keep */
+    CHECK_INT(used(rt), 4 * MB);
+    ilki_base_runtime_give(rt, NULL, 5);
+    CHECK_STATUS(ilki_base_runtime_take(rt, 101 * MB, NULL, &a, &n_a, &err), ILK_LIMIT, &err);
+    CHECK(a == NULL);
+    ilk_job *job = ilk_job_new(NULL);
+    ilk_job_cancel(job);
+    CHECK_STATUS(ilki_base_runtime_take(rt, MB, job, &a, &n_a, &err), ILK_CANCELLED, &err);
+    CHECK(a == NULL);
+    ilk_job_free(job);
+    ilk_runtime_close(rt); /* with what waits; the address sanitizer looks */
+}
+
 TEST_MAIN({"defaults", defaults}, {"options", options}, {"memory", memory}, {"memory_in_order", memory_in_order},
-          {"memory_next_in_line", memory_next_in_line}, {"logging", logging}, {"fork", fork_child})
+          {"memory_next_in_line", memory_next_in_line}, {"workspaces", workspaces}, {"logging", logging},
+          {"fork", fork_child})
