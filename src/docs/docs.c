@@ -314,14 +314,24 @@ void ilki_docs_heading(ilki_headings *h, unsigned level, const char *title, size
     *to = 0;
 }
 
-uint32_t ilki_docs_line(const ilki_doc *doc, size_t at)
+static size_t count_newlines(const char *text, size_t from, size_t to)
 {
-    /* segments are few and chunks fewer: counting from the nearest segment's start is not worth a table */
-    size_t line = 0;
+    size_t n = 0;
+    for (const char *p = text + from, *end = text + to; (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
+        n++;
+    return n;
+}
+
+uint32_t ilki_docs_line(ilki_doc *doc, size_t at)
+{
     if (at > doc->n_text)
         at = doc->n_text;
-    for (const char *p = doc->text, *end = doc->text + at; (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++)
-        line++;
+    if (at >= doc->asked_at)
+        doc->asked_line += count_newlines(doc->text, doc->asked_at, at);
+    else
+        doc->asked_line -= count_newlines(doc->text, at, doc->asked_at);
+    doc->asked_at = at;
+    size_t line = doc->asked_line;
     if (!doc->line_of)
         return (uint32_t)line + 1;
     return doc->n_lines ? doc->line_of[line < doc->n_lines ? line : doc->n_lines - 1] : 1;

@@ -27,6 +27,7 @@ typedef struct ilki_doc {
     size_t n_lines;
     ilki_doc_segment *segments; /* in order, not overlapping; contexts live in `arena` */
     size_t n_segments, cap_segments;
+    size_t asked_at, asked_line; /* the last place that was asked for, and newlines before it */
     ilki_arena arena;
 } ilki_doc;
 
@@ -41,7 +42,7 @@ void ilki_docs_free(ilki_doc *doc);
 /* Could a file of this name and these first bytes (up to 4 KiB are enough) be read? Cheap; UNSUPPORTED with the reason. */
 ilk_status ilki_docs_probe(const char *name, const void *head, size_t n, ilk_error *err);
 
-/* The source line, from 1, that holds byte `at` of text. */
-uint32_t ilki_docs_line(const ilki_doc *doc, size_t at);
+/* The source line, from 1, that holds byte `at` of text. Costs the way from the last place that was asked for. */
+uint32_t ilki_docs_line(ilki_doc *doc, size_t at);
 
 #endif

@@ -163,7 +163,9 @@ static void cut_file(void *arg, size_t index, unsigned slot)
     w->data = NULL;
     for (size_t i = 0, n = 1; !st && i < w->doc->n_segments; i += n) {
         ilki_doc_segment seg;
-        st = join_small(c->g, c->g->scratch[slot], w->doc, i, &seg, &n, err);
+        st = ilki_base_job_check(c->g->job, err);
+        if (!st)
+            st = join_small(c->g, c->g->scratch[slot], w->doc, i, &seg, &n, err);
         if (!st)
             st = cut_segment(c->g, c->g->scratch[slot], w, &seg, &chunks, err);
     }
@@ -185,7 +187,7 @@ static void cut_file(void *arg, size_t index, unsigned slot)
 /* Where a file goes that has been cut. */
 static ilk_status route(ilki_ingest *g, ilki_file_work *w, ilk_status st, const ilk_error *why, ilk_error *err)
 {
-    if (st == ILK_NO_MEMORY) {
+    if (st == ILK_NO_MEMORY || st == ILK_CANCELLED || st == ILK_DEADLINE) {
         ilki_base_error_copy(err, why);
         ilki_engine_work_free(w);
         return st;

@@ -2,6 +2,7 @@
 #include "docs/docs.h"
 
 #include <stdlib.h>
+#include <time.h>
 #include <zlib.h>
 
 #include "test.h"
@@ -209,5 +210,37 @@ static void hostile(void)
     }
 }
 
-TEST_MAIN({"plain", plain}, {"markdown", markdown}, {"rst", rst}, {"man", man}, {"man_tables", man_tables},
-          {"source", source}, {"refused", refused}, {"gzip", gzip}, {"hostile", hostile})
+/* Lines are counted from the last place asked for, forwards and back: a file of one long line costs no square. */
+static void lines_anywhere(void)
+{
+    enum { N = 8 << 20, N_ASKED = 200000 };
+    ilk_error err;
+    ilki_doc *doc = NULL;
+    char *text = malloc(N);
+    uint64_t seed = 7;
+    ilk_error_init(&err);
+    if (!CHECK(text != NULL))
+        return;
+    memset(text, 'a', N);
+    for (size_t i = 0; i < 300; i++)
+        text[i * 977] = '\n';
+    if (CHECK_OK(ilki_docs_read(&doc, "a.txt", text, N, 0, &err), &err)) {
+        for (int i = 0; i < 2000; i++) {
+            seed = seed * 6364136223846793005U + 1442695040888963407U;
+            size_t at = (seed >> 33) % 300000, line = 1;
+            for (size_t k = 0; k < at; k += 977)
+                line += doc->text[k] == '\n';
+            if (!CHECK_INT(ilki_docs_line(doc, at), line))
+                break;
+        }
+        clock_t begin = clock();
+        for (size_t i = 0; i < N_ASKED; i++)
+            ilki_docs_line(doc, i * (N / N_ASKED));
+        CHECK_THAT(clock() - begin < 2 * CLOCKS_PER_SEC, "%d lines took over two seconds", N_ASKED);
+    }
+    ilki_docs_free(doc);
+    free(text);
+}
+
+TEST_MAIN({"lines_anywhere", lines_anywhere}, {"plain", plain}, {"markdown", markdown}, {"rst", rst}, {"man", man},
+          {"man_tables", man_tables}, {"source", source}, {"refused", refused}, {"gzip", gzip}, {"hostile", hostile})
