@@ -10,7 +10,7 @@
 
 #include "format/set.h"
 
-static const ilki_format *const formats[] = {&ilki_format_shards, &ilki_format_safetensors};
+static const ilki_format *const formats[] = {&ilki_format_shards, &ilki_format_safetensors, &ilki_format_torchzip};
 
 static ilk_status grow(void **array, size_t *cap, size_t n, size_t size, const char *what, ilk_error *err)
 {
@@ -88,8 +88,8 @@ ilk_status ilki_format_add_file(ilki_weights *w, const char *path, const ilki_fo
     const ilki_format *found = as ? as : find_format(f);
     if (!found)
         return ilki_base_fail(err, ILK_UNSUPPORTED,
-                              "%s: expected a weight file (safetensors), found none by its name or "
-                              "first bytes",
+                              "%s: expected a weight file (safetensors, zip of torch.save), found none by its name "
+                              "or first bytes",
                               path);
     return found->read(w, err);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * model.safetensors.index.json: {"metadata": ..., "weight_map": {tensor name: file name}}. The files lie beside the
- * index; a name with a path separator is refused, so that an index cannot point out of its folder. Each tensor of the map
- * must be in the file that it says; the files may hold more, as in the reference. */
+ * model.safetensors.index.json and pytorch_model.bin.index.json: {"metadata": ..., "weight_map": {tensor name: file
+ * name}}. The files lie beside the index; a name with a path separator is refused, so that an index cannot point out of
+ * its folder. Each tensor of the map must be in the file that it says; the files may hold more, as in the reference. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,11 +10,15 @@
 
 #define MAX_INDEX 100000000 /* bytes */
 
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), n_end = strlen(end);
+    return n >= n_end && strcmp(s + n - n_end, end) == 0;
+}
+
 static bool probe(const unsigned char *head, size_t n, const char *path)
 {
-    static const char ext[] = ".index.json";
-    size_t len = strlen(path);
-    return n > 0 && head[0] != 0 && len >= sizeof ext - 1 && strcmp(path + len - (sizeof ext - 1), ext) == 0;
+    return n > 0 && head[0] != 0 && ends_with(path, ".index.json");
 }
 
 static ilk_status check_name(const char *path, const char *tensor, const char *name, size_t len, ilk_error *err)
@@ -42,7 +46,10 @@ static ilk_status add_shard(ilki_weights *w, const char *index_path, const char 
         return ilki_base_fail_memory(err, dir + strlen(name) + 1, "a path");
     memcpy(path, index_path, dir);
     memcpy(path + dir, name, strlen(name));
-    ilk_status s = ilki_format_add_file(w, path, &ilki_format_safetensors, err);
+    /* by its name, so that no index can name another, or itself */
+    const ilki_format *as = ends_with(name, ".bin") || ends_with(name, ".pt") ? &ilki_format_torchzip
+                                                                              : &ilki_format_safetensors;
+    ilk_status s = ilki_format_add_file(w, path, as, err);
     free(path);
     return s;
 }

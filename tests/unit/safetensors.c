@@ -121,7 +121,7 @@ static void reads_mapped_and_read(void)
     if (CHECK_OK(try_open(&w, false, &err), &err))
         check_good(w);
     ilki_format_close(w);
-    put_file("x.bin", "PK\3\4 a zip archive", 18);
+    put_file("x.bin", "GIF89a, a picture", 17);
     CHECK_STATUS(try_open(&w, false, &err), ILK_UNSUPPORTED, &err);
     CHECK(w == NULL);
     ilki_format_close(NULL);
