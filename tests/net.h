@@ -70,6 +70,8 @@ static inline ilk_status test_net_open_log(test_net *t, const char *dir, unsigne
         s = test_read_json(&t->config, dir, "config.json", err);
     if (s == ILK_OK)
         s = test_open_weights(&t->weights, dir, "model.safetensors", err);
+    if (s == ILK_NOT_FOUND && !t->weights)
+        s = test_open_weights(&t->weights, dir, "pytorch_model.bin", err);
     if (s == ILK_OK) {
         ilki_model_source src = {.dir = t->dir,
                                  .config = t->config,

@@ -3,13 +3,17 @@
 """Makes the files of tests/fixtures/torchzip: what torch.save writes, and the same tensors as safetensors.
 
     make_torchzip.py tests/fixtures/torchzip [tests/fuzz/corpus/torchzip]
+    make_torchzip.py --checkpoint tests/fixtures/bert-dense tests/fixtures/bert-bin
+                                      a copy with half of the texts and pytorch_model.bin for every model.safetensors
 
   X.pt + X.safetensors    must read the same (names of dicts in dicts joined with dots)
   refused-X.pt            must be refused
 With a second folder: seeds of the fuzzer, a byte 0 before a file or a byte 1 before a bare pickle.
 """
 import collections
+import json
 import pathlib
+import shutil
 import sys
 import zipfile
 
@@ -48,7 +52,30 @@ def flatten(value, prefix=""):
             yield from flatten(v, prefix + str(key) + ".")
 
 
+def copy_checkpoint(source, out):
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(source, out)
+    for old in list(out.rglob("model.safetensors")):
+        tensors = collections.OrderedDict(safetensors.torch.load_file(old))
+        if old.parent == out:
+            tensors["embeddings.position_ids"] = torch.arange(24).expand(1, -1)  # as transformers before 4.31 saved it
+        torch.save(tensors, old.with_name("pytorch_model.bin"))
+        old.unlink()
+    golden, info = safetensors.torch.load_file(out / "golden.safetensors"), json.loads((out / "golden.json").read_text())
+    keep = {old: new for new, old in enumerate(range(0, len(info["texts"]), 2))}
+    named = {n: n.split(".") for n in golden}
+    safetensors.torch.save_file({f"{kind}.{keep[int(i)]}": golden[n] for n, (kind, i) in named.items() if int(i) in keep},
+                                out / "golden.safetensors")
+    info["texts"] = [info["texts"][i] for i in keep]
+    (out / "golden.json").write_text(json.dumps(info, indent=1) + "\n")
+    for f in out.rglob("*"):
+        f.chmod(0o755 if f.is_dir() else 0o644)
+    print(sum(f.stat().st_size for f in out.rglob("*") if f.is_file()), "bytes")
+
+
 def main():
+    if sys.argv[1] == "--checkpoint":
+        return copy_checkpoint(pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]))
     out = pathlib.Path(sys.argv[1])
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(1)

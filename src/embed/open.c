@@ -22,19 +22,23 @@ static bool exists(const ilki_vfs *vfs, const char *dir, const char *name)
 
 static ilk_status open_weights(ilk_model *m, ilk_error *err)
 {
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json"};
+    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                                        "pytorch_model.bin.index.json"};
     const ilki_vfs *vfs = m->rt->vfs;
     const char *name = m->weights_path;
-    for (size_t i = 0; !name && i < 2; i++)
+    for (size_t i = 0; !name && i < sizeof names / sizeof *names; i++)
         if (exists(vfs, m->dir, names[i]))
             name = names[i];
     if (!name) {
-        static const char *const others[] = {"pytorch_model.bin", "tf_model.h5", "model.onnx"};
-        for (size_t i = 0; i < 3; i++)
+        static const char *const others[] = {"tf_model.h5", "model.onnx"};
+        for (size_t i = 0; i < sizeof others / sizeof *others; i++)
             if (exists(vfs, m->dir, others[i]))
-                return ilki_base_fail(err, ILK_UNSUPPORTED,
-                                      "%s: expected model.safetensors, found %s, which is not read", m->dir, others[i]);
-        return ilki_base_fail(err, ILK_NOT_FOUND, "%s: expected model.safetensors, found no weights", m->dir);
+                return ilki_base_fail(
+                    err, ILK_UNSUPPORTED,
+                    "%s: expected model.safetensors or pytorch_model.bin, found %s, which is not read", m->dir,
+                    others[i]);
+        return ilki_base_fail(err, ILK_NOT_FOUND,
+                              "%s: expected model.safetensors or pytorch_model.bin, found no weights", m->dir);
     }
     m->weights_path = name;
     char *path = ilki_base_path_join(m->dir, name);

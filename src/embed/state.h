@@ -14,7 +14,7 @@ struct ilk_model {
     ilk_runtime *rt;
     ilki_arena arena; /* strings of info, prompts and space */
     char *dir;
-    const char *weights_path; /* one file, or the index of shards; NULL: model.safetensors of dir */
+    const char *weights_path; /* one file, or the index of shards; NULL: the first that open.c finds */
     ilki_json *config;
     ilki_weights *weights;
     ilki_net *net;

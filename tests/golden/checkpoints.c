@@ -314,7 +314,7 @@ static void every_fixture(void)
         }
     }
     closedir(d);
-    CHECK(n >= (other ? 1 : 21));
+    CHECK(n >= (other ? 1 : 22));
 }
 
 TEST_MAIN({"every_fixture", every_fixture})
