@@ -793,7 +793,7 @@ static ilk_status name_tensors(walk *w, const value *root, ilk_error *err)
 ilk_status ilki_format_read_pickle(const unsigned char *data, size_t n, const char *path, ilki_pickle_fn fn, void *user,
                                    ilk_error *err)
 {
-    value result;
+    value result = {0};
     machine *m = ilki_base_zalloc(1, sizeof *m);
     walk *w = ilki_base_zalloc(1, sizeof *w);
     ilk_status s = m && w ? ILK_OK : ilki_base_fail_memory(err, sizeof *m + sizeof *w, "reading a pickle");
