@@ -246,6 +246,7 @@ typedef struct ilk_model_info {
     const char *prompt_query;  /* what is put before a text of that role; NULL: nothing */
     const char *prompt_document;
     const char *notes;         /* rows of the quirks table that apply, with their sources, newline-separated; or NULL */
+    const char *score_kind;    /* of ilk_rerank: "prob" or "logit"; NULL where the model is no reranker */
 } ilk_model_info;
 
 ILK_API void ilk_model_info_init_sized(void *info, size_t size);

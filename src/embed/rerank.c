@@ -21,7 +21,10 @@ ilk_status ilki_embed_read_score(ilk_model *m, ilk_error *err)
     if (!name)
         name = ilki_base_json_string(j, ilki_base_json_get(j, root, "sbert_ce_default_activation_function"), NULL);
     m->score = ILKI_SCORE_SIGMOID;
-    if (!name || m->net->tower[0].n_labels != 1)
+    if (m->net->tower[0].n_labels != 1)
+        return ILK_OK;
+    m->info.score_kind = "prob";
+    if (!name)
         return ILK_OK;
     if (strncmp(name, "torch.", 6) != 0) { /* code of the checkpoint: the reference falls back, and says so */
         ilki_base_log(m->rt, ILK_LOG_WARN, "%s: activation_fn %s is not torch's: the sigmoid is used", m->dir, name);
@@ -31,6 +34,7 @@ ilk_status ilki_embed_read_score(ilk_model *m, ilk_error *err)
     if (strcmp(last, "Sigmoid") == 0)
         return ILK_OK;
     m->score = strcmp(last, "Identity") == 0 ? ILKI_SCORE_IDENTITY : ILKI_SCORE_UNKNOWN;
+    m->info.score_kind = "logit";
     m->score_name = ilki_base_arena_strndup(&m->arena, name, strlen(name));
     return m->score_name ? ILK_OK : ilki_base_fail_memory(err, strlen(name), "the name of an activation");
 }
