@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes tests/fixtures/tok-*: small tokenizers of our own and what the reference makes of nasty strings with them.
 
-Needs transformers 5.2x and tokenizers 0.23. The vocabularies are counted, not trained, so that a second run writes the
+Needs transformers 5.2x, tokenizers 0.23 and, for tokenizer.model, sentencepiece and protobuf. The vocabularies are counted, not trained, so that a second run writes the
 same files. Each folder holds tokenizer.json and/or vocab.txt, tokenizer_config.json and cases.json:
 
   {"mode": "default" or "literal", "reference": "…", "cases": [{"hex": bytes of the text, "pair": bytes or null,
@@ -20,6 +20,7 @@ import sys
 import tempfile
 
 import charsmap
+import spm
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 ROOT = pathlib.Path(__file__).resolve().parent.parent / "tests" / "fixtures"
@@ -401,6 +402,56 @@ def unigram_folders():
             added_token(n, "<m>", normalized=True)], byte_fallback=True)}, UNIGRAM_TEXTS
 
 
+# ---------------------------------------------------------------- models of SentencePiece
+
+GEMMA_TEXTS = ["a b  c   d", " lead", "trail ", "tab\tbed\nline\r\n\r\nend", "<bos>x<eos> <start_of_turn>user\n", "[@x] y[@x]", "zzq qq zz é猫q",
+               "search " * 14, "fox" * 60, "▁a ▁▁ b▁", "a.▁b. c", "x:  y: z", "\U0001f44d\U0001f3fdq", "in the in the  in", "a\u00a0b\u3000c"]
+
+
+def sentencepiece_bpe(n=330):
+    """Pieces in the order of a model of Gemma's kind: names, bytes, user-defined ones, merged ones, characters."""
+    words = collections.Counter()
+    for s in SENTENCES:
+        for i, word in enumerate(s.split(" ")):
+            words[tuple(word if i == 0 else "▁" + word)] += 1
+    merged = [a + b for a, b in count_merges(words, n)]
+    pieces = [("<pad>", 0, 3), ("<eos>", 0, 3), ("<bos>", 0, 3), ("<unk>", 0, 2), ("<mask>", 0, 4), ("<start_of_turn>", 0, 3),
+              ("[@x]", 0, 4), ("▁▁", 0, 1), ("▁▁▁", 0, 1), (":▁", 0, 1)] + [(f"<0x{b:02X}>", 0, 6) for b in range(256)]
+    chars = sorted({c for w in words for c in w} - {"猫", "q"})
+    return pieces + [(t, -float(i), 1) for i, t in enumerate(dict.fromkeys(merged))] + [(c, -1000.0, 1) for c in chars]
+
+
+def generated_merges(pieces):
+    ids = {t: i for i, (t, _, _) in enumerate(pieces)}
+    return [[t[:k], t[k:]] for t, _, _ in pieces for k in range(1, len(t)) if t[:k] in ids and t[k:] in ids]
+
+
+def sentencepiece_folders():
+    own = charsmap.build(CHARSMAP)
+    unigram = [("<unk>", 0.0, 2), ("<s>", 0.0, 3), ("</s>", 0.0, 3), ("[@x]", 0.0, 4)] + [(t, s, 1) for t, s in unigram_vocab([])]
+    yield "tok-xlm-r-model", "default", {"tokenizer.model": spm.write(unigram, own), "tokenizer_config.json": {
+        "tokenizer_class": "XLMRobertaTokenizer"}}, UNIGRAM_TEXTS
+    t5 = [("<pad>", 0.0, 3), ("</s>", 0.0, 3), ("<unk>", 0.0, 2)] + unigram[4:]
+    yield "tok-t5-model", "default", {"tokenizer.model": spm.write(t5, own, unk_id=2), "tokenizer_config.json": {
+        "tokenizer_class": "T5Tokenizer", "extra_ids": 3}}, UNIGRAM_TEXTS
+    bpe = sentencepiece_bpe()
+    yield "tok-gemma-model", "default", {
+        "tokenizer.model": spm.write(bpe, model_type=2, unk_id=3, byte_fallback=True),
+        "tokenizer_config.json": {"tokenizer_class": "GemmaTokenizer", "add_bos_token": True, "add_eos_token": True}}, GEMMA_TEXTS
+    vocab, merges = {t: i for i, (t, _, _) in enumerate(bpe)}, generated_merges(bpe)
+    added = [special(i, t) for i, (t, _, k) in enumerate(bpe) if k in (2, 3)]
+    for name, config in (("gemma", {"tokenizer_class": "GemmaTokenizerFast"}), ("siglip2", {"tokenizer_class": "Siglip2Tokenizer"}),
+                         ("llama", {"tokenizer_class": "LlamaTokenizer", "bos_token": "<bos>", "eos_token": "<eos>"}),
+                         ("llama-legacy", {"tokenizer_class": "LlamaTokenizerFast", "bos_token": "<bos>", "eos_token": None, "legacy": True})):
+        yield f"tok-{name}", "default", {
+            "tokenizer.json": bpe_json(vocab, merges, {"type": "NFC"}, None, None, added, byte_fallback=True),
+            "tokenizer_config.json": config}, GEMMA_TEXTS
+    yield "tok-llama-literal", "literal", {
+        "tokenizer.json": bpe_json(vocab, merges, {"type": "Sequence", "normalizers": [
+            {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}, None, None,
+            added + [added_token(len(bpe), "c d")], byte_fallback=True, unk_token="<unk>", fuse_unk=True)}, GEMMA_TEXTS
+
+
 def open_reference(folder, mode):
     from tokenizers import Tokenizer
 
@@ -411,6 +462,9 @@ def open_reference(folder, mode):
     with tempfile.TemporaryDirectory() as tmp:
         for f in folder.iterdir():
             shutil.copy(f, tmp)
+            if f.name == "tokenizer.model":  # each class has a name of its own for it
+                shutil.copy(f, pathlib.Path(tmp) / "sentencepiece.bpe.model")
+                shutil.copy(f, pathlib.Path(tmp) / "spiece.model")
         (pathlib.Path(tmp) / "config.json").write_text('{"model_type": "bert"}')
         t = AutoTokenizer.from_pretrained(tmp)
         return t.backend_tokenizer, t.truncation_side
@@ -437,7 +491,7 @@ def make_case(tok, side, text, pair=None, limit=0, strategy="longest_first", spe
 def make_cases(tok, side, extra, few):
     """`few`: a folder stays below 60 KB"""
     some = NASTY[:90:4] + NASTY[1:60:7] + SENTENCES[1::6] if few else NASTY + SENTENCES
-    if extra is UNIGRAM_TEXTS:
+    if extra is UNIGRAM_TEXTS or extra is GEMMA_TEXTS:
         some = NASTY[:90:6] + SENTENCES[1::9]
     texts = [Text(s.encode()) for s in some + extra] + [Text(bytes.fromhex(h)) for h in (BROKEN[::4] if few else BROKEN)]
     cases = [make_case(tok, side, t) for t in texts]
@@ -467,7 +521,9 @@ def write(folder, files):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name, content in files.items():
-        if name in ("vocab.txt", "merges.txt"):
+        if isinstance(content, bytes):
+            (folder / name).write_bytes(content)
+        elif name in ("vocab.txt", "merges.txt"):
             (folder / name).write_text("\n".join(content) + "\n")
         else:
             (folder / name).write_text(json.dumps(content, ensure_ascii=False, indent=None) + "\n")
@@ -482,7 +538,8 @@ def main():
     import transformers
 
     for few, (name, mode, files, extra) in [*((False, f) for f in folders()), *((True, f) for f in bpe_folders()),
-                                          *((True, f) for f in unigram_folders())]:
+                                          *((True, f) for f in unigram_folders()),
+                                          *((True, f) for f in sentencepiece_folders())]:
         if args.only not in name:
             continue
         write(args.out / name, files)

@@ -197,21 +197,28 @@ def byte_level_subjects(data, tmp):
     yield "clip --literal", Tokenizer.from_file(str(data / "clip-bpe" / "tokenizer.json")), data / "clip-bpe", ["--literal"]
 
 
-def sentencepiece_subjects(data, tmp):
-    """Unigram: what the class of transformers makes of the model, and the other pipeline that files hold."""
-    from tokenizers import Regex, Tokenizer, models, normalizers as n, pre_tokenizers as p, processors
+def class_of_xlm_r(m, vocab):
+    from tokenizers import Tokenizer, models, normalizers as n, pre_tokenizers as p, processors
 
-    import spm
-
-    m = spm.read((data / "xlm-r" / "sentencepiece.rebuilt.model").read_bytes())
-    vocab = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
-    vocab += [(t, s) for t, s, _ in m["pieces"][3:]] + [("<mask>", 0.0)]
     t = Tokenizer(models.Unigram(vocab, 3))
     t.normalizer = n.Precompiled(m["charsmap"])
     t.pre_tokenizer = p.Sequence([p.WhitespaceSplit(), p.Metaspace(prepend_scheme="always")])
     t.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
     t.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    return t
+
+
+def sentencepiece_subjects(data, tmp):
+    """Unigram: what the class of transformers makes of the model, and the other pipeline that files hold."""
+    from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers as n, pre_tokenizers as p
+
+    import spm
+
+    m = spm.read((data / "xlm-r" / "sentencepiece.rebuilt.model").read_bytes())
+    vocab = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    vocab += [(t, s) for t, s, _ in m["pieces"][3:]] + [("<mask>", 0.0)]
+    t = class_of_xlm_r(m, vocab)
     for options in ([], ["--max", "24"]):
         to = tmp / ("xlm-r" + "".join(options))
         to.mkdir()
@@ -224,6 +231,26 @@ def sentencepiece_subjects(data, tmp):
     to.mkdir()
     t.save(str(to / "tokenizer.json"))
     yield "xlm-r --literal", t, to, ["--literal"]
+    to = tmp / "xlm-r-model"
+    to.mkdir()
+    os.symlink(data / "xlm-r" / "sentencepiece.rebuilt.model", to / "tokenizer.model")
+    (to / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "XLMRobertaTokenizer"}))
+    yield "xlm-r model", class_of_xlm_r(m, vocab), to, []
+    model = data / "gemma-siglip2" / "tokenizer.rebuilt.model"
+    pieces = spm.read(model.read_bytes())["pieces"]
+    ids = {t: i for i, (t, _, _) in enumerate(pieces)}
+    merges = [(t[:k], t[k:]) for t, _, _ in pieces for k in range(1, len(t)) if t[:k] in ids and t[k:] in ids]
+    t = Tokenizer(models.BPE(vocab=ids, merges=merges, fuse_unk=True, unk_token="<unk>", byte_fallback=True))
+    t.normalizer = n.Replace(" ", "▁")
+    t.pre_tokenizer = p.Split(" ", "merged_with_previous")
+    t.add_special_tokens([AddedToken(x, normalized=False) for x, _, kind in pieces if kind == 3])
+    t.add_special_tokens(["<unk>", "<mask>"])
+    t.add_tokens([AddedToken(x, normalized=False) for x, _, kind in pieces if kind == 4])
+    to = tmp / "gemma"
+    to.mkdir()
+    os.symlink(model, to / "tokenizer.model")
+    (to / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GemmaTokenizer"}))
+    yield "gemma model", t, to, []
 
 
 def subjects(data, minilm, tmp):

@@ -12,9 +12,10 @@
 #include "text/part.h"
 
 enum {
-    SHORT = 40,       /* symbols; up to here scanning beats the heap */
-    MAX_AFFIX = 64,   /* bytes of prefix and suffix each */
-    MAX_JOINED = 256, /* characters that end a word inside a token */
+    SHORT = 40,      /* symbols; up to here scanning beats the heap */
+    MAX_AFFIX = 64,  /* bytes of prefix and suffix each */
+    MAX_JOINED = 64, /* characters that end a word inside a token */
+    MARK = 0x2581,   /* a space, as SentencePiece writes it */
     NONE = -1
 };
 
@@ -27,7 +28,7 @@ typedef struct merge {
 
 typedef struct bpe {
     merge *merges;
-    size_t n, cap; /* cap is a power of two */
+    size_t cap; /* a power of two */
     unsigned shift;
     ilki_text_trie chars, last_chars; /* characters that are a token alone; with the suffix behind */
     int32_t unk, bytes[256];          /* bytes[0] NONE: no byte fallback for what holds that byte */
@@ -37,6 +38,7 @@ typedef struct bpe {
     uint32_t joined[MAX_JOINED]; /* characters that some merge joins with a space behind them */
     size_t n_joined;
     bool joins_any; /* more than those */
+    bool by_words;  /* words, each with the space before it, may be encoded apart, but for joined[] */
 } bpe;
 
 /* ------------------------------------------------------------------ merges */
@@ -61,14 +63,12 @@ static const merge *find_pair(const bpe *b, int32_t left, int32_t right)
 }
 
 /* A pair that comes twice has its last rank. */
-static void put_merge(bpe *b, int32_t left, int32_t right, uint32_t rank, int32_t id)
+static void put_merge(bpe *b, const merge *m)
 {
-    uint64_t key = key_of(left, right);
-    size_t i = slot_of(b, key);
-    while (b->merges[i].key && b->merges[i].key != key)
+    size_t i = slot_of(b, m->key);
+    while (b->merges[i].key && b->merges[i].key != m->key)
         i = (i + 1) & (b->cap - 1);
-    b->n += b->merges[i].key == 0;
-    b->merges[i] = (merge){key, rank, id};
+    b->merges[i] = *m;
 }
 
 static bool make_table(bpe *b, size_t n, ilki_arena *arena)
@@ -97,7 +97,7 @@ static void note_joint(bpe *b, const char *left, size_t n_left, const char *righ
         at--;
     while (at > 0 && ((unsigned char)left[at] & 0xc0) == 0x80);
     uint32_t cp = ilki_base_utf8_get(left + at, n_left - at, &len);
-    if (cp == 0x2581)
+    if (cp == MARK)
         return;
     for (size_t i = 0; i < b->n_joined; i++)
         if (b->joined[i] == cp)
@@ -131,7 +131,7 @@ static ilk_status add_merge(bpe *b, const ilki_vocab *v, const char *s[2], const
                               : ids[1] < 0 ? "the second"
                                            : "what they make");
     note_joint(b, s[0], n[0], s[1], n[1]);
-    put_merge(b, ids[0], ids[1], rank, ids[2]);
+    put_merge(b, &(merge){key_of(ids[0], ids[1]), rank, ids[2]});
     return ILK_OK;
 }
 
@@ -205,6 +205,44 @@ static ilk_status read_list(bpe *b, const ilki_vocab *v, ilki_json_node list, co
         rank++;
     }
     return ILK_OK;
+}
+
+/* Every way to part a token into two others, in the order of ids and then of the length of the left part: what the
+ * reference takes for the merges of a model of SentencePiece, which lists none. */
+static ilk_status generate(bpe *b, const ilki_vocab *v, const ilki_text_reader *r)
+{
+    merge *all = NULL;
+    size_t n = 0, cap = 0;
+    for (size_t id = 0; id < v->n; id++) {
+        const char *s = v->strings[id];
+        for (size_t i = 1; s && i < v->lengths[id]; i++) {
+            if (((unsigned char)s[i] & 0xc0) == 0x80)
+                continue;
+            int32_t left = ilki_text_vocab_get(v, s, i);
+            int32_t right = left < 0 ? NONE : ilki_text_vocab_get(v, s + i, v->lengths[id] - i);
+            if (right < 0)
+                continue;
+            if (n == cap) {
+                cap = cap ? cap * 2 : 4096;
+                merge *more = realloc(all, cap * sizeof *all);
+                if (!more)
+                    goto fail;
+                all = more;
+            }
+            note_joint(b, s, i, s + i, v->lengths[id] - i);
+            all[n] = (merge){key_of(left, right), (uint32_t)n, (int32_t)id};
+            n++;
+        }
+    }
+    if (n > UINT32_MAX - 1 || !make_table(b, n, r->arena))
+        goto fail;
+    for (size_t i = 0; i < n; i++)
+        put_merge(b, &all[i]);
+    free(all);
+    return ILK_OK;
+fail:
+    free(all);
+    return ilki_base_fail_memory(r->err, cap * sizeof(merge), "merges");
 }
 
 /* ------------------------------------------------------------------ set-up */
@@ -289,13 +327,22 @@ ilk_status ilki_text_bpe_new(void **state, const ilki_vocab *v, const ilki_bpe_s
     if (!status)
         status = read_affix(b->suffix, &b->n_suffix, o->suffix, r);
     if (!status)
-        status = o->lines ? read_lines(b, v, o, r) : read_list(b, v, o->merges, r);
+        status = o->generate ? generate(b, v, r) : o->lines ? read_lines(b, v, o, r) : read_list(b, v, o->merges, r);
     if (!status && !index_chars(b, v, r->arena))
         status = ilki_base_fail_memory(r->err, v->n, "the characters of a vocabulary");
     if (status)
         return status;
     index_bytes(b, v);
-    return check_unk(b, o->unk, r);
+    status = check_unk(b, o->unk, r);
+    bool keeps = b->has_unk;
+    if (!keeps && b->byte_fallback) {
+        keeps = true;
+        for (int i = 0; i < 256; i++)
+            keeps &= b->bytes[i] >= 0;
+    }
+    b->by_words = keeps && !b->joins_any && !b->ignore_merges && !b->n_suffix && !b->n_prefix &&
+                  ilki_text_trie_step(&b->chars, 0, MARK) != NULL;
+    return status;
 }
 
 static ilk_status bpe_read(void **state, ilki_vocab *v, const ilki_text_reader *r, ilki_json_node node)
@@ -518,6 +565,14 @@ static void merge_long(const bpe *b, symbol *s, size_t n, uint64_t *room)
 
 /* ------------------------------------------------------------------ encode */
 
+static bool is_joined(const bpe *b, uint32_t cp)
+{
+    for (size_t i = 0; i < b->n_joined; i++)
+        if (b->joined[i] == cp)
+            return true;
+    return false;
+}
+
 /* Symbols to tokens: bytes of the piece back to characters. */
 static bool put_tokens(const symbol *s, size_t n, const ilki_text_char *c, size_t n_chars, ilki_text_tokens *out)
 {
@@ -554,19 +609,11 @@ static bool whole_word(const ilki_vocab *v, ilki_text_scratch *s, const ilki_tex
     return true;
 }
 
-static bool bpe_encode(const void *state, const ilki_vocab *v, ilki_text_scratch *s, const ilki_text_char *c, size_t n,
-                       ilki_text_tokens *out)
+static bool encode_part(const bpe *b, const ilki_vocab *v, ilki_text_scratch *s, const ilki_text_char *c, size_t n,
+                        ilki_text_tokens *out)
 {
-    const bpe *b = state;
     symbol few[SHORT];
     size_t room = room_for(b, n);
-    if (b->ignore_merges) {
-        int32_t id;
-        if (!whole_word(v, s, c, n, &id))
-            return false;
-        if (id >= 0)
-            return ilki_text_tokens_put(out, id, c[0].at.start, c[n - 1].at.end);
-    }
     if (room <= SHORT) {
         size_t left = merge_short(b, few, make_symbols(b, v, c, n, few));
         return put_tokens(few, left, c, n, out);
@@ -594,6 +641,30 @@ static bool bpe_encode(const void *state, const ilki_vocab *v, ilki_text_scratch
     return put_tokens(s->work, count, c, n, out);
 }
 
+/* A piece of many words, none of whose merges joins one with the space before the next, goes word by word: no symbol
+ * of one ever meets a symbol of the next. Not where characters are dropped, which shifts the places of all that follow. */
+static bool bpe_encode(const void *state, const ilki_vocab *v, ilki_text_scratch *s, const ilki_text_char *c, size_t n,
+                       ilki_text_tokens *out)
+{
+    const bpe *b = state;
+    size_t start = 0;
+    if (b->ignore_merges) {
+        int32_t id;
+        if (!whole_word(v, s, c, n, &id))
+            return false;
+        if (id >= 0)
+            return ilki_text_tokens_put(out, id, c[0].at.start, c[n - 1].at.end);
+    }
+    bool parts = b->by_words && n > 2;
+    for (size_t i = 1; i < n && parts; i++)
+        if (c[i].cp == MARK && c[i - 1].cp != MARK && !is_joined(b, c[i - 1].cp)) {
+            if (!encode_part(b, v, s, c + start, i - start, out))
+                return false;
+            start = i;
+        }
+    return encode_part(b, v, s, c + start, n - start, out);
+}
+
 static int32_t bpe_get_unk(const void *state)
 {
     return ((const bpe *)state)->unk;
@@ -602,12 +673,7 @@ static int32_t bpe_get_unk(const void *state)
 static bool bpe_ends_before_space(const void *state, uint32_t cp)
 {
     const bpe *b = state;
-    if (b->joins_any || b->ignore_merges || b->n_suffix || b->n_prefix)
-        return false;
-    for (size_t i = 0; i < b->n_joined; i++)
-        if (b->joined[i] == cp)
-            return false;
-    return ilki_text_trie_step(&b->chars, 0, 0x2581) != NULL;
+    return b->by_words && !is_joined(b, cp);
 }
 
 const ilki_text_model_row ilki_text_bpe = {.type = "BPE",

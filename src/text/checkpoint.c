@@ -258,6 +258,22 @@ ilk_status ilki_text_add_special(checkpoint *c, const char *content, size_t n)
     return add_token(c, &c->rc, &(ilki_added){.content = content, .n = n, .special = true});
 }
 
+ilk_status ilki_text_add_pieces(checkpoint *c)
+{
+    ilk_status status = ILK_OK;
+    for (size_t i = 0; i < c->spm.n && !status; i++) {
+        const ilki_spm_piece *p = &c->spm.pieces[i];
+        bool special = p->type == ILKI_SPM_CONTROL;
+        if ((!special && p->type != ILKI_SPM_USER_DEFINED) ||
+            ilki_base_map_get(&c->t->added_by_content, p->text, p->n) != ILKI_MAP_NONE)
+            continue;
+        status = p->n > ILKI_ADDED_MAX_BYTES
+                     ? too_long(&c->r, p->n)
+                     : add_token(c, &c->r, &(ilki_added){.content = p->text, .n = p->n, .special = special});
+    }
+    return status;
+}
+
 /* ------------------------------------------------------------------ named specials */
 
 /* The value of a name: what the class says, what the configuration says, what special_tokens_map.json says where the
@@ -409,6 +425,10 @@ ilk_status ilki_text_read_checkpoint(ilki_tokenizer *t, const ilki_tokenizer_fil
         status = parse(&c.added, &files->added_tokens, "added_tokens.json", &c.ra);
     if (!status && !c.tokenizer)
         status = parse(&c.vocab, &files->vocab_json, "vocab.json", &c.rv);
+    if (!status && !c.tokenizer && files->model.data) {
+        c.r.name = files->model.name ? files->model.name : "tokenizer.model";
+        status = ilki_text_spm_read(&c.spm, &files->model, &c.r);
+    }
     if (!status)
         status = read_limits(&c);
     if (!status)

@@ -125,12 +125,25 @@ static ilk_status mpnet_post(checkpoint *c)
 
 /* ------------------------------------------------------------------ BPE */
 
+static ilk_status read_pieces(checkpoint *c)
+{
+    ilk_status status = ILK_OK;
+    if (!ilki_text_vocab_reserve(&c->t->vocab, c->spm.n))
+        return ilki_base_fail_memory(c->r.err, c->spm.n, "the vocabulary");
+    for (size_t i = 0; i < c->spm.n && !status; i++)
+        status = ilki_text_vocab_add(&c->t->vocab, c->spm.pieces[i].text, c->spm.pieces[i].n, (int64_t)i, c->r.name,
+                                     c->r.err);
+    return status;
+}
+
 static ilk_status read_bpe_vocab(checkpoint *c)
 {
     c->t->vocab.hashed = true;
     if (c->tokenizer)
         return ilki_text_read_vocab(&c->t->vocab, &c->r,
                                     ilki_base_json_get(c->tokenizer, file_member(c, "model"), "vocab"));
+    if (c->spm.n)
+        return read_pieces(c);
     if (!c->vocab || !c->files->merges_txt.data)
         return ilki_base_fail(c->r.err, ILK_NOT_FOUND, "neither tokenizer.json nor vocab.json with merges.txt");
     return ilki_text_read_vocab(&c->t->vocab, &c->rv, ilki_base_json_root(c->vocab));
@@ -143,6 +156,8 @@ static ilk_status make_bpe(checkpoint *c, ilki_bpe_settings *o)
     c->t->model = &ilki_text_bpe;
     if (c->tokenizer) {
         o->merges = ilki_base_json_get(c->tokenizer, file_member(c, "model"), "merges");
+    } else if (c->spm.n) {
+        o->generate = true;
     } else {
         o->lines = merges->data;
         o->n_lines = merges->n;
@@ -224,6 +239,21 @@ static ilk_status gemma_parts(checkpoint *c)
     return make_bpe(c, &o);
 }
 
+/* The text is one word behind a mark; with "legacy" so is what stands behind each added token. */
+static ilk_status llama_parts(checkpoint *c)
+{
+    ilki_bpe_settings o = {.fuse_unk = true, .byte_fallback = true};
+    bool prefix, legacy;
+    ilk_status status = config_bool(c, "add_prefix_space", true, &prefix);
+    if (!status)
+        status = config_bool(c, "legacy", false, &legacy);
+    if (status)
+        return status;
+    ilki_text_metaspace_set(&c->t->splitters[0], prefix, !legacy, true);
+    c->t->n_splitters = 1;
+    return make_bpe(c, &o);
+}
+
 static ilk_status siglip2_parts(checkpoint *c)
 {
     c->t->normalizers[c->t->n_normalizers++] = (ilki_normalizer){.row = &ilki_text_lowercase, .local = true};
@@ -245,12 +275,42 @@ static ilki_json_node charsmap_of(const checkpoint *c)
     return 0;
 }
 
+/* The pieces of a model with what the class puts around: for XLM-R (which names a mask) four names in place of the first
+ * three and the mask behind; for T5 the extra ids, from the last down to the first. */
+static ilk_status read_scores(checkpoint *c)
+{
+    static const ilki_special head[] = {ILKI_SPECIAL_BOS, ILKI_SPECIAL_PAD, ILKI_SPECIAL_EOS, ILKI_SPECIAL_UNK};
+    ilki_tokenizer *t = c->t;
+    const named *mask = &c->special[ILKI_SPECIAL_MASK];
+    size_t skip = c->n_extra < 0 ? 3 : 0, id = 0, n_extra = c->n_extra < 0 ? 0 : (size_t)c->n_extra;
+    char name[32];
+    ilk_status status = ilki_text_unigram_new(&t->model_state, &t->vocab, c->spm.n + n_extra + 5, false, &c->r);
+    for (size_t i = 0; i < 4 && skip && !status; i++, id++) {
+        const named *s = &c->special[head[i]];
+        status = ilki_text_unigram_add(t->model_state, &t->vocab, id, s->present ? s->token.content : "None",
+                                       s->present ? s->token.n : 4, 0, &c->r);
+    }
+    for (size_t i = skip; i < c->spm.n && !status; i++, id++)
+        status = ilki_text_unigram_add(t->model_state, &t->vocab, id, c->spm.pieces[i].text, c->spm.pieces[i].n,
+                                       (double)c->spm.pieces[i].score, &c->r);
+    for (size_t i = n_extra; i-- > 0 && !status; id++) {
+        int len = snprintf(name, sizeof name, "<extra_id_%zu>", i);
+        status = ilki_text_unigram_add(t->model_state, &t->vocab, id, name, (size_t)len, 0, &c->r);
+    }
+    if (!status && skip)
+        status = ilki_text_unigram_add(t->model_state, &t->vocab, id, mask->present ? mask->token.content : "None",
+                                       mask->present ? mask->token.n : 4, 0, &c->r);
+    return status;
+}
+
 static ilk_status read_unigram_vocab(checkpoint *c)
 {
     ilki_tokenizer *t = c->t;
     ilki_json_node list = 0;
+    if (c->spm.n)
+        return read_scores(c);
     if (!c->tokenizer)
-        return ilki_base_fail(c->r.err, ILK_NOT_FOUND, "no tokenizer.json");
+        return ilki_base_fail(c->r.err, ILK_NOT_FOUND, "neither tokenizer.json nor a model of SentencePiece");
     list = ilki_base_json_get(c->tokenizer, file_member(c, "model"), "vocab");
     if (ilki_base_json_type(c->tokenizer, list) != ILKI_JSON_ARRAY)
         return ilki_base_fail(c->r.err, ILK_BAD_FORMAT, "%s: model.vocab: expected a list of tokens and scores",
@@ -271,6 +331,8 @@ static ilk_status unigram_parts(checkpoint *c, int64_t unk, bool prefix)
         ilki_normalizer *n = &t->normalizers[t->n_normalizers++];
         *n = (ilki_normalizer){.row = &ilki_text_precompiled};
         status = ilki_text_precompiled.read(n, &c->r, map);
+    } else if (c->spm.charsmap && c->spm.n_charsmap) {
+        status = ilki_text_charsmap_new(&t->normalizers[t->n_normalizers++], c->spm.charsmap, c->spm.n_charsmap, &c->r);
     }
     t->splitters[0] = (ilki_splitter){.row = &ilki_text_whitespace_split, .drops_space = true};
     ilki_text_metaspace_set(&t->splitters[1], prefix, false, false);
@@ -331,14 +393,16 @@ static ilk_status read_class_post(checkpoint *c, const class_row *row)
 
 static ilk_status read_row(checkpoint *c, const class_row *row, ilk_status (*read_vocab)(checkpoint *c))
 {
-    ilk_status status = read_vocab(c);
+    ilk_status status = ilki_text_read_specials(c, row->special);
     if (!status)
-        status = ilki_text_read_specials(c, row->special);
+        status = read_vocab(c);
     if (!status)
         status = row->parts(c);
     count_model(c);
     if (!status)
         status = ilki_text_add_configured(c, true);
+    if (!status)
+        status = ilki_text_add_pieces(c);
     if (status)
         return status;
     ilki_text_set_special_ids(c);
@@ -357,6 +421,7 @@ static ilk_status read_bpe(checkpoint *c, const class_row *row)
 
 static ilk_status read_unigram(checkpoint *c, const class_row *row)
 {
+    c->n_extra = -1;
     return read_row(c, row, read_unigram_vocab);
 }
 
@@ -368,7 +433,8 @@ static ilk_status read_t5(checkpoint *c, const class_row *row)
     ilki_json_node extra = c->config ? ilki_base_json_get(c->config, ilki_base_json_root(c->config), "extra_ids") : 0;
     if (extra && !ilki_base_json_int(c->config, extra, 0, 65536, &n))
         return ilki_base_fail(c->r.err, ILK_BAD_FORMAT, "%s: extra_ids: expected a number up to 65536", c->rc.name);
-    ilk_status status = read_unigram(c, row);
+    c->n_extra = n;
+    ilk_status status = read_row(c, row, read_unigram_vocab);
     for (int64_t i = 0; i < n && !status; i++) {
         int len = snprintf(name, sizeof name, "<extra_id_%d>", (int)i);
         if (ilki_base_map_get(&c->t->added_by_content, name, (size_t)len) == ILKI_MAP_NONE)
@@ -385,11 +451,6 @@ static ilk_status read_qwen2(checkpoint *c, const class_row *row)
         if (c->special[i].present)
             status = ilki_text_add_special(c, c->special[i].token.content, c->special[i].token.n);
     return status;
-}
-
-static ilk_status refuse(checkpoint *c, const class_row *row)
-{
-    return ilki_base_fail(c->r.err, ILK_UNSUPPORTED, "a tokenizer of class %s is not built", row->name);
 }
 
 /* tokenizer.json by the letter. */
@@ -409,6 +470,26 @@ static ilk_status read_literal(checkpoint *c)
     if (!status)
         ilki_text_set_special_ids(c);
     return status;
+}
+
+/* A file of Llama 3's kind is taken by the letter. */
+static ilk_status read_llama(checkpoint *c, const class_row *row)
+{
+    if (!c->tokenizer)
+        return read_bpe(c, row);
+    ilki_json_node n = file_member(c, "pre_tokenizer"), list = ilki_base_json_get(c->tokenizer, n, "pretokenizers");
+    for (ilki_json_node i = list ? ilki_base_json_first(c->tokenizer, list) : n; i;
+         i = list ? ilki_base_json_next(c->tokenizer, i) : 0) {
+        const char *type = ilki_base_json_string(c->tokenizer, ilki_base_json_get(c->tokenizer, i, "type"), NULL);
+        if (type && strcmp(type, "ByteLevel") == 0)
+            return read_literal(c);
+    }
+    return read_bpe(c, row);
+}
+
+static ilk_status refuse(checkpoint *c, const class_row *row)
+{
+    return ilki_base_fail(c->r.err, ILK_UNSUPPORTED, "a tokenizer of class %s is not built", row->name);
 }
 
 /* ------------------------------------------------------------------ the classes */
@@ -448,6 +529,7 @@ static const class_row classes[] = {
      xlm_roberta_post},
     {"T5Tokenizer", read_t5, {NULL, NULL, "<pad>", "<unk>", NULL, NULL, "</s>"}, t5_parts, t5_post},
     {"GemmaTokenizer", read_bpe, GEMMA, gemma_parts, NULL},
+    {"LlamaTokenizer", read_llama, {NULL, NULL, NULL, "<unk>", NULL, "<s>", "</s>"}, llama_parts, NULL},
     {"Siglip2Tokenizer", read_bpe, GEMMA, siglip2_parts, NULL},
 };
 

@@ -203,11 +203,11 @@ ilk_status ilki_text_read_vocab(ilki_vocab *v, const ilki_text_reader *r, ilki_j
 ilk_status ilki_text_wordpiece_new(void **state, const ilki_vocab *v, const char *unk, size_t n_unk,
                                    const ilki_text_reader *r);
 
-/* BPE over a vocabulary that is there already, as a class sets it up; the merges are pairs in a list of JSON or, where
- * that is 0, the lines of a file. */
+/* BPE over a vocabulary that is there already, as a class sets it up; the merges are pairs in a list of JSON, the lines
+ * of a file, or those that the vocabulary implies. */
 typedef struct ilki_bpe_settings {
     const char *unk, *prefix, *suffix; /* NULL: none */
-    bool fuse_unk, byte_fallback, ignore_merges;
+    bool fuse_unk, byte_fallback, ignore_merges, generate;
     ilki_json_node merges;
     const char *lines;
     size_t n_lines; /* bytes */

@@ -24,6 +24,20 @@ static const char unigram[] =
     "[\"\u2581\",-1],[\"a\",-1],[\"aa\",-1.5]]}}";
 static const char vocab_json[] = "{\"a\":0,\"aa\":1,\"</s>\":2}";
 static const char merges_txt[] = "#version: 0.2\na a\n";
+static const char bpe_model[] =
+    "\x0a\x0e\x0a\x05\x3c\x70\x61\x64\x3e\x15\x00\x00\x00\x00\x18\x03\x0a\x0e\x0a\x05\x3c\x65\x6f\x73"
+    "\x3e\x15\x00\x00\x00\x00\x18\x03\x0a\x0e\x0a\x05\x3c\x62\x6f\x73\x3e\x15\x00\x00\x00\x00\x18\x03"
+    "\x0a\x0e\x0a\x05\x3c\x75\x6e\x6b\x3e\x15\x00\x00\x00\x00\x18\x02\x0a\x08\x0a\x01\x61\x15\x00\x00"
+    "\x00\x00\x0a\x09\x0a\x02\x61\x61\x15\x00\x00\x00\x00\x0a\x0c\x0a\x03\x3c\x78\x3e\x15\x00\x00\x00"
+    "\x00\x18\x04\x12\x08\x18\x02\x98\x02\x00\xc0\x02\x03\x1a\x05\x0a\x03\x6f\x77\x6e";
+static const char gemma[] = "{\"tokenizer_class\":\"GemmaTokenizer\"}";
+static const char unigram_model[] =
+    "\x0a\x0e\x0a\x05\x3c\x75\x6e\x6b\x3e\x15\x00\x00\x00\x00\x18\x02\x0a\x0c\x0a\x03\x3c\x73\x3e\x15"
+    "\x00\x00\x00\x00\x18\x03\x0a\x0d\x0a\x04\x3c\x2f\x73\x3e\x15\x00\x00\x00\x00\x18\x03\x0a\x08\x0a"
+    "\x01\x61\x15\x00\x00\x80\xbf\x12\x08\x18\x01\x98\x02\x00\xc0\x02\x00\x1a\x2c\x0a\x03\x6f\x77\x6e"
+    "\x12\x25\x20\x00\x00\x00\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
+    "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00";
+static const char xlm_r[] = "{\"tokenizer_class\":\"XLMRobertaTokenizer\"}";
 static const char roberta[] = "{\"tokenizer_class\":\"RobertaTokenizer\"}";
 static const char added_json[] = "{\"<z>\":4,\"<s>\":3}";
 static const char config[] =
@@ -31,7 +45,7 @@ static const char config[] =
 static const char vocab[] = "[UNK]\na\n##a\nb\n";
 
 #define FILE_OF(text) ((ilki_text_file){.data = text, .n = sizeof text - 1})
-enum { WORDPIECE_TXT, WORDPIECE_JSON, BPE_JSON, UNIGRAM_JSON, BPE_FILES };
+enum { WORDPIECE_TXT, WORDPIECE_JSON, BPE_JSON, UNIGRAM_JSON, BPE_MODEL, UNIGRAM_MODEL, BPE_FILES };
 
 static void open_one(int kind)
 {
@@ -43,6 +57,9 @@ static void open_one(int kind)
         f.vocab_json = FILE_OF(vocab_json);
         f.merges_txt = FILE_OF(merges_txt);
         f.added_tokens = FILE_OF(added_json);
+    } else if (kind == BPE_MODEL || kind == UNIGRAM_MODEL) {
+        f.tokenizer_config = kind == BPE_MODEL ? FILE_OF(gemma) : FILE_OF(xlm_r);
+        f.model = kind == BPE_MODEL ? FILE_OF(bpe_model) : FILE_OF(unigram_model);
     } else {
         f.tokenizer_json = kind == BPE_JSON ? FILE_OF(bpe) : kind == UNIGRAM_JSON ? FILE_OF(unigram) : FILE_OF(json);
         f.mode = ILKI_TOKENIZER_LITERAL;
