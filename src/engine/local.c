@@ -215,6 +215,9 @@ static ilk_status query(ilki_backend *b, const ilk_query *q, ilk_job *job, ilki_
             break;
         fresh = !u.moved ||
                 i + 2 == MAX_ATTEMPTS; /* codes that fail their checksum, or an index that is plainly wrong */
+        if (fresh)
+            ilki_base_log(u.l->codes.rt, ILK_LOG_INFO, "the codes of space \"%s\" are made again from the log",
+                          u.sc->space->name);
         st = ILK_OK;
     }
     return st;

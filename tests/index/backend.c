@@ -19,7 +19,16 @@ typedef struct world {
     float v[N][DIM];
     bool alive[N];
     uint64_t seed;
+    atomic_int n_logged;
 } world;
+
+/* An index that is wrong heals itself, so that only the log tells. */
+static void count_log(void *user, ilk_log_level level, const char *message)
+{
+    world *w = user;
+    w->n_logged++;
+    printf("log %d: %s\n", (int)level, message);
+}
 
 static void fill(world *w, size_t i)
 {
@@ -49,6 +58,9 @@ static bool world_open(world *w, const ilki_backend_type *type, ilk_metric metri
     ilk_error_init(&w->err);
     ilk_runtime_options_init(&opt);
     opt.n_threads = 2;
+    opt.log = count_log;
+    opt.log_user = w;
+    opt.log_level = ILK_LOG_INFO;
     w->dir = tree_new();
     ilk_space space = space_of(metric);
     return CHECK_OK(ilk_runtime_open(&w->rt, &opt, &w->err), &w->err) && open_again(w, type, false) &&
@@ -188,6 +200,7 @@ static void life(const ilki_backend_type *type, ilk_metric metric)
     CHECK(open_again(&w, type, true));
     check_some(&w, metric);
     CHECK(w.b->type->capabilities(w.b) & ILKI_CAP_READ_ONLY);
+    CHECK_INT(w.n_logged, 0);
 end:
     world_close(&w);
 }
