@@ -47,6 +47,12 @@ static int better(const void *a, const void *b)
     return x->index < y->index ? -1 : 1;
 }
 
+static void sort(ranking *r)
+{
+    if (r->n) /* no document: no list */
+        qsort(r->list, r->n, sizeof *r->list, better);
+}
+
 /* Scores of n documents into r->list, behind what is there. */
 static ilk_status score(ranking *r, const ilk_input *query, const ilk_input *docs, size_t n)
 {
@@ -125,7 +131,7 @@ static ilk_status score_batch(ranking *r, const ilk_input *query, cli_records *r
 static void put_ranking(ranking *r)
 {
     cli *c = r->c;
-    qsort(r->list, r->n, sizeof *r->list, better);
+    sort(r);
     for (size_t i = 0; i < shown(r) && cli_out_ok(c); i++) {
         const scored *s = &r->list[i];
         const char *text = ilki_base_buf_view(&r->texts) + s->text;
@@ -198,7 +204,7 @@ static void put_results(ranking *r)
 {
     ilki_buf b;
     ilki_jsonw w;
-    qsort(r->list, r->n, sizeof *r->list, better);
+    sort(r);
     ilki_base_buf_init(&b, (size_t)1 << 30);
     ilki_base_jsonw_init(&w, &b);
     ilki_base_jsonw_open(&w, '{');
