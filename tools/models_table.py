@@ -49,7 +49,9 @@ def run_real(program, real):
         return None
     command = [sys.executable, str(ROOT / "tools" / "make_goldens.py"), "--real", real, "--run", program]
     code = subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
-    return None if code == 77 else code == 0
+    if code == 77:
+        sys.exit("models_table: --real: the reference is not installed (ILK_TEST_PYTHON names an interpreter that has it)")
+    return code == 0
 
 
 def state_of(runs, is_real, old):
@@ -80,15 +82,15 @@ def page(program, real):
              "of every layer, pooled, vector), entries of a unit vector within 5e-6, logits of", "the classification head "
              "within 1e-5. A tiny checkpoint has random weights in the published layout "
              "(`tools/make_goldens.py`).", "",
-             "| family | `model_type` | " + " | ".join(PRECISIONS) + " | classifier head | fixtures | layout of |",
-             "|---|---|" + "---|" * len(PRECISIONS) + "---|---|---|"]
+             "| family | `model_type` | " + " | ".join(PRECISIONS) + " | classifier head | layout of |",
+             "|---|---|" + "---|" * len(PRECISIONS) + "---|---|"]
     for name, types, known in FAMILIES:
         of = [r for t in types for r in runs.get(t, [])]
         real_here = is_real if name == "BERT" else False
         state = state_of(of, real_here, was_real if name == "BERT" else False)
         head = "verified on tiny checkpoints" if any(ok and pairs for _, ok, pairs in of) else "pending"
         lines.append(f"| {name} | {', '.join(f'`{t}`' for t in types)} | {state} | " +
-                     " | ".join("not built" for _ in PRECISIONS[1:]) + f" | {head} | {len(of)} | {known} |")
+                     " | ".join("not built" for _ in PRECISIONS[1:]) + f" | {head} | {known} |")
     lines += ["", "Real weights: all-MiniLM-L6-v2, its vectors against sentence-transformers on the same texts "
               "(`golden/minilm-reference`). The last column names", "checkpoints whose layout a family has; none of them "
               "but that one was run. A checkpoint also needs its tokenizer: `docs/TOUR.md`.", ""]
