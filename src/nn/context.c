@@ -111,8 +111,16 @@ uint64_t ilki_nn_attn_ns(const ilki_nn *ctx, uint64_t n_flops)
     return ctx->ops->attn_f32 == ilki_kern_ref.attn_f32 ? n_flops + 1 : 2 * ilki_nn_flops_ns(ctx, n_flops);
 }
 
+/* Rows of a block when a thread's share is cut into so many. */
+static uint64_t rows_in(uint64_t share, uint64_t turns, size_t mr)
+{
+    uint64_t rows = (share + turns - 1) / turns;
+    return mr > 1 && rows > mr ? (rows + mr - 1) / mr * mr : rows;
+}
+
 /* Each block streams the weights of its chain once more from far memory, so blocks are large: up to half as many again
- * as ILKI_NN_BLOCK_NS allows, so that every thread gets the same number of them. */
+ * as ILKI_NN_BLOCK_NS allows, so that every thread gets the same number of them; and one fewer where that leaves less
+ * of a thread's last block empty, for which the others would wait. */
 size_t ilki_nn_block_rows(const ilki_nn *ctx, size_t n_rows, uint64_t row_ns)
 {
     if (n_rows == 0)
@@ -120,9 +128,13 @@ size_t ilki_nn_block_rows(const ilki_nn *ctx, size_t n_rows, uint64_t row_ns)
     size_t threads = n_slots(ctx), mr = ctx->ops->gemm_f32_mr;
     uint64_t most = ILKI_NN_BLOCK_NS / (row_ns ? row_ns : 1) + 1, share = (n_rows + threads - 1) / threads;
     uint64_t turns = (share + most / 2) / most; /* blocks of a thread, to the nearest */
-    uint64_t rows = turns > 1 ? (share + turns - 1) / turns : share;
-    if (mr > 1 && rows > mr)
-        rows = (rows + mr - 1) / mr * mr;
+    turns = turns > 1 ? turns : 1;
+    uint64_t rows = rows_in(share, turns, mr);
+    if (turns > 1) {
+        uint64_t fewer = rows_in(share, turns - 1, mr);
+        if (2 * fewer <= 3 * most && fewer * (turns - 1) < rows * turns)
+            rows = fewer;
+    }
     return rows > n_rows ? n_rows : (size_t)rows;
 }
 
