@@ -212,7 +212,12 @@ bool cli_store_need(cli *c, const cli_place *p, cli_open_mode mode, ilk_store **
         return st == ILK_OK;
     ilki_base_buf_init(&b, 65536);
     cli_quote(&b, p->folder);
-    cli_fail(c, "there is no store in %s or above; to make one: ilk index %s", p->folder, ilki_base_buf_view(&b));
+    if (p->exists) /* the directory is there */
+        cli_fail(c, "%s: expected a store, found none: its manifest is missing", p->store);
+    else if (cli_setting_text(c, "store", NULL))
+        cli_fail(c, "there is no store at %s; to make one: ilk index --store %s FOLDER", p->store, p->store);
+    else
+        cli_fail(c, "there is no store in %s or above; to make one: ilk index %s", p->folder, ilki_base_buf_view(&b));
     ilki_base_buf_deinit(&b);
     return false;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ilk embed: texts in, vectors out, in batches: memory does not grow with the input. A file made with -o appears under
  * its name only when it is whole. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -107,9 +108,12 @@ static ilk_status run_batch(cli *c, ilk_model *m, const cli_embedding *e, cli_re
 
 static int finish(cli *c, const totals *t, size_t n_unreadable, uint32_t max_tokens)
 {
+    char where[64] = "";
+    if (t->first_cut) /* a whole file has no line */
+        snprintf(where, sizeof where, ", the first in line %llu", (unsigned long long)t->first_cut);
     if (t->n_cut && !c->verbose)
-        cli_note(c, "%llu of %llu texts are longer than %u tokens and were cut, the first in line %llu (-v names all)",
-                 (unsigned long long)t->n_cut, (unsigned long long)t->n, max_tokens, (unsigned long long)t->first_cut);
+        cli_note(c, "%llu of %llu texts are longer than %u tokens and were cut%s (-v names all)",
+                 (unsigned long long)t->n_cut, (unsigned long long)t->n, max_tokens, where);
     if (t->n_bad)
         cli_note(c, "%llu of %llu inputs have no vector", (unsigned long long)t->n_bad, (unsigned long long)t->n);
     if (n_unreadable && (cli_on(c, "strict") || t->n == 0))

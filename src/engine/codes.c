@@ -288,6 +288,33 @@ static ilk_status compare(ilki_codes *c, ilki_space_codes *sc, ilk_job *job, cha
     return st;
 }
 
+/* What keeps the file of a space from being loaded, or "". */
+static ilk_status look_at_file(const ilki_codes *c, const ilki_space_codes *sc, char *finding, size_t room,
+                               ilk_error *err)
+{
+    ilki_index_spec spec = spec_of(c, sc);
+    ilki_index *ix = NULL;
+    uint64_t upto;
+    char *path = NULL;
+    ilk_error why;
+    ilk_error_init_sized(&why, sizeof why);
+    *finding = '\0';
+    ilk_status st = file_of(c, sc, &path, err);
+    if (st)
+        return st;
+    ilk_status got = flat()->load(&ix, &spec, c->rt->vfs, path, c->no_mmap, &upto, &why);
+    free(path);
+    if (ix)
+        ix->type->free(ix);
+    if (got == ILK_NO_MEMORY) {
+        ilki_base_error_copy(err, &why);
+        return got;
+    }
+    if (got && got != ILK_NOT_FOUND)
+        snprintf(finding, room, "%s", why.message);
+    return ILK_OK;
+}
+
 ilk_status ilki_engine_codes_check(ilki_codes *c, bool repair, ilk_finding_fn found, void *user, ilk_job *job,
                                    ilk_error *err)
 {
@@ -304,7 +331,8 @@ ilk_status ilki_engine_codes_check(ilki_codes *c, bool repair, ilk_finding_fn fo
             break;
         pthread_rwlock_wrlock(&c->lock);
         drop(sc); /* what is on disk is to be checked */
-        bool moved = true;
+        st = look_at_file(c, sc, finding, sizeof finding, err);
+        bool moved = !*finding;
         for (int again = 0; !st && moved && again < 4; again++) {
             st = catch_up(c, sc, false, job, err);
             if (!st)

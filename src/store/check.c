@@ -157,6 +157,26 @@ static ilk_status compare_tables(check *c, ilki_conn *a, uint64_t upto, ilk_erro
     return st;
 }
 
+/* A reader that found the file unfit serves from memory: the file is looked at once more, to say what is wrong. */
+static ilk_status check_refused(check *c, ilk_error *err)
+{
+    ilki_db file;
+    ilki_stat have;
+    ilk_error why;
+    ilk_error_init(&why);
+    if (c->s->foreign || c->s->vfs->stat(c->s->vfs, c->s->db.path, true, &have, NULL) || have.size == 0)
+        return ILK_OK;
+    ilk_status st = ilki_store_db_init(&file, c->s, err);
+    ilk_status got = st ? st : ilki_store_db_open(&file, &why);
+    if (!st && got == ILK_CORRUPT)
+        snprintf(c->wrong, sizeof c->wrong, "%.500s", why.message);
+    else if (!got && file.idle)
+        check_pages(c, file.idle);
+    if (!st)
+        ilki_store_db_deinit(&file);
+    return st;
+}
+
 static ilk_status check_tables(check *c, ilk_error *err)
 {
     ilki_view v;
@@ -206,6 +226,8 @@ ilk_status ilki_store_check(ilki_store *s, bool repair, ilk_finding_fn found, vo
         st = look_afresh(s, err);
     if (!st && !c.log_bad)
         st = check_tables(&c, err);
+    if (!st && !c.log_bad && !c.wrong[0] && s->read_only && s->db.in_memory)
+        st = check_refused(&c, err);
     if (st)
         return st;
     if (c.log_bad)

@@ -57,12 +57,16 @@ def test_check_and_repair():
         matches(r.err, "sound")
         equal(json.loads(p.run("check", "--json").out), {"findings": [], "sound": True}, "as a document")
         derived = os.path.join(p.dir, ".ilk/derived")
-        victims = [f for f in os.listdir(derived) if not f.startswith("meta.db")]
-        if victims:
-            with open(os.path.join(derived, victims[0]), "r+b") as f:
-                f.seek(100)
+        names = [n for n in os.listdir(derived) if not re.search("-(wal|shm)$", n)]
+        equal((len(names), "meta.db" in names), (2, True), "tables and codes")
+        for name in names:
+            with open(os.path.join(derived, name), "r+b") as f:
+                f.seek(20)
                 f.write(b"\xff" * 50)
-            p.run("check", "--repair")
+            r = p.run("check")
+            equal(r.status, 2, "%s is damaged: %s" % (name, r))
+            matches(r.out, "wrong\t" + ("derived/meta.db" if name == "meta.db" else "codes of space"))
+            equal(p.run("check", "--repair").status, 0, "repair of " + name)
             equal(p.run("check").status, 0, "repaired")
         log = os.path.join(p.dir, ".ilk/log", sorted(os.listdir(os.path.join(p.dir, ".ilk/log")))[0])
         with open(log, "r+b") as f:
@@ -71,6 +75,18 @@ def test_check_and_repair():
         r = p.run("check")
         equal(r.status, 2, "damage in the log: %s" % r)
         matches(r.err + r.out, "log file 1 is damaged")
+
+
+def test_a_store_that_is_not_there():
+    with Place() as p:
+        r = p.run("search", "--store", "nowhere", "cat")
+        equal(r.status, 2, "no such directory")
+        matches(r.err, "there is no store at .*nowhere")
+        filled(p)
+        os.unlink(os.path.join(p.dir, ".ilk/manifest"))
+        r = p.run("search", "cat", "-m", model())
+        equal(r.status, 2, "no manifest")
+        matches(r.err, r"\.ilk: expected a store, found none: its manifest is missing")
 
 
 def test_another_model_than_the_store_s():
