@@ -43,6 +43,7 @@ ROOM_LINES = {"base": 5000, "kern": 6000, "models": 6000, "engine": 6000, "store
 ISA_FLAGS = {"avx2": ["-mavx2", "-mfma", "-mbmi2", "-mf16c"]}
 ISA_FLAGS["avx512"] = ISA_FLAGS["avx2"] + ["-mavx512" + s for s in ("f", "bw", "dq", "vl", "cd")]
 ISA_FLAGS["avx512vnni"] = ISA_FLAGS["avx512"] + ["-mavx512vnni"]
+FOLDER_SOURCES = {"src/text": 26}  # a file per part of a tokenizer
 MAX_ROOM_LINES, MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_README_LINES, MAX_FOLDER_SOURCES = 4000, 1000, 100, 40, 20
 # Ends the host's process or writes to its streams.
 FORBIDDEN = re.compile(r"\b(abort|exit|_exit|_Exit|quick_exit|printf|vprintf|puts|putchar|perror)\s*\(|"
@@ -173,8 +174,9 @@ def check_rooms(root, texts):
         elif read(root, readme).count("\n") > MAX_README_LINES:
             breach(readme, MAX_README_LINES + 1, "longer than %d lines" % MAX_README_LINES)
     for folder, n in sorted(sources.items()):
-        if n > MAX_FOLDER_SOURCES:
-            breach(folder, 1, "%d source files, at most %d" % (n, MAX_FOLDER_SOURCES))
+        limit = FOLDER_SOURCES.get(folder, MAX_FOLDER_SOURCES)
+        if n > limit:
+            breach(folder, 1, "%d source files, at most %d" % (n, limit))
 
 
 def check_names(texts):
