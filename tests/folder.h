@@ -50,11 +50,14 @@ static inline bool folder_open(folder *f, const char *model)
     opt.n_threads = 2;
     f->top = tree_new();
     f->dir = strdup(tree_path(f->top, "docs"));
+    const char *hex;
     f->model_name = model;
     TREE_NEED(f->dir && mkdir(f->dir, 0700) == 0);
     return CHECK_OK(ilk_runtime_open(&f->rt, &opt, &f->err), &f->err) &&
            CHECK_OK(ilk_model_open(&f->m, f->rt, tree_path(ILK_TEST_DIR, "fixtures/%s", model), NULL, &f->err),
                     &f->err) &&
+           /* now: a test may become another user, who cannot read the tree */
+           CHECK_OK(ilk_model_get_fingerprint(f->m, NULL, &hex, &f->err), &f->err) &&
            folder_open_store(f, tree_path(f->dir, ".ilk"));
 }
 
