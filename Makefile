@@ -31,7 +31,7 @@ install: all
 
 format:
 	@tools/setup.sh format
-	git ls-files '*.c' '*.h' | grep -v '_gen\.' | xargs clang-format -i
+	git ls-files "*.c" "*.h" "*.inc" | grep -v '_gen\.' | xargs clang-format -i
 
 clean:
 	rm -rf build

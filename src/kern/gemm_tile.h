@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the loops of a GEMM (gemm_loops.h) hand to a kernel's tile. */
+ * What the loops of a GEMM (gemm_loops.inc) hand to a kernel's tile. */
 #ifndef ILKI_KERN_GEMM_TILE_H
 #define ILKI_KERN_GEMM_TILE_H
 

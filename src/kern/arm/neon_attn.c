@@ -2,7 +2,7 @@
  * Attention in key blocks, NEON. */
 #include "kern/arm/neon_lanes.h"
 
-#include "kern/lanes_attn.h"
+#include "kern/lanes_attn.inc"
 
 const ilki_kern_ops ilki_kern_neon_attn = {
     .name = "neon",

@@ -3,7 +3,7 @@
 #include "kern/arm/neon_lanes.h"
 
 #define VF_UNKNOWN(a, b, c, d, e, f) __asm__ volatile("" : "+w"(a), "+w"(b), "+w"(c), "+w"(d), "+w"(e), "+w"(f))
-#include "kern/lanes_dot.h"
+#include "kern/lanes_dot.inc"
 
 /* Sixteen products of codes, added in pairs into four sums: a product of two codes fits 16 bits, two of them do not. */
 INLINE int32x4_t add_16(int32x4_t s, const int8_t *q, const int8_t *b)

@@ -2,7 +2,7 @@
  * Rows and elementwise vectors, NEON. */
 #include "kern/arm/neon_lanes.h"
 
-#include "kern/lanes_vec.h"
+#include "kern/lanes_vec.inc"
 
 const ilki_kern_ops ilki_kern_neon_vec = {
     .name = "neon",

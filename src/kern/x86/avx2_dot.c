@@ -4,7 +4,7 @@
 #include "kern/x86/avx2_lanes.h"
 
 #define VF_UNKNOWN(a, b, c, d, e, f) __asm__ volatile("" : "+x"(a), "+x"(b), "+x"(c), "+x"(d), "+x"(e), "+x"(f))
-#include "kern/lanes_dot.h"
+#include "kern/lanes_dot.inc"
 
 /* Sixteen codes as 16 bits. */
 INLINE __m256i load_16(const int8_t *p)

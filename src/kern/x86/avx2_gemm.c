@@ -12,13 +12,13 @@ enum {
     ENDS = 0,
 };
 
-#include "kern/lanes_gemm.h"
+#include "kern/lanes_gemm.inc"
 
 TILE(1)
 TILE(2)
 TILE(3) TILE(4) TILE(5) TILE(6) static tile_fn *const tiles[] = {NULL, tile1, tile2, tile3, tile4, tile5, tile6};
 
-#include "kern/gemm_loops.h"
+#include "kern/gemm_loops.inc"
 
 const ilki_kern_ops ilki_kern_avx2_gemm = {
     .name = "avx2",

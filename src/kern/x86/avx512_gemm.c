@@ -2,7 +2,7 @@
  * f32 GEMM over packed weights, AVX-512. A tile is 8 rows by 48 columns: 24 accumulators, 3 registers of weights, one
  * broadcast. Per step of k that is 24 multiply-adds (12 cycles on two ports) and 11 loads; four steps go between two
  * looks at the loop, since what counts and adds competes with the multiply-adds for their ports. Accumulators are named, not an
- * array: GCC 12 stores an array's every iteration. The loops are those of gemm_loops.h. */
+ * array: GCC 12 stores an array's every iteration. The loops are those of gemm_loops.inc. */
 #include "kern/gemm_tile.h"
 #include "kern/x86/avx512_math.h"
 #include "kern/x86/avx512_transpose.h"
@@ -157,7 +157,7 @@ void finish(const ilki_gemm_f32 *g, const ilki_act act, const float *t, size_t i
     }
 }
 
-#include "kern/gemm_loops.h"
+#include "kern/gemm_loops.inc"
 
 const ilki_kern_ops ilki_kern_avx512_gemm = {
     .name = "avx512",
