@@ -26,7 +26,7 @@
 #define MAX_STACK   ((size_t)1 << 20) /* values; torch's batches are of 2,000 */
 #define MAX_MARKS   ((size_t)1 << 10) /* tuples, lists and dicts open at once */
 #define MAX_MEMO    ((size_t)1 << 20) /* torch takes about ten for a tensor */
-#define MAX_OBJECTS ((size_t)1 << 22) /* tuples, lists, dicts */
+#define MAX_OBJECTS ((size_t)1 << 20) /* tuples, lists, dicts */
 #define MAX_TENSORS ((size_t)1 << 18) /* and storages */
 #define MAX_ITEMS   ((size_t)1 << 22)
 #define MAX_VISITS  ((size_t)1 << 22) /* entries of dicts seen while tensors are named */
@@ -802,8 +802,10 @@ ilk_status ilki_format_read_pickle(const unsigned char *data, size_t n, const ch
         m->begin = data;
         m->path = path;
         *w = (walk){.m = m, .fn = fn, .user = user};
-        s = run(m, &result, err);
+        s = grow(&m->stack, &m->cap_stack, 1, err); /* never NULL from here on */
     }
+    if (s == ILK_OK)
+        s = run(m, &result, err);
     if (s == ILK_OK)
         s = name_tensors(w, &result, err);
     if (m) {

@@ -402,7 +402,7 @@ static void bombs_are_refused(void)
     check_bomb(S("\x80\2"), S("("), 1025, "at most 1024 open marks (nesting), found more");
     check_bomb(S("\x80\2"), S("N"), (1 << 20) + 1, "at most 1048576 values on the stack");
     check_bomb(S("\x80\2}"), S("\x94"), (1 << 20) + 1, "at most 1048576 values in the memo");
-    check_bomb(S("\x80\2)"), S("\x85"), (1 << 22) + 1, "at most 4194304 objects");
+    check_bomb(S("\x80\2)"), S("\x85"), (1 << 20) + 1, "at most 1048576 objects");
     check_bomb(S("\x80\2]"), S("(NNNNNNNNNNNNNNNNNNNNNNNNNNNNNNe"), 139811, "at most 4194304 items");
 #undef S
 }
