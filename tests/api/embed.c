@@ -9,8 +9,10 @@
 
 #include "test.h"
 
-#define MEAN ILK_TEST_DIR "/fixtures/bert-mean"
-#define N    60
+#define MEAN  ILK_TEST_DIR "/fixtures/bert-mean"
+#define DENSE ILK_TEST_DIR "/fixtures/bert-dense"
+#define BIN   ILK_TEST_DIR "/fixtures/bert-bin"
+#define N     60
 
 static const char *const words[] = {"a",   "cat",  "dog", "red", "house",       "runs",
                                     "the", "blue", "!",   "x",   "caf\xc3\xa9", "\xe4\xb8\xad"};
@@ -580,6 +582,60 @@ static void modules(void)
     CHECK_INT(system(command), 0);
 }
 
+/* The vector of one word and the fingerprint of a folder. */
+static bool open_once(ilk_runtime *rt, const char *dir, float *to, char hex[65])
+{
+    ilk_model *m = NULL;
+    const char *got = NULL;
+    ilk_error err;
+    ilk_error_init(&err);
+    bool ok = CHECK_OK(ilk_model_open(&m, rt, dir, NULL, &err), &err) &&
+              CHECK_OK(ilk_embed_text(m, "cat", ILK_ROLE_NONE, to, 20, &err), &err) &&
+              CHECK_OK(ilk_model_get_fingerprint(m, NULL, &got, &err), &err);
+    snprintf(hex, 65, "%s", ok ? got : "");
+    ilk_model_close(m);
+    return ok;
+}
+
+/* bert-bin holds the weights of bert-dense as zips of torch.save: the same bits from either, from an index, from a path;
+ * a fingerprint that follows the weights of network and Dense module. */
+static void torch_weights(void)
+{
+    static const char *const parts[] = {"modules.json", "1_Pooling", "3_Normalize"};
+    char dir[256], a[512], b[512], hex[5][65];
+    float want[20], got[20];
+    ilk_runtime *rt = NULL;
+    REQUIRE(CHECK_OK(ilk_runtime_open(&rt, NULL, NULL), NULL));
+    copy_fixture(BIN, "bin");
+    snprintf(dir, sizeof dir, "%s/bin", root);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(a, sizeof a, BIN "/%s", parts[i]);
+        snprintf(b, sizeof b, "%s/%s", dir, parts[i]);
+        CHECK_INT(symlink(a, b), 0);
+    }
+    snprintf(b, sizeof b, "%s/2_Dense", dir);
+    CHECK_INT(symlink(BIN "/2_Dense", b), 0);
+    check_open(rt, dir, ILK_NOT_FOUND, "or pytorch_model.bin, found no weights");
+    snprintf(a, sizeof a, "%s/w.bin", dir);
+    CHECK_INT(symlink(BIN "/pytorch_model.bin", a), 0);
+    write_file("bin/pytorch_model.bin.index.json",
+               "{\"weight_map\":{\"embeddings.word_embeddings.weight\":\"w.bin\"}}");
+    bool ok = open_once(rt, DENSE, want, hex[0]) && open_once(rt, BIN, got, hex[1]);
+    CHECK_FLOATS(got, want, 20, 0, 0);
+    ok = ok && open_once(rt, BIN "/pytorch_model.bin", got, hex[2]);
+    CHECK_FLOATS(got, want, 20, 0, 0);
+    ok = ok && open_once(rt, dir, got, hex[3]);
+    CHECK_FLOATS(got, want, 20, 0, 0);
+    CHECK_INT(unlink(b), 0);
+    CHECK_INT(symlink(DENSE "/2_Dense", b), 0);
+    ok = ok && open_once(rt, dir, got, hex[4]);
+    CHECK_FLOATS(got, want, 20, 0, 0);
+    ilk_runtime_close(rt);
+    REQUIRE(CHECK(ok));
+    CHECK_STR(hex[2], hex[1]);
+    CHECK(strcmp(hex[0], hex[1]) != 0 && strcmp(hex[3], hex[1]) != 0 && strcmp(hex[4], hex[3]) != 0);
+}
+
 static void arguments(void)
 {
     ilk_error err;
@@ -613,4 +669,5 @@ static void arguments(void)
 
 TEST_MAIN({"same_bits", same_bits}, {"info", info}, {"options", options}, {"bad_inputs", bad_inputs},
           {"prompt_and_ids", prompt_and_ids}, {"queue", queue}, {"callers", callers}, {"cancel", cancel},
-          {"forked", forked}, {"hub_cache", hub_cache}, {"modules", modules}, {"arguments", arguments})
+          {"forked", forked}, {"hub_cache", hub_cache}, {"torch_weights", torch_weights}, {"modules", modules},
+          {"arguments", arguments})
