@@ -48,8 +48,8 @@ MAX_ROOM_LINES, MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_README_LINES, MAX_FOLDER
 # Ends the host's process or writes to its streams.
 FORBIDDEN = re.compile(r"\b(abort|exit|_exit|_Exit|quick_exit|printf|vprintf|puts|putchar|perror)\s*\(|"
                        r"\b(v?fprintf|fputs|fputc|fwrite)\s*\([^;]*\bstd(out|err)\b")
-SOURCE = (".c", ".h", ".def")
-LICENSED = (".c", ".h", ".def", ".py", ".sh", ".cmake", "CMakeLists.txt")
+SOURCE = (".c", ".h", ".def", ".inc")
+LICENSED = (".c", ".h", ".def", ".inc", ".py", ".sh", ".cmake", "CMakeLists.txt")
 CODE_FOLDERS = ["include", "src", "programs", "tests", "bench", "tools", "python", "examples"]
 
 breaches = []
