@@ -256,6 +256,7 @@ ilk_status ilki_engine_embed_open(ilki_ingest *g, bool all, ilk_error *err)
         if (waiting == 0 || (!all && waiting < g->group))
             break;
         st = embed_group(g, &n, err);
+        ilki_engine_progress(g, false);
         if (!st && commit_is_due(g))
             st = ilki_engine_commit(g, err);
     }

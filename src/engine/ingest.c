@@ -174,11 +174,12 @@ static void tear_down(ilki_ingest *g)
 
 /* ------------------------------------------------------------------ one file */
 
-static void progress(ilki_ingest *g, bool last)
+void ilki_engine_progress(ilki_ingest *g, bool last)
 {
-    if (g->n_total < g->n_settled)
-        g->n_total = g->n_settled;
-    ilki_base_job_progress(g->job, "index", "files", g->n_settled, g->n_total, g->result->n_skipped, last);
+    uint64_t n = g->n_settled + g->done.n; /* done: all but written */
+    if (g->n_total < n)
+        g->n_total = n;
+    ilki_base_job_progress(g->job, "index", "files", n, g->n_total, g->result->n_skipped, last);
 }
 
 /* A fate that needs no record. */
@@ -319,7 +320,7 @@ static ilk_status work_on(ilki_ingest *g, bool all, ilk_error *err)
         st = ilki_engine_embed_open(g, all, err);
     if (!st && all)
         st = ilki_engine_commit(g, err);
-    progress(g, false);
+    ilki_engine_progress(g, false);
     return st;
 }
 
@@ -469,6 +470,7 @@ static ilk_status run(ilki_ingest *g, root *roots, size_t n, ilk_error *err)
             st = ilki_engine_walk(g->vfs, roots[i].path, &count, count_entry, &g->n_total, err);
         else
             g->n_total++;
+    ilki_engine_progress(g, false);
     for (size_t i = 0; !st && i < n; i++)
         st = roots[i].st.type == ILKI_FILE_DIR ? ilki_engine_walk(g->vfs, roots[i].path, &all, on_entry, g, err)
                                                : meet(g, roots[i].path, &roots[i].st, err);
@@ -501,9 +503,9 @@ ilk_status ilki_engine_ingest(ilk_store *s, ilk_model *const *models, size_t n_m
         st = run(&g, roots, n_paths, err);
     /* what is done is kept, whatever ended the run; its own failure says more than a cancel */
     if (st && g.done.n && ilki_engine_commit(&g, NULL) == ILK_OK)
-        progress(&g, false);
+        ilki_engine_progress(&g, false);
     if (!st)
-        progress(&g, true);
+        ilki_engine_progress(&g, true);
     result->seconds = (double)(ilki_base_now_ns() - begin) * 1e-9;
     tear_down(&g);
     for (size_t i = 0; roots && i < n_paths; i++)

@@ -75,6 +75,11 @@ typedef struct ilki_ingest {
     size_t n_unread, cap_unread;
 } ilki_ingest;
 
+/* ---- ingest.c */
+
+/* Tells how many files are done, of how many; on the thread that made the call. */
+void ilki_engine_progress(ilki_ingest *g, bool last);
+
 /* ---- reading.c */
 
 /* The whole content of a regular file that docs would read, as it was at one moment. UNSUPPORTED: passed over, with the

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Folders in, hits out: what is told, what is kept, what is found, over the life of a folder. */
+#include <time.h>
+
 #include "folder.h"
 
 static const char prose[] = "The red bicycle is lovely.\n\nMars and Venus: what a night!\n\n"
@@ -585,6 +587,56 @@ end:
     folder_close(&f);
 }
 
+typedef struct ticks {
+    uint64_t begun, last, longest;
+} ticks;
+
+static uint64_t clock_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+static void see_tick(void *user, const ilk_progress *p)
+{
+    ticks *t = user;
+    uint64_t now = clock_ns();
+    (void)p;
+    t->longest = now - t->last > t->longest ? now - t->last : t->longest;
+    t->last = now;
+}
+
+/* Nobody waits for the end of a long file without a word. */
+static void progress_while_embedding(void)
+{
+    enum { N_LINES = 40000 };
+    folder f;
+    char *text = malloc(N_LINES * 40), *p = text;
+    if (!folder_open(&f, "bert-mean") || !CHECK(text != NULL))
+        goto end;
+    for (int i = 0; i < N_LINES; i++)
+        p += sprintf(p, "seven dogs crashed in market %d.\n\n", i);
+    tree_write(tree_path(f.dir, "a.txt"), text, (size_t)(p - text));
+    ticks t = {.begun = clock_ns()};
+    t.last = t.begun;
+    ilk_job_options jo;
+    ilk_job_options_init(&jo);
+    jo.progress = see_tick;
+    jo.progress_user = &t;
+    ilk_job *job = ilk_job_new(&jo);
+    ilk_ingest_options o = folder_options(&f);
+    const char *dir = f.dir;
+    CHECK_OK(ilk_ingest(f.s, &f.m, 1, &dir, 1, &o, job, &f.result, &f.err), &f.err);
+    uint64_t all = clock_ns() - t.begun;
+    CHECK_THAT(all < 300000000 || t.longest < all / 10 * 7, "silent for %g of %g s", (double)t.longest * 1e-9,
+               (double)all * 1e-9);
+    ilk_job_free(job);
+end:
+    free(text);
+    folder_close(&f);
+}
+
 /* The passage of `path` that begins at a line; its lines, text and heading path. */
 static void check_passage(folder *f, const char *path, uint32_t first, uint32_t last, const char *text,
                           const char *context)
@@ -631,7 +683,8 @@ end:
 }
 
 TEST_MAIN({"first_run_and_again", first_run_and_again}, {"changes_moves_removals", changes_moves_removals},
-          {"shorter_version", shorter_version}, {"tiny_sections_are_joined", tiny_sections_are_joined},
+          {"shorter_version", shorter_version}, {"progress_while_embedding", progress_while_embedding},
+          {"tiny_sections_are_joined", tiny_sections_are_joined},
           {"edit_keeps_other_passages", edit_keeps_other_passages},
           {"junk_is_named_and_passed_over", junk_is_named_and_passed_over},
           {"unreadable_keeps_its_items", unreadable_keeps_its_items},
