@@ -65,19 +65,34 @@ static bool ascii_separates(char c)
     return kind == A_SPACE || kind == A_PUNCT;
 }
 
-/* Whether the character before text[i] is one behind which a space begins something new: a graphic one of ASCII, a
- * letter, a number or a mark, none of which a normalizer takes for white space. */
+/* A graphic character of ASCII, a letter, a number, a mark or a sign: none of these is white space or becomes any in a
+ * normalizer. */
+static bool is_solid(uint32_t cp)
+{
+    return cp < 128 ? cp > 32 && cp < 127
+                    : (ilki_text_flags(cp) & (ILKI_UNI_LETTER | ILKI_UNI_NUMBER | ILKI_UNI_M | ILKI_UNI_PUNCT)) != 0;
+}
+
+/* Whether the character before text[i] is such a one: behind it a space begins something new. */
 static bool ends_word(const run *r, size_t i)
 {
     size_t start = i - 1, len;
     while (start > 0 && i - start < 4 && ((unsigned char)r->text[start] & 0xc0) == 0x80)
         start--;
     uint32_t cp = ilki_base_utf8_get(r->text + start, i - start, &len);
-    if (start + len != i)
+    return start + len == i && is_solid(cp) &&
+           (!r->t->cut_by_model || r->t->model->ends_before_space(r->t->model_state, cp));
+}
+
+/* Whether a line that ends a word ends before text[i] and another begins there: "\n" alone is then no part of what
+ * follows, for every pattern that covers a text. */
+static bool begins_line(const run *r, size_t i)
+{
+    size_t len;
+    if (r->text[i - 1] != '\n' || i < 2 || !ends_word(r, i - 1))
         return false;
-    bool word = cp < 128 ? cp > 32 && cp < 127
-                         : (ilki_text_flags(cp) & (ILKI_UNI_LETTER | ILKI_UNI_NUMBER | ILKI_UNI_M)) != 0;
-    return word && (!r->t->cut_by_model || r->t->model->ends_before_space(r->t->model_state, cp));
+    uint32_t cp = ilki_base_utf8_get(r->text + i, r->n - i, &len);
+    return is_solid(cp) && !(ilki_text_flags(cp) & ILKI_UNI_M);
 }
 
 static bool begins_cluster(const run *r, size_t i)
@@ -101,7 +116,7 @@ static bool is_safe_cut(const run *r, size_t i)
         return ilki_text_is_chinese(ilki_base_utf8_get(text + i, r->n - i, &len));
     }
     if (r->t->cut_before)
-        return text[i] == ' ' && text[i - 1] != ' ' && ends_word(r, i);
+        return text[i] == ' ' ? text[i - 1] != ' ' && ends_word(r, i) : r->t->cut_line && begins_line(r, i);
     return r->t->cut_space && ascii_class[(unsigned char)text[i - 1]] == A_SPACE &&
            ascii_class[(unsigned char)text[i]] != A_SPACE && begins_cluster(r, i);
 }

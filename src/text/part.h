@@ -314,7 +314,8 @@ struct ilki_tokenizer {
     /* how a text may be cut, derived from the parts */
     bool cut_space;           /* behind ASCII white space */
     bool cut_before;          /* before U+0020 behind a word */
-    bool cut_by_model;        /* … where the model says so of the word's last character */
+    bool cut_line;            /* behind a line feed between words, too */
+    bool cut_by_model;        /* before a space where the model says so of the word's last character */
     bool ascii_lane;          /* BERT's normalizer and pre-tokenizer: words of ASCII need no normalising */
     bool ascii_lower;         /* the lane lower-cases */
     bool lane_chinese;        /* the normalizer sets ideographs apart */

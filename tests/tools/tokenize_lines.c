@@ -2,7 +2,7 @@
  * For tools/tokenizer_parity.py: tokenises each line of standard input with the tokenizer of a folder and writes one
  * line of "id:start:end" each, offsets in bytes.
  *
- *   tokenize_lines DIR [--literal] [--plain] [--max N] < LINES */
+ *   tokenize_lines DIR [--literal] [--plain] [--null] [--max N] < LINES     --null: a line ends at a NUL */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,13 +45,15 @@ int main(int argc, char **argv)
     ilki_encode_options opt = {.add_specials = true};
     ilki_encoding e = {0};
     bool literal = false;
-    char *line = NULL;
+    char *line = NULL, end = '\n';
     size_t cap = 0;
     for (int i = 2; i < argc; i++) {
         if (strcmp(argv[i], "--literal") == 0)
             literal = true;
         else if (strcmp(argv[i], "--plain") == 0)
             opt.add_specials = false;
+        else if (strcmp(argv[i], "--null") == 0)
+            end = '\0';
         else if (strcmp(argv[i], "--max") == 0 && i + 1 < argc)
             opt.max_tokens = strtoul(argv[++i], NULL, 10);
     }
@@ -60,8 +62,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "tokenize_lines: %s\n", argc < 2 ? "no folder" : err.message);
         return 2;
     }
-    for (ssize_t n; (n = getline(&line, &cap, stdin)) >= 0;) {
-        if (n > 0 && line[n - 1] == '\n')
+    for (ssize_t n; (n = getdelim(&line, &cap, end, stdin)) >= 0;) {
+        if (n > 0 && line[n - 1] == end)
             n--;
         if (ilki_text_encode(t, s, line, (size_t)n, &opt, &e, &err) != ILK_OK) {
             fprintf(stderr, "tokenize_lines: %s\n", err.message);
