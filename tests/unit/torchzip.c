@@ -299,6 +299,9 @@ static const struct {
     {P(V2 "(" STORAGE("Float", "\4") "K\0(K\1K\1K\1K\1K\1K\1K\1K\1K\1t)\x89}tR."), B, "at most 8 dimensions, found 9"},
     {P(V2 "(" STORAGE("Float", "\4") "K\0K\4\x85)\x89}tR."), B, "a size and a stride for each dimension"},
     {P(V2 "(" STORAGE("Float", "\4") "K\0J\xff\xff\xff\xff\x85K\1\x85\x89}tR."), B, "a size and a stride"},
+    {P(V2 "(" STORAGE("Float", "\4") "\x8a\1\xff"
+                                     "K\4\x85K\1\x85\x89}tR."),
+     B, "expected the arguments"},
     {P(V2 "(" STORAGE("Float", "\4") "J\xff\xff\xff\xffK\4\x85K\1\x85\x89}tR."), B, "expected the arguments"},
     {P(DICT("w", TENSOR("Float", "\4", "\1", "K\4\x85", "K\1\x85")) "."), B,
      "tensor w: expected it within its storage's 16 bytes, found shape [4] of F32 from element 1"},
@@ -470,6 +473,34 @@ static void begin_one(zip *z, unsigned how)
     zip_add(z, "a/data/0", numbers, sizeof numbers);
 }
 
+/* Each bit of each byte but those of pickle and numbers: an error, or the same tensor. */
+static void flip_archive(zip *z, unsigned how)
+{
+    bool skip[4096] = {0};
+    REQUIRE(CHECK(z->b.len < sizeof skip));
+    for (size_t i = 0; i < z->n; i++)
+        if (strcmp(z->members[i].name, "a/data.pkl") == 0 || strcmp(z->members[i].name, "a/data/0") == 0) {
+            bool wide = (z->members[i].how & ZIP_WIDE) && !(z->members[i].how & ZIP_DESCRIPTOR);
+            size_t at = z->members[i].header + 30 + strlen(z->members[i].name) + (wide ? 20 : 0);
+            memset(skip + at, 1, z->members[i].n);
+        }
+    for (size_t k = 0; k < 8 * z->b.len; k++) {
+        ilki_weights *w = NULL;
+        ilk_error err;
+        if (skip[k / 8])
+            continue;
+        z->b.data[k / 8] ^= (char)(1 << k % 8);
+        ilk_status s = open_bytes(&w, z->b.data, z->b.len, &err);
+        z->b.data[k / 8] ^= (char)(1 << k % 8);
+        const ilki_tensor *t = w ? ilki_format_find(w, "w") : NULL;
+        CHECK_THAT(s != ILK_OK || (t && t->n_bytes == 16 && memcmp(t->data, numbers, 16) == 0),
+                   "form %u: byte %zu, bit %zu: other tensors", how, k / 8, k % 8);
+        CHECK_THAT(s == ILK_OK || s == ILK_BAD_FORMAT || s == ILK_UNSUPPORTED || s == ILK_LIMIT,
+                   "form %u: byte %zu, bit %zu: %d", how, k / 8, k % 8, (int)s);
+        ilki_format_close(w);
+    }
+}
+
 static void reads_every_form(void)
 {
     for (unsigned how = 0; how < 16; how++) {
@@ -491,6 +522,7 @@ static void reads_every_form(void)
             CHECK_THAT(s == ILK_BAD_FORMAT || (n < 4 && s == ILK_UNSUPPORTED), "form %u cut at %zu: %d", how, n,
                        (int)s);
         }
+        flip_archive(&z, how);
         ilki_base_buf_deinit(&z.b);
     }
 }
@@ -575,6 +607,31 @@ static void archives_are_checked(void)
     z.n = 0;
     zip_end(&z);
     check_archive(&z, ILK_BAD_FORMAT, "expected a first member at byte 0");
+    begin_one(&z, 0);
+    zip_end(&z);
+    z.b.data[z.b.len - 3] = 1; /* a directory 16 MiB further on */
+    check_archive(&z, ILK_BAD_FORMAT, "expected a directory that ends at");
+    begin_one(&z, 0);
+    zip_end(&z);
+    z.b.data[z.b.len - 18] = 1; /* a second disk */
+    check_archive(&z, ILK_BAD_FORMAT, "expected an end record");
+    begin_one(&z, ZIP_DESCRIPTOR);
+    z.b.data[z.b.len - 12]++; /* the CRC behind the last data */
+    zip_end(&z);
+    check_archive(&z, ILK_BAD_FORMAT, "member a/data/0: expected the next member behind its data");
+    begin_one(&z, 0);
+    z.members[0].method = 8; /* in the directory only */
+    zip_end(&z);
+    check_archive(&z, ILK_BAD_FORMAT, "member a/data.pkl: expected a local header that agrees");
+    begin_one(&z, 0);
+    z.members[0].flags = 1;
+    zip_end(&z);
+    check_archive(&z, ILK_BAD_FORMAT, "member a/data.pkl: expected a local header that agrees");
+    begin_one(&z, 0);
+    zip_add(&z, "a/version", "3\n", 2);
+    z.n--; /* a member that the directory lacks */
+    zip_end(&z);
+    check_archive(&z, ILK_BAD_FORMAT, "member a/data/0: expected the next member behind its data");
     begin_one(&z, ZIP_END64);
     uint64_t directory = z.b.len;
     zip_end(&z);
