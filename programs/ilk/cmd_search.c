@@ -99,6 +99,8 @@ static int run(cli *c)
     ilk_store *s = NULL;
     ilk_model *m = NULL;
     int status = CLI_FAILED;
+    if (!cli_hits_one_form(c))
+        return CLI_FAILED;
     ilki_base_buf_init(&query, 1 << 24);
     cli_config_read_user(c);
     if (read_query(c, &query) && cli_place_find(c, "", &p)) {

@@ -13,6 +13,8 @@ static int run(cli *c)
     ilk_store *s = NULL;
     ilk_hits *h = NULL;
     int status = CLI_FAILED;
+    if (!cli_hits_one_form(c))
+        return CLI_FAILED;
     cli_config_read_user(c);
     /* an id is no file: then the store of this folder is meant */
     char *file = realpath(c->operands[0], NULL);

@@ -21,6 +21,14 @@ const cli_flag cli_hit_flags[] = {
 #define SENTENCES 12 /* of a passage */
 #define TOTAL     96
 
+bool cli_hits_one_form(cli *c)
+{
+    if (cli_on(c, "json") + cli_on(c, "jsonl") + (cli_on(c, "paths") || cli_on(c, "null")) < 2)
+        return true;
+    cli_usage(c, "--json, --jsonl and --paths exclude each other");
+    return false;
+}
+
 void cli_hits_query(cli *c, ilk_query *q)
 {
     ilk_query_init(q);

@@ -10,6 +10,9 @@ extern const cli_flag cli_hit_flags[];
 /* k and the least score, from the flags. */
 void cli_hits_query(cli *c, ilk_query *q);
 
+/* False, and told, where the flags ask for two forms of output at once. */
+bool cli_hits_one_form(cli *c);
+
 /* Prints the hits of the first query by the flags. `query` and `m` (each may be NULL) serve to find the best sentence.
  * Returns CLI_FOUND or CLI_NOTHING. */
 int cli_hits_show(cli *c, const cli_place *p, const ilk_hits *h, const char *query, ilk_model *m);

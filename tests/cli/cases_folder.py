@@ -51,6 +51,10 @@ def test_index_again_only_what_changed():
 def test_search():
     with Place() as p:
         indexed(p)
+        for two in (("--json", "-l"), ("--jsonl", "-0"), ("--json", "--jsonl")):
+            r = p.run("search", *two, "rust")
+            equal((r.status, r.out), (2, ""), "two forms at once: %s %s" % two)
+            matches(r.err, "exclude each other")
         r = p.run("search", "--jsonl", "-k", "2", "rust", "on iron")
         equal(r.status, 0, "search: %s" % r)
         got = hits(r)
