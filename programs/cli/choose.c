@@ -44,9 +44,16 @@ static bool is_file(const char *dir, const char *name)
 
 static bool is_complete(const char *dir)
 {
-    return is_file(dir, "config.json") &&
-           (is_file(dir, "model.safetensors") || is_file(dir, "model.safetensors.index.json")) &&
-           (is_file(dir, "tokenizer.json") || is_file(dir, "vocab.txt"));
+    static const char *const weights[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                                          "pytorch_model.bin.index.json"};
+    static const char *const tokenizer[] = {"tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model",
+                                            "spiece.model", "tokenizer.model"};
+    bool w = false, t = false;
+    for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
+        w |= is_file(dir, weights[i]);
+    for (size_t i = 0; i < sizeof tokenizer / sizeof *tokenizer; i++)
+        t |= is_file(dir, tokenizer[i]);
+    return is_file(dir, "config.json") && w && t;
 }
 
 struct listing {
