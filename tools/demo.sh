@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The main job on real input: fetches all-MiniLM-L6-v2 and Debian's `manpages` package (4,600 passages, about 0.5 million
-# tokens), indexes the manual pages and asks three questions whose words the answers do not contain.
+# The main job on real input: fetches all-MiniLM-L6-v2 and Debian's `manpages` package (4,300 passages, about 0.65
+# million tokens), indexes the manual pages and asks three questions whose words the answers do not contain.
 set -eu
 cd "$(dirname "$0")/.."
 tools/setup.sh build demo
