@@ -37,8 +37,7 @@ const char *ilki_base_path_name(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-/* The directory part of path as a new string: "." where it has none. */
-static char *dir_of(const char *path)
+char *ilki_base_path_dir(const char *path)
 {
     const char *name = ilki_base_path_name(path);
     size_t n = (size_t)(name - path);
@@ -177,7 +176,7 @@ static ilk_status write_new_file(const ilki_vfs *v, const char *path, const void
 ilk_status ilki_base_write_file(const ilki_vfs *v, const char *path, const void *data, size_t n, ilk_error *err)
 {
     size_t room = strlen(path) + 48;
-    char *temp = ilki_base_zalloc(room, 1), *dir = dir_of(path);
+    char *temp = ilki_base_zalloc(room, 1), *dir = ilki_base_path_dir(path);
     ilk_status st;
     if (temp == NULL || dir == NULL) {
         st = ilki_base_fail_memory(err, room, "a path");

@@ -86,6 +86,8 @@ ilk_status ilki_base_write_file(const ilki_vfs *v, const char *path, const void 
 /* a/b joined, freed with free(); NULL when memory is short. An absolute b stands alone. */
 char *ilki_base_path_join(const char *a, const char *b);
 const char *ilki_base_path_name(const char *path); /* behind the last '/' */
+/* What holds it: before the last '/', "." without one. Freed with free(); NULL when memory is short. */
+char *ilki_base_path_dir(const char *path);
 
 /* mkdir -p with `mode` for what is created. */
 ilk_status ilki_base_make_dirs(const ilki_vfs *v, const char *dir, uint32_t mode, ilk_error *err);

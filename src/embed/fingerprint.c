@@ -74,7 +74,7 @@ static void remember(const ilki_vfs *vfs, const char *cache, const ilki_stat *st
     ilki_base_buf_addf(&b, "%s%s\n", key, hex);
     if (old)
         ilki_base_buf_add(&b, old, end);
-    char *dir = ilki_base_strndup(cache, (size_t)(ilki_base_path_name(cache) - cache));
+    char *dir = ilki_base_path_dir(cache);
     if (!b.failed && dir && ilki_base_make_dirs(vfs, dir, 0700, NULL) == ILK_OK)
         ilki_base_write_file(vfs, cache, b.data, b.len, NULL);
     free(dir);

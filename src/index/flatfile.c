@@ -168,8 +168,7 @@ end:
 
 static ilk_status sync_parent(const ilki_vfs *vfs, const char *path, ilk_error *err)
 {
-    const char *name = ilki_base_path_name(path);
-    char *dir = name == path ? ilki_base_strndup(".", 1) : ilki_base_strndup(path, (size_t)(name - path));
+    char *dir = ilki_base_path_dir(path);
     if (!dir)
         return ilki_base_fail_memory(err, strlen(path), "a path");
     ilk_status st = vfs->sync_dir(vfs, dir, err);

@@ -185,8 +185,7 @@ typedef struct ilki_post_row {
     ilk_status (*read)(ilki_template *single, ilki_template *pair, const ilki_text_reader *r, ilki_json_node node);
 } ilki_post_row;
 
-/* The template without a post-processor, and BERT's. */
-ilk_status ilki_text_template_plain(ilki_template *single, ilki_template *pair, const ilki_text_reader *r);
+/* BERT's template. */
 ilk_status ilki_text_template_bert(ilki_template *single, ilki_template *pair, int32_t cls, int32_t sep,
                                    const ilki_text_reader *r);
 

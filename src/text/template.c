@@ -25,19 +25,6 @@ static void put_token(ilki_template *t, int32_t id, int32_t type)
     t->n_added++;
 }
 
-ilk_status ilki_text_template_plain(ilki_template *single, ilki_template *pair, const ilki_text_reader *r)
-{
-    ilk_status status = allot(single, 1, r);
-    if (!status)
-        status = allot(pair, 2, r);
-    if (status)
-        return status;
-    put_text(single, ILKI_FROM_TEXT, 0);
-    put_text(pair, ILKI_FROM_TEXT, 0);
-    put_text(pair, ILKI_FROM_PAIR, 1);
-    return ILK_OK;
-}
-
 ilk_status ilki_text_template_bert(ilki_template *single, ilki_template *pair, int32_t cls, int32_t sep,
                                    const ilki_text_reader *r)
 {
@@ -152,7 +139,7 @@ static ilk_status byte_level_read(ilki_template *single, ilki_template *pair, co
                                   ilki_json_node node)
 {
     ilk_status status = read_trim(single, pair, r, node);
-    return status || single->n ? status : ilki_text_template_plain(single, pair, r);
+    return status || single->n ? status : ilki_text_template_around(single, pair, -1, -1, r);
 }
 const ilki_post_row ilki_text_byte_level_processing = {
     .type = "ByteLevel", .adds_nothing = true, .read = byte_level_read};

@@ -190,7 +190,7 @@ ilk_status ilki_text_read_post(ilki_tokenizer *t, const ilki_text_reader *r, ilk
 {
     int adders = 0;
     ilk_status status = is_null(r, node) ? ILK_OK : read_post(t, r, node, &adders);
-    return status || t->single.n ? status : ilki_text_template_plain(&t->single, &t->pair, r);
+    return status || t->single.n ? status : ilki_text_template_around(&t->single, &t->pair, -1, -1, r);
 }
 
 ilk_status ilki_text_read_parts(ilki_tokenizer *t, const ilki_text_reader *r, ilki_json_node root)
