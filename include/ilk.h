@@ -212,8 +212,8 @@ ILK_API void ilk_model_options_init_sized(void *opt, size_t size);
 #define ilk_model_options_init(opt) ilk_model_options_init_sized((opt), sizeof *(opt))
 
 /* Opens a checkpoint as published. `where`: a directory, or an id "org/name" or "org/name@revision", looked for in the
- * Hugging Face cache (HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, ~/.cache). An existing directory wins over an id of the
- * same spelling. `opt` may be NULL. Nothing is fetched, and no code of a checkpoint is run.
+ * Hugging Face cache (HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, ~/.cache), or a short name of ilk_known_get. An existing
+ * directory wins over an id, and that over a short name, of the same spelling. `opt` may be NULL. Nothing is fetched, and no code of a checkpoint is run.
  * Errors: NOT_FOUND, BAD_FORMAT (with file, tensor, expected and found), UNSUPPORTED, LIMIT, NO_MEMORY, IO. */
 ILK_API ilk_status ilk_model_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
                                   ilk_error *err);
@@ -226,7 +226,7 @@ ILK_API void ilk_model_close(ilk_model *m);
 
 typedef struct ilk_model_info {
     size_t size;
-    const char *id;            /* as it was asked for; strings live as long as the model */
+    const char *id;            /* as it was asked for, a short name as its id; strings live as long as the model */
     const char *path;          /* the directory it was read from */
     const char *family;        /* "bert" */
     const char *fingerprint;   /* 64 hex digits over every file that decides a vector, or NULL until asked for with
@@ -727,6 +727,27 @@ typedef struct ilk_peak {
 ILK_API void ilk_peak_init_sized(void *peak, size_t size);
 #define ilk_peak_init(peak) ilk_peak_init_sized((peak), sizeof *(peak))
 ILK_API ilk_status ilk_runtime_measure_peak(ilk_runtime *rt, ilk_job *job, ilk_peak *peak, ilk_error *err);
+
+/* A published model that has a short name: `-m minilm` and ilk_model_open(…, "minilm", …) mean its id, where no directory
+ * and no model of the cache is called so. Strings are constant. */
+typedef struct ilk_known {
+    size_t size;
+    const char *name;       /* "minilm" */
+    const char *id;         /* "sentence-transformers/all-MiniLM-L6-v2" */
+    const char *kind;       /* "text" or "rerank" */
+    const char *licence;    /* as its card has it: "apache-2.0" */
+    const char *languages;  /* "English", "99 languages" */
+    const char *source;     /* of this row */
+    uint64_t weights_bytes; /* about */
+    uint32_t dim;           /* 0: it makes no vectors */
+    uint32_t max_tokens;
+} ilk_known;
+ILK_API void ilk_known_init_sized(void *known, size_t size);
+#define ilk_known_init(known) ilk_known_init_sized((known), sizeof *(known))
+
+/* The i-th row of the table; NOT_FOUND past the last. And the row with this short name or id. */
+ILK_API ilk_status ilk_known_get(size_t i, ilk_known *known, ilk_error *err);
+ILK_API ilk_status ilk_known_find(const char *name, ilk_known *known, ilk_error *err);
 
 #ifdef __cplusplus
 }

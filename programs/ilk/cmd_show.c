@@ -25,6 +25,35 @@ static void put_uint(ilki_jsonw *w, const char *key, uint64_t value)
     ilki_base_jsonw_uint(w, value);
 }
 
+/* The row of ilk's own table about the model; NULL where there is none. An id may have a revision behind. */
+static const ilk_known *known_row(const ilk_model_info *i, ilk_known *known)
+{
+    char id[256];
+    size_t n = strcspn(i->id, "@");
+    ilk_known_init(known);
+    if (n >= sizeof id)
+        return NULL;
+    memcpy(id, i->id, n);
+    id[n] = 0;
+    return ilk_known_find(id, known, NULL) == ILK_OK && strcmp(known->id, id) == 0 ? known : NULL;
+}
+
+static void put_known(ilki_jsonw *w, const ilk_known *k)
+{
+    ilki_base_jsonw_key(w, "known");
+    if (!k) {
+        ilki_base_jsonw_null(w);
+        return;
+    }
+    ilki_base_jsonw_open(w, '{');
+    put_string(w, "name", k->name);
+    put_string(w, "kind", k->kind);
+    put_string(w, "licence", k->licence);
+    put_string(w, "languages", k->languages);
+    put_string(w, "source", k->source);
+    ilki_base_jsonw_close(w, '}');
+}
+
 static void put_json(cli *c, const ilk_model *m, const ilk_model_info *i, const char *fingerprint)
 {
     ilki_buf b;
@@ -54,6 +83,8 @@ static void put_json(cli *c, const ilk_model *m, const ilk_model_info *i, const 
         put_string(&w, name, text);
     ilki_base_jsonw_close(&w, '}');
     put_string(&w, "notes", i->notes);
+    ilk_known known;
+    put_known(&w, known_row(i, &known));
     if (fingerprint)
         put_string(&w, "fingerprint", fingerprint);
     ilki_base_jsonw_close(&w, '}');
@@ -82,6 +113,10 @@ static void put_fields(cli *c, const ilk_model *m, const ilk_model_info *i, cons
         cli_field(c, "note", "%.*s", (int)n, s);
         s += n + (s[n] == '\n');
     }
+    ilk_known room;
+    const ilk_known *k = known_row(i, &room);
+    if (k)
+        cli_field(c, "known as", "%s: %s, licence %s (%s)", k->name, k->languages, k->licence, k->source);
     if (fingerprint)
         cli_field(c, "fingerprint", "%s", fingerprint);
 }

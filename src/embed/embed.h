@@ -12,9 +12,19 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
                            ilk_error *err);
 void ilki_embed_close(ilk_model *m);
 
-/* Where a model would be read from: an existing directory, or the Hugging Face cache. Freed with free(). NOT_FOUND names
- * the places looked at. */
-ilk_status ilki_embed_resolve(const ilki_vfs *vfs, const char *where, char **dir, ilk_error *err);
+/* Where a model would be read from: an existing directory, or the Hugging Face cache; and what it is called: `where`, or
+ * the id that a short name stands for. Both freed with free(). NOT_FOUND names the places looked at. */
+ilk_status ilki_embed_resolve(const ilki_vfs *vfs, const char *where, char **dir, char **name, ilk_error *err);
+
+/* "org/name[@revision]" in the Hugging Face cache, there or not. */
+typedef struct ilki_model_id {
+    char *id, *repo;      /* "org/name"; the cache's directory of it */
+    const char *revision; /* borrowed from what was asked for; "main" */
+    size_t n_hub;         /* the first bytes of repo are the cache's folder */
+} ilki_model_id;
+/* NOT_FOUND where it is no id, or no variable says where the cache is. */
+ilk_status ilki_embed_cache_repo(const char *where, ilki_model_id *id, ilk_error *err);
+void ilki_embed_free_id(ilki_model_id *id);
 
 const ilk_model_info *ilki_embed_info(const ilk_model *m);
 const ilki_tokenizer *ilki_embed_tokenizer(const ilk_model *m);

@@ -256,7 +256,8 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
     m->batch_tokens = opt->batch_tokens ? opt->batch_tokens : 1024;
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->idle, NULL);
-    ilk_status st = ilki_embed_resolve(rt->vfs, where, &m->dir, err);
+    char *name = NULL;
+    ilk_status st = ilki_embed_resolve(rt->vfs, where, &m->dir, &name, err);
     if (st == ILK_OK)
         st = split_file(m, err);
     if (st == ILK_OK)
@@ -264,11 +265,12 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
     if (st == ILK_OK)
         st = ilki_embed_read_modules(&m->modules, rt->vfs, m->dir, rt->ops, m->net->tower[0].dim, &m->arena, err);
     if (st == ILK_OK)
-        st = describe(m, where, err);
+        st = describe(m, name, err);
     if (st == ILK_OK)
         st = ilki_embed_read_score(m, err);
     if (st == ILK_OK)
         st = decide_length(m, opt->max_tokens, err);
+    free(name);
     if (st != ILK_OK) {
         ilki_embed_close(m);
         return st;

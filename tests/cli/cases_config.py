@@ -50,6 +50,29 @@ def test_the_only_model_of_the_cache():
         matches(p.run("embed", "-m", "org/one@nope", input="a").err, "nope")
 
 
+def test_short_names():
+    with Place() as p:
+        def shown(*args):
+            r = p.run("show", "--json", *args)
+            return json.loads(r.out) if r.status == 0 else r.err
+        matches(shown("minilm"), "^ilk: minilm .sentence-transformers/all-MiniLM-L6-v2.: not in the Hugging Face cache")
+        install(p, "sentence-transformers/all-MiniLM-L6-v2")
+        doc = shown("minilm")
+        equal(doc["id"], "sentence-transformers/all-MiniLM-L6-v2", "a short name stands for its id")
+        equal((doc["known"]["name"], doc["known"]["licence"]), ("minilm", "apache-2.0"), "the row")
+        check(doc["known"]["source"], "its source")
+        equal(shown("minilm@main")["id"], "sentence-transformers/all-MiniLM-L6-v2@main", "with a revision")
+        equal(shown("minilm@main")["known"]["name"], "minilm", "with a revision")
+        matches(shown("minilm@nope"), "nope")
+        install(p, "minilm", "bert-cls")
+        doc = shown("minilm")
+        equal((doc["id"], doc["known"], doc["pooling"]), ("minilm", None, "cls"), "an id of the cache wins")
+        shutil.copytree(model("bert-dense"), os.path.join(p.dir, "minilm"))
+        matches(shown("minilm")["path"], "/work/minilm$", "a directory wins over both")
+        matches(p.run("show", "-q", "sentence-transformers/all-MiniLM-L6-v2").out,
+                "^known as\tminilm: English, licence apache-2.0 .*mteb")
+
+
 def test_flag_wins_over_environment_over_configuration():
     with Place() as p:
         def shown(*args, **env):
