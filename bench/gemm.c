@@ -79,6 +79,7 @@ static void measure(const ilki_kern_ops *ops, const ilki_kern_ops *probe, const 
     double best = 0.0, most = 0.0;
     for (unsigned i = 0; i < n; i++) {
         run[i] = (worker){.ops = ops, .g = share(*g, ops->gemm_f32_nr, i, n)};
+        run[i].g.scratch = (unsigned char *)g->scratch + i * ((ops->gemm_scratch_f32(512, g->k) + 63) / 64 * 64);
         peak[i] = (worker){.ops = probe};
     }
     for (int w = 0; w < N_WINDOWS; w++) {
@@ -93,11 +94,13 @@ static void measure(const ilki_kern_ops *ops, const ilki_kern_ops *probe, const 
 static bool bench_shape(const ilki_kern_ops *ops, const ilki_kern_ops *probe, size_t k, size_t n, unsigned threads)
 {
     static const size_t rows[] = {1, 16, 128, 512};
-    size_t nr = ops->gemm_f32_nr, n_packed = (n + nr - 1) / nr * nr, m = 512;
+    size_t m = 512, n_scratch = (ops->gemm_scratch_f32(m, k) + 63) / 64 * 64;
     float *a = ilki_base_alloc_aligned(m * k, sizeof *a), *w = ilki_base_alloc_aligned(n * k, sizeof *w);
-    float *packed = ilki_base_alloc_aligned(n_packed * k, sizeof *packed), *c = ilki_base_zalloc(m * n, sizeof *c);
+    void *packed = ilki_base_alloc_aligned(ops->packed_bytes_f32(n, k), 1);
+    unsigned char *scratch = ilki_base_alloc_aligned(n_scratch * threads + 1, 1);
+    float *c = ilki_base_zalloc(m * n, sizeof *c);
     float *bias = ilki_base_zalloc(n, sizeof *bias);
-    bool good = a && w && packed && c && bias;
+    bool good = a && w && packed && scratch && c && bias;
     if (good) {
         for (size_t i = 0; i < m * k; i++)
             a[i] = (float)(i * 2654435761U % 2048) / 1024.0f - 1.0f;
@@ -110,6 +113,7 @@ static bool bench_shape(const ilki_kern_ops *ops, const ilki_kern_ops *probe, si
                                .packed = packed,
                                .bias = bias,
                                .c = c,
+                               .scratch = scratch,
                                .m = rows[x],
                                .n = n,
                                .k = k,
@@ -124,6 +128,7 @@ static bool bench_shape(const ilki_kern_ops *ops, const ilki_kern_ops *probe, si
     free(a);
     free(w);
     free(packed);
+    free(scratch);
     free(c);
     free(bias);
     return good;
@@ -144,7 +149,8 @@ int main(int argc, char **argv)
     const ilki_kern_table *t = ilki_kern_tables(&n);
     bool any = false;
     for (size_t i = 0; i < n; i++) {
-        if (!t[i].ops->gemm_f32 || (t[i].needs & ~features) || (only ? strcmp(only, t[i].name) != 0 : i == 0))
+        if (!t[i].ops->gemm_f32 || !(i == 0 || ilki_base_cpu_permit(t[i].needs)) ||
+            (only ? strcmp(only, t[i].name) != 0 : i == 0))
             continue;
         ilki_kern_ops probe; /* of the same ISA */
         if (ilki_kern_select(&probe, t[i].name, features, NULL, 0, NULL) != ILK_OK)

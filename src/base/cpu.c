@@ -5,7 +5,6 @@
 
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +13,50 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
 
 /* ---- features */
 
+enum { CPU_AMX = ILKI_CPU_AMX_TILE | ILKI_CPU_AMX_BF16 | ILKI_CPU_AMX_INT8 };
+
 #if defined(__x86_64__)
+enum { XFEATURE_TILE_DATA = 18 };
+
+/* True where the system hands tile data to processes that ask for them. */
+static bool tiles_known(void)
+{
+#if defined(__linux__)
+    enum { ARCH_GET_XCOMP_SUPP = 0x1021 };
+    uint64_t known = 0;
+    return syscall(SYS_arch_prctl, ARCH_GET_XCOMP_SUPP, &known) == 0 && known >> XFEATURE_TILE_DATA & 1;
+#else
+    return false;
+#endif
+}
+
+static bool ask_for_tiles(void)
+{
+#if defined(__linux__)
+    enum { ARCH_REQ_XCOMP_PERM = 0x1023 };
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XFEATURE_TILE_DATA) == 0;
+#else
+    return false;
+#endif
+}
+
+static uint32_t amx_features(uint32_t d7)
+{
+    const uint32_t tile = 1U << 24, bf16 = 1U << 22, int8 = 1U << 25;
+    if (!(d7 & tile) || !tiles_known())
+        return 0;
+    return ILKI_CPU_AMX_TILE | (d7 & bf16 ? ILKI_CPU_AMX_BF16 : 0U) | (d7 & int8 ? ILKI_CPU_AMX_INT8 : 0U);
+}
+
 static bool has(uint32_t reg, uint32_t bits)
 {
     return (reg & bits) == bits;
@@ -61,7 +97,7 @@ static uint32_t read_features(void)
         found |= ILKI_CPU_AVX512_BF16;
     if (has(d7, 1U << 23))
         found |= ILKI_CPU_AVX512_FP16;
-    return found;
+    return found | amx_features(d7);
 }
 #elif defined(__aarch64__)
 static uint32_t read_features(void)
@@ -90,6 +126,18 @@ static uint32_t read_features(void)
     return 0;
 }
 #endif
+
+#if !defined(__x86_64__)
+static bool ask_for_tiles(void)
+{
+    return false;
+}
+#endif
+
+bool ilki_base_cpu_permit(uint32_t features)
+{
+    return (features & ~ilki_base_cpu_features()) == 0 && (!(features & CPU_AMX) || ask_for_tiles());
+}
 
 uint32_t ilki_base_cpu_features(void)
 {

@@ -4,6 +4,7 @@
 #ifndef ILKI_BASE_CPU_H
 #define ILKI_BASE_CPU_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,7 +23,10 @@
     X(I8MM, "i8mm", 10)                                                                                                \
     X(ARM_BF16, "bf16", 11)                                                                                            \
     X(ARM_CRC, "crc32", 12)                                                                                            \
-    X(ARM_SHA2, "sha2", 13)
+    X(ARM_SHA2, "sha2", 13)                                                                                            \
+    X(AMX_TILE, "amxtile", 14)                                                                                         \
+    X(AMX_BF16, "amxbf16", 15)                                                                                         \
+    X(AMX_INT8, "amxint8", 16)
 
 enum {
 #define ILKI_CPU_ENUM(name, text, bit) ILKI_CPU_##name = 1 << (bit),
@@ -30,8 +34,14 @@ enum {
 #undef ILKI_CPU_ENUM
 };
 
-/* Cheap: asked of the machine once. */
+/* Cheap: asked of the machine once. The AMX bits mean that the system lets processes have tile data, not that this one
+ * may use them: */
 uint32_t ilki_base_cpu_features(void);
+
+/* True where this process may use all of `features`. For AMX that asks the system for tile data, for all threads and for
+ * good: from then on a signal's frame may need 11 KB more, and Linux refuses an alternate signal stack (sigaltstack) that
+ * is too small for it, as it refuses the permission while one such is in place: then the answer is false. */
+bool ilki_base_cpu_permit(uint32_t features);
 
 /* CPUs of the affinity mask, bounded by the cgroup's quota (rounded up); at least 1. */
 unsigned ilki_base_cpu_count(void);

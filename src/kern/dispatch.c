@@ -14,6 +14,7 @@ static const ilki_kern_table tables[] = {{"ref", 0, &ilki_kern_ref},
 #undef ROW
 };
 enum { N_TABLES = sizeof tables / sizeof *tables };
+enum { CPU_ASKED = ILKI_CPU_AMX_TILE | ILKI_CPU_AMX_BF16 | ILKI_CPU_AMX_INT8 }; /* what a process must ask for */
 
 const ilki_kern_table *ilki_kern_tables(size_t *n)
 {
@@ -68,6 +69,18 @@ static ilk_status check_mask(const char *mask, uint32_t features, ilk_error *err
     return ILK_OK;
 }
 
+/* `features` without those of a table that the mask allows and the system does not: it is asked for no other. */
+static uint32_t permitted(uint32_t features, const char *mask)
+{
+    uint32_t out = features;
+    for (size_t i = 1; i < N_TABLES; i++) {
+        bool wanted = (tables[i].needs & ~out) == 0 && (!mask || mask_allows(mask, tables[i].name));
+        if (wanted && tables[i].needs & CPU_ASKED && !ilki_base_cpu_permit(tables[i].needs & CPU_ASKED))
+            out &= ~(uint32_t)CPU_ASKED;
+    }
+    return out;
+}
+
 #define TAKE(field)                                                                                                    \
     if (from->field)                                                                                                   \
     to->field = from->field
@@ -78,7 +91,11 @@ static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
     if (from->gemm_f32) { /* one group: the panel layout belongs to the kernel */
         to->gemm_f32_nr = from->gemm_f32_nr;
         to->gemm_f32_mr = from->gemm_f32_mr;
+        to->gemm_f32_gflops = from->gemm_f32_gflops;
+        to->packed_bytes_f32 = from->packed_bytes_f32;
         to->pack_f32 = from->pack_f32;
+        to->packed_at_f32 = from->packed_at_f32;
+        to->gemm_scratch_f32 = from->gemm_scratch_f32;
         to->gemm_f32 = from->gemm_f32;
     }
     TAKE(pack_keys_f32);
@@ -125,6 +142,7 @@ ilk_status ilki_kern_select(ilki_kern_ops *out, const char *mask, uint32_t featu
     bool used[N_TABLES] = {true};
     if (mask && !*mask)
         mask = NULL;
+    features = permitted(features, mask);
     if (mask) {
         ilk_status status = check_mask(mask, features, err);
         if (status != ILK_OK)

@@ -33,10 +33,11 @@ typedef enum ilki_act {
 /* c[i][j] = act(sum_k a[i][k] w[j][k] + bias[j]) + residual[i][j], columns j0 <= j < j1 of the n packed ones. */
 typedef struct ilki_gemm_f32 {
     const float *a;        /* [m][k] */
-    const float *packed;   /* from pack_f32 for n columns */
+    const void *packed;    /* from pack_f32 for n columns */
     const float *bias;     /* [n] or NULL */
     const float *residual; /* [m][n], may be c itself, or NULL */
     float *c;              /* [m][n] */
+    void *scratch;         /* gemm_scratch_f32(m, k) bytes, 64-byte aligned; NULL where that is 0 */
     size_t m, n, k, lda, ldc, ldr;
     size_t j0, j1; /* j0 a multiple of gemm_f32_nr; j1 likewise or n */
     ilki_act act;
@@ -67,11 +68,16 @@ typedef struct ilki_kern_ops {
     const char *name;
 
     /* gemm */
-    size_t gemm_f32_nr; /* columns of a panel */
-    size_t gemm_f32_mr; /* rows the kernel likes best to get at once: a hint for cutting tasks */
-    /* w [n][k] rows of the weight (out, in) -> panels of nr columns, each [k][nr], missing columns zero:
-     * ceil(n / nr) * nr * k floats. */
-    void (*pack_f32)(float *packed, const float *w, size_t ldw, size_t n, size_t k);
+    size_t gemm_f32_nr;     /* columns of a panel */
+    size_t gemm_f32_mr;     /* rows the kernel likes best to get at once: a hint for cutting tasks */
+    size_t gemm_f32_gflops; /* what a core of 2023 reaches at half of its best, for estimates alone */
+    /* The packed form of n rows (out) of k (in) is the table's own: panels of nr rows one behind the other, so that the
+     * rows from a multiple of nr on lie behind packed_bytes_f32(those before, k). Missing rows of the last panel are
+     * zeros. At most (n + 255) (k + 63) 8 bytes, which the caller has checked to fit; 64-byte aligned where speed counts. */
+    size_t (*packed_bytes_f32)(size_t n, size_t k);
+    void (*pack_f32)(void *packed, const float *w, size_t ldw, size_t n, size_t k);
+    float (*packed_at_f32)(const void *packed, size_t k, size_t j, size_t p); /* w[j][p]; slow */
+    size_t (*gemm_scratch_f32)(size_t m, size_t k);                           /* bytes a product of m rows needs */
     void (*gemm_f32)(const ilki_gemm_f32 *g);
 
     /* attention */

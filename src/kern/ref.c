@@ -34,8 +34,11 @@ static float act_one(float x, ilki_act act)
 
 /* ---- gemm */
 
-static void pack_f32(float *packed, const float *w, size_t ldw, size_t n, size_t k)
+#include "kern/panels_f32.inc"
+
+static void pack_f32(void *to, const float *w, size_t ldw, size_t n, size_t k)
 {
+    float *packed = to;
     for (size_t j0 = 0; j0 < n; j0 += NR)
         for (size_t p = 0; p < k; p++)
             for (size_t j = j0; j < j0 + NR; j++)
@@ -47,7 +50,7 @@ static void gemm_f32(const ilki_gemm_f32 *g)
     for (size_t i = 0; i < g->m; i++) {
         const float *a = g->a + i * g->lda;
         for (size_t j = g->j0; j < g->j1; j++) {
-            const float *w = g->packed + j / NR * NR * g->k + j % NR;
+            const float *w = (const float *)g->packed + j / NR * NR * g->k + j % NR;
             float s = 0.0f;
             for (size_t p = 0; p < g->k; p++)
                 s += a[p] * w[p * NR];
@@ -307,7 +310,11 @@ const ilki_kern_ops ilki_kern_ref = {
     .name = "ref",
     .gemm_f32_nr = NR,
     .gemm_f32_mr = MR,
+    .gemm_f32_gflops = 1,
+    .packed_bytes_f32 = packed_bytes_f32,
     .pack_f32 = pack_f32,
+    .packed_at_f32 = packed_at_f32,
+    .gemm_scratch_f32 = gemm_scratch_f32,
     .gemm_f32 = gemm_f32,
     .pack_keys_f32 = pack_keys_f32,
     .attn_f32 = attn_f32,

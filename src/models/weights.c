@@ -13,11 +13,11 @@
 #include "base/buf.h"
 
 #define MAX_NAME     256
-#define PACKED_ALIGN (ILKI_ALIGN / sizeof(float))
+#define PACKED_ALIGN ((size_t)ILKI_ALIGN)
 
 typedef struct pack_job {
     ilki_linear *to;
-    size_t at; /* floats into the block */
+    size_t at; /* bytes into the block */
     const ilki_tensor *weights[ILKI_WEIGHT_PARTS], *biases[ILKI_WEIGHT_PARTS];
     size_t n_parts;
 } pack_job;
@@ -30,8 +30,8 @@ typedef struct loader {
     bool *used; /* per tensor of the set */
     pack_job *jobs;
     size_t n_jobs;
-    float *block; /* of the packed forms, in the target's arena */
-    size_t n_floats;
+    unsigned char *block; /* of the packed forms, in the target's arena */
+    size_t n_bytes;
     pthread_mutex_t lock; /* guards the rest */
     size_t failed;        /* the lowest job that failed; n_jobs: none */
     ilk_status status;
@@ -140,7 +140,7 @@ static ilk_status find_linear(loader *l, const ilki_weight *row, uint32_t layer,
     const uint64_t *dims = l->to->dims;
     pack_job *job = &l->jobs[l->n_jobs];
     *job = (pack_job){.to = member(l, row, layer), .n_parts = count_parts(row)};
-    size_t n_found = 0, n_bias = 0, n_out = 0, n_floats = 0;
+    size_t n_found = 0, n_bias = 0, n_out = 0, n_bytes = 0;
     for (size_t i = 0; i < job->n_parts; i++) {
         want w = {.row = row,
                   .layer = layer,
@@ -173,13 +173,13 @@ static ilk_status find_linear(loader *l, const ilki_weight *row, uint32_t layer,
                               job->weights[0]->file, job->weights[0]->name, n_bias);
     if (n_found == 0)
         return ILK_OK;
-    job->at = l->n_floats;
-    if (!ilki_tensor_packed_floats(l->src->ops, n_out, (size_t)dims[row->cols], &n_floats) ||
-        !ilki_base_add(n_floats, PACKED_ALIGN - 1, &n_floats) ||
-        !ilki_base_add(l->n_floats, n_floats / PACKED_ALIGN * PACKED_ALIGN, &l->n_floats))
+    job->at = l->n_bytes;
+    if (!ilki_tensor_packed_bytes(l->src->ops, n_out, (size_t)dims[row->cols], &n_bytes) ||
+        !ilki_base_add(n_bytes, PACKED_ALIGN - 1, &n_bytes) ||
+        !ilki_base_add(l->n_bytes, n_bytes / PACKED_ALIGN * PACKED_ALIGN, &l->n_bytes))
         return ilki_base_fail(err, ILK_LIMIT, "%s: tensor %s: too many weights", job->weights[0]->file,
                               job->weights[0]->name);
-    l->to->memory_bytes += (n_floats / PACKED_ALIGN * PACKED_ALIGN + n_out) * sizeof(float);
+    l->to->memory_bytes += n_bytes / PACKED_ALIGN * PACKED_ALIGN + n_out * sizeof(float);
     l->n_jobs++;
     return ILK_OK;
 }
@@ -275,19 +275,16 @@ static void pack_one(void *arg, size_t i, unsigned slot)
 /* Zeroed by the system, so nothing is touched before a thread packs into it. */
 static ilk_status alloc_block(loader *l, ilk_error *err)
 {
-    size_t n_bytes, slack = ILKI_HUGE_BYTES;
+    size_t n_bytes, slack = l->n_bytes < ILKI_HUGE_BYTES ? ILKI_ALIGN : ILKI_HUGE_BYTES;
     unsigned char *p = NULL;
-    if (l->n_floats == 0)
+    if (l->n_bytes == 0)
         return ILK_OK;
-    if (ilki_base_mul(l->n_floats, sizeof(float), &n_bytes)) {
-        slack = n_bytes < slack ? ILKI_ALIGN : slack;
-        if (ilki_base_add(n_bytes, slack, &n_bytes))
-            p = ilki_base_arena_alloc(l->to->arena, n_bytes, 1);
-    }
+    if (ilki_base_add(l->n_bytes, slack, &n_bytes))
+        p = ilki_base_arena_alloc(l->to->arena, n_bytes, 1);
     if (!p)
-        return ilki_base_fail_memory(err, l->n_floats * sizeof(float), "packed weights");
+        return ilki_base_fail_memory(err, l->n_bytes, "packed weights");
     ilki_base_advise_huge(p, n_bytes);
-    l->block = (float *)(void *)(p + (slack - (uintptr_t)p % slack) % slack);
+    l->block = p + (slack - (uintptr_t)p % slack) % slack;
     return ILK_OK;
 }
 

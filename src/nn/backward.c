@@ -47,10 +47,10 @@ void ilki_nn_act_backward(const ilki_tape_entry *e, const float *dy, float *dx)
 
 /* ---- linear */
 
-/* W[j][p] out of the panels */
+/* W[j][p] out of the packed form */
 static double weight(const ilki_tape_entry *e, size_t j, size_t p)
 {
-    return (double)e->linear->packed[(j / e->panel * e->linear->n_in + p) * e->panel + j % e->panel];
+    return (double)e->weight_at(e->linear->packed, e->linear->n_in, j, p);
 }
 
 /* c[i][j] += scale * sum_k a(i, k) b(k, j) over row-major a, b or their transposes */

@@ -94,15 +94,9 @@ void ilki_nn_run(ilki_nn *ctx, const ilki_nn_work *w)
 
 /* ---- cuts */
 
-/* Flops in a ns at about half of what a core of 2020 reaches, so that a task is rather too short than too long. */
-enum { RATE_512 = 100, RATE_256 = 40, RATE_REF = 1 };
-
 uint64_t ilki_nn_flops_ns(const ilki_nn *ctx, uint64_t n_flops)
 {
-    unsigned rate = ctx->ops->gemm_f32 == ilki_kern_ref.gemm_f32 ? RATE_REF
-                    : ctx->ops->gemm_f32_nr >= 32                ? RATE_512
-                                                                 : RATE_256;
-    return n_flops / rate + 1;
+    return n_flops / ctx->ops->gemm_f32_gflops + 1;
 }
 
 uint64_t ilki_nn_attn_ns(const ilki_nn *ctx, uint64_t n_flops)

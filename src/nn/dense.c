@@ -33,14 +33,26 @@ typedef struct tiles {
     size_t rows, cols, n_col_tiles;
 } tiles;
 
-static void gemm_rows(const tiles *t, const ilki_kern_ops *ops, size_t first, size_t n, size_t j0, size_t j1)
+/* What a product of these rows needs beside its operands; false when the workspace is short. */
+static bool take_scratch(ilki_nn *sub, size_t m, size_t k, void **scratch)
 {
+    size_t n_bytes = sub->ops->gemm_scratch_f32(m, k);
+    *scratch = n_bytes ? ilki_nn_take(sub, n_bytes, 1) : NULL;
+    return *scratch || n_bytes == 0;
+}
+
+static void gemm_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, size_t j0, size_t j1)
+{
+    void *scratch;
+    if (!take_scratch(sub, n, t->l->n_in, &scratch))
+        return;
     const ilki_linear_args *a = &t->a;
     ilki_gemm_f32 g = {.a = a->x + first * a->ldx,
                        .packed = t->l->packed,
                        .bias = t->l->bias,
                        .residual = a->residual ? a->residual + first * a->ldr : NULL,
                        .c = a->y + first * a->ldy,
+                       .scratch = scratch,
                        .m = n,
                        .n = t->l->n_out,
                        .k = t->l->n_in,
@@ -50,7 +62,7 @@ static void gemm_rows(const tiles *t, const ilki_kern_ops *ops, size_t first, si
                        .j0 = j0,
                        .j1 = j1,
                        .act = a->act};
-    ops->gemm_f32(&g);
+    sub->ops->gemm_f32(&g);
 }
 
 /* All columns of some rows: h = scale (x A^T) B^T; h += x W^T + b; y = act(h) + residual. */
@@ -62,11 +74,13 @@ static void delta_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n)
     const ilki_kern_ops *ops = sub->ops;
     float *low = ilki_nn_take(sub, n * d->rank, sizeof *low);
     float *h = ilki_nn_take(sub, n * l->n_out, sizeof *h);
-    if (!low || !h)
+    void *scratch_in, *scratch_rank;
+    if (!low || !h || !take_scratch(sub, n, l->n_in, &scratch_in) || !take_scratch(sub, n, d->rank, &scratch_rank))
         return;
     ilki_gemm_f32 g = {.a = a->x + first * a->ldx,
                        .packed = d->packed_a,
                        .c = low,
+                       .scratch = scratch_in,
                        .m = n,
                        .n = d->rank,
                        .k = l->n_in,
@@ -78,6 +92,7 @@ static void delta_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n)
     g = (ilki_gemm_f32){.a = low,
                         .packed = d->packed_b,
                         .c = h,
+                        .scratch = scratch_rank,
                         .m = n,
                         .n = l->n_out,
                         .k = d->rank,
@@ -88,7 +103,7 @@ static void delta_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n)
     tiles whole = *t;
     whole.a = (ilki_linear_args){.x = a->x + first * a->ldx, .y = h, .residual = h, .ldx = a->ldx, .ldy = l->n_out};
     whole.a.ldr = l->n_out;
-    gemm_rows(&whole, ops, 0, n, 0, l->n_out);
+    gemm_rows(sub, &whole, 0, n, 0, l->n_out);
     if (a->act != ILKI_ACT_NONE)
         ops->act_f32(h, n * l->n_out, a->act);
     for (size_t i = 0; i < n; i++) {
@@ -107,7 +122,7 @@ static void run_tile(ilki_nn *sub, void *arg, size_t index)
     if (t->l->delta)
         delta_rows(sub, t, first, n);
     else
-        gemm_rows(t, sub->ops, first, n, j0, j1);
+        gemm_rows(sub, t, first, n, j0, j1);
 }
 
 /* Tiles that take about ILKI_NN_TASK_NS, and at least four a thread where the whole is large enough. */
@@ -138,7 +153,7 @@ static void save_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_ar
     if (!e)
         return;
     e->linear = l;
-    e->panel = ctx->ops->gemm_f32_nr;
+    e->weight_at = ctx->ops->packed_at_f32;
     e->act = a->act;
     if (a->act == ILKI_ACT_NONE)
         return;
@@ -173,10 +188,11 @@ void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *
         save_linear(ctx, l, &t.a);
     uint64_t row_ns = ilki_nn_linear_ns(ctx, l);
     cut_tiles(ctx, &t, row_ns);
-    size_t scratch = 0;
+    size_t product = ilki_nn_bytes(ctx->ops->gemm_scratch_f32(t.rows, l->n_in), 1), scratch = product;
     if (l->delta)
-        scratch = ilki_nn_bytes(t.rows * l->delta->rank, sizeof(float)) +
-                  ilki_nn_bytes(t.rows * l->n_out, sizeof(float));
+        scratch += product + ilki_nn_bytes(ctx->ops->gemm_scratch_f32(t.rows, l->delta->rank), 1) +
+                   ilki_nn_bytes(t.rows * l->delta->rank, sizeof(float)) +
+                   ilki_nn_bytes(t.rows * l->n_out, sizeof(float));
     ilki_nn_work w = {.fn = run_tile,
                       .arg = &t,
                       .n_tasks = (a->n_rows + t.rows - 1) / t.rows * t.n_col_tiles,

@@ -21,7 +21,7 @@ typedef struct ilki_tape_entry {
     const float *pre;   /* LINEAR with an activation: [n_rows][n_out] before it */
     const float *k, *v; /* ATTENTION */
     const ilki_linear *linear;
-    size_t panel; /* LINEAR: columns of a panel of the packed weights */
+    float (*weight_at)(const void *packed, size_t k, size_t j, size_t p); /* LINEAR: of the table that packed them */
     ilki_norm norm;
     ilki_attn attn;
     ilki_attn_args attn_args; /* with its own copies of offsets, groups and prefix_len */

@@ -33,7 +33,7 @@ static inline size_t ilki_nn_bytes(size_t n, size_t size)
     return (n * size + ILKI_ALIGN - 1) / ILKI_ALIGN * ILKI_ALIGN;
 }
 
-/* ns of n_flops (a multiply-add is two) in the GEMM and in attention on one thread; guesses by the width of the kernel. */
+/* ns of n_flops (a multiply-add is two) in the GEMM and in attention on one thread; guesses by what the table declares. */
 uint64_t ilki_nn_flops_ns(const ilki_nn *ctx, uint64_t n_flops);
 uint64_t ilki_nn_attn_ns(const ilki_nn *ctx, uint64_t n_flops);
 

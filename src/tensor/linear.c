@@ -8,16 +8,14 @@
 
 enum { BAND_ROWS = 64 }; /* at least */
 
-static size_t panel_floats(const ilki_kern_ops *ops, size_t n, size_t k)
+bool ilki_tensor_packed_bytes(const ilki_kern_ops *ops, size_t n_out, size_t n_in, size_t *n)
 {
-    return (n + ops->gemm_f32_nr - 1) / ops->gemm_f32_nr * ops->gemm_f32_nr * k;
-}
-
-bool ilki_tensor_packed_floats(const ilki_kern_ops *ops, size_t n_out, size_t n_in, size_t *n)
-{
-    size_t rows;
-    return ilki_base_add(n_out, ops->gemm_f32_nr - 1, &rows) &&
-           ilki_base_mul(rows / ops->gemm_f32_nr * ops->gemm_f32_nr, n_in, n);
+    size_t rows, cols, most;
+    if (!ilki_base_add(n_out, 255, &rows) || !ilki_base_add(n_in, 63, &cols) || !ilki_base_mul(rows, cols, &most) ||
+        !ilki_base_mul(most, 8, &most)) /* what kern/ops.h promises to stay under */
+        return false;
+    *n = ops->packed_bytes_f32(n_out, n_in);
+    return true;
 }
 
 /* ---- sizes */
@@ -68,6 +66,15 @@ static float *alloc_floats(size_t n, size_t k, ilk_error *err)
     float *p = ilki_base_mul(n, k, &count) ? ilki_base_alloc_aligned(count, sizeof *p) : NULL;
     if (!p)
         ilki_base_fail_memory(err, count * sizeof *p, "weights of a linear layer");
+    return p;
+}
+
+static void *alloc_packed(const ilki_kern_ops *ops, size_t n_out, size_t n_in, ilk_error *err)
+{
+    size_t n_bytes = SIZE_MAX;
+    void *p = ilki_tensor_packed_bytes(ops, n_out, n_in, &n_bytes) ? ilki_base_alloc_aligned(n_bytes, 1) : NULL;
+    if (!p)
+        ilki_base_fail_memory(err, n_bytes, "packed weights of a linear layer");
     return p;
 }
 
@@ -122,7 +129,7 @@ static ilk_status pack_parts(ilki_linear *l, const ilki_kern_ops *ops, const ilk
             rows = band;
         }
         if (status == ILK_OK)
-            ops->pack_f32(l->packed + j * l->n_in, rows, l->n_in, n, l->n_in);
+            ops->pack_f32((unsigned char *)l->packed + ops->packed_bytes_f32(j, l->n_in), rows, l->n_in, n, l->n_in);
     }
     free(band);
     return status;
@@ -143,7 +150,7 @@ static ilk_status read_biases(ilki_linear *l, const ilki_tensor *const *weights,
     return status;
 }
 
-ilk_status ilki_tensor_linear_init_at(ilki_linear *l, float *room, const ilki_kern_ops *ops,
+ilk_status ilki_tensor_linear_init_at(ilki_linear *l, void *room, const ilki_kern_ops *ops,
                                       const ilki_tensor *const *weights, const ilki_tensor *const *biases,
                                       size_t n_parts, ilk_error *err)
 {
@@ -153,9 +160,8 @@ ilk_status ilki_tensor_linear_init_at(ilki_linear *l, float *room, const ilki_ke
     if (status != ILK_OK)
         goto fail;
     status = ILK_NO_MEMORY;
-    size_t rows = panel_floats(ops, l->n_out, 1);
     l->borrowed = room != NULL;
-    l->packed = room ? room : alloc_floats(rows, l->n_in, err);
+    l->packed = room ? room : alloc_packed(ops, l->n_out, l->n_in, err);
     if (!l->packed || (biased && !(l->bias = alloc_floats(l->n_out, 1, err))))
         goto fail;
     status = pack_parts(l, ops, weights, err);
@@ -182,8 +188,7 @@ ilk_status ilki_tensor_linear_init_master(ilki_linear *l, const ilki_kern_ops *o
                                           bool bias, ilk_error *err)
 {
     *l = (ilki_linear){.n_in = n_in, .n_out = n_out};
-    if (!(l->master = alloc_floats(n_out, n_in, err)) ||
-        !(l->packed = alloc_floats(panel_floats(ops, n_out, 1), n_in, err)) ||
+    if (!(l->master = alloc_floats(n_out, n_in, err)) || !(l->packed = alloc_packed(ops, n_out, n_in, err)) ||
         (bias && !(l->bias = alloc_floats(n_out, 1, err)))) {
         ilki_tensor_linear_deinit(l);
         return ILK_NO_MEMORY;
@@ -227,8 +232,8 @@ ilk_status ilki_tensor_linear_set_delta(ilki_linear *l, const ilki_kern_ops *ops
         d->rank = rank;
         d->scale = scale;
         if (!(d->a = alloc_floats(rank, l->n_in, err)) || !(d->b = alloc_floats(l->n_out, rank, err)) ||
-            !(d->packed_a = alloc_floats(panel_floats(ops, rank, 1), l->n_in, err)) ||
-            !(d->packed_b = alloc_floats(panel_floats(ops, l->n_out, 1), rank, err))) {
+            !(d->packed_a = alloc_packed(ops, rank, l->n_in, err)) ||
+            !(d->packed_b = alloc_packed(ops, l->n_out, rank, err))) {
             free_delta(d);
             return ILK_NO_MEMORY;
         }

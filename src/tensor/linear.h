@@ -10,7 +10,7 @@ typedef struct ilki_linear {
     size_t n_in, n_out;
     const ilki_tensor *source;  /* [n_out][n_in], mapped; or NULL and: */
     float *master;              /* [n_out][n_in], owned, writable: set `stale` after a change */
-    float *packed;              /* layout of ops->pack_f32; owned unless: */
+    void *packed;               /* by ops->pack_f32; owned unless: */
     bool borrowed;              /* it lies in a block of all of a model's linears */
     float *bias;                /* [n_out], owned, or NULL */
     bool stale;                 /* packed is behind the master: ilki_tensor_linear_repack before the next pass */
@@ -21,7 +21,7 @@ typedef struct ilki_lowrank {
     size_t rank;
     float scale;
     float *a, *b; /* masters: [rank][n_in], [n_out][rank] */
-    float *packed_a, *packed_b;
+    void *packed_a, *packed_b;
     bool stale;
 } ilki_lowrank;
 
@@ -29,11 +29,11 @@ typedef struct ilki_lowrank {
 ilk_status ilki_tensor_linear_init(ilki_linear *l, const ilki_kern_ops *ops, const ilki_tensor *const *weights,
                                    const ilki_tensor *const *biases, size_t n_parts, ilk_error *err);
 /* The same with the packed form in memory of the caller's that outlives the linear: `room`, aligned to ILKI_ALIGN, of as
- * many floats as packed_floats says (false: too many). */
-ilk_status ilki_tensor_linear_init_at(ilki_linear *l, float *room, const ilki_kern_ops *ops,
+ * many bytes as packed_bytes says (false: too many). */
+ilk_status ilki_tensor_linear_init_at(ilki_linear *l, void *room, const ilki_kern_ops *ops,
                                       const ilki_tensor *const *weights, const ilki_tensor *const *biases,
                                       size_t n_parts, ilk_error *err);
-bool ilki_tensor_packed_floats(const ilki_kern_ops *ops, size_t n_out, size_t n_in, size_t *n);
+bool ilki_tensor_packed_bytes(const ilki_kern_ops *ops, size_t n_out, size_t n_in, size_t *n);
 /* A linear of its own master, zeroed. */
 ilk_status ilki_tensor_linear_init_master(ilki_linear *l, const ilki_kern_ops *ops, size_t n_out, size_t n_in,
                                           bool bias, ilk_error *err);

@@ -564,10 +564,11 @@ static void free_probe(probe *p)
 }
 
 /* Short names for what the rows below change. */
-#define TEXT(i)   (&p->w.m->towers[TWOTOWER_TEXT].layers[i])
-#define VISION(i) (&p->w.m->towers[TWOTOWER_VISION].layers[i])
-#define T         (&p->w.text)
-#define V         (&p->w.vision)
+#define TEXT(i)      (&p->w.m->towers[TWOTOWER_TEXT].layers[i])
+#define VISION(i)    (&p->w.m->towers[TWOTOWER_VISION].layers[i])
+#define FLIP(packed) (((unsigned char *)(packed))[3] ^= 0x80) /* the sign of a weight, in every table's form */
+#define T            (&p->w.text)
+#define V            (&p->w.vision)
 static float zeros[4096];
 
 /* struct.member, how it is changed */
@@ -665,7 +666,7 @@ static float zeros[4096];
     X("ilki_linear.borrowed", reopen(p, true))                                                                         \
     X("ilki_linear.master stale", p->w.m->classifier.master[3] += 1; p->w.m->classifier.stale = true;                  \
       ilki_tensor_linear_repack(&p->w.m->classifier, p->w.m->ops))                                                     \
-    X("ilki_linear.packed", VISION(0)->qkv.packed[7] += 1)                                                             \
+    X("ilki_linear.packed", FLIP(VISION(0)->qkv.packed))                                                               \
     X("ilki_linear.bias", TEXT(1)->qkv.bias[0] += 1)                                                                   \
     X("ilki_linear.delta", ilki_tensor_linear_set_delta(&TEXT(0)->o, p->w.m->ops, 0, 0, NULL, NULL, NULL))             \
     X("ilki_lowrank.rank",                                                                                             \
@@ -674,16 +675,16 @@ static float zeros[4096];
     X("ilki_lowrank.a stale", TEXT(0)->o.delta->a[5] += 1; TEXT(0)->o.delta->stale = true;                             \
       ilki_tensor_linear_repack(&TEXT(0)->o, p->w.m->ops))                                                             \
     X("ilki_lowrank.b", TEXT(0)->o.delta->b[5] += 1; ilki_tensor_linear_repack(&TEXT(0)->o, p->w.m->ops))              \
-    X("ilki_lowrank.packed_a", TEXT(0)->o.delta->packed_a[0] += 1)                                                     \
-    X("ilki_lowrank.packed_b", TEXT(0)->o.delta->packed_b[0] += 1)
+    X("ilki_lowrank.packed_a", FLIP(TEXT(0)->o.delta->packed_a))                                                       \
+    X("ilki_lowrank.packed_b", FLIP(TEXT(0)->o.delta->packed_b))
 
 /* The mapped source of another layer's weights, packed again; `elsewhere`: into memory that is not the linear's. */
 static void reopen(probe *p, bool elsewhere)
 {
-    static _Alignas(ILKI_ALIGN) float room[1 << 16];
+    static _Alignas(ILKI_ALIGN) unsigned char room[1 << 18];
     ilki_linear *l = &VISION(0)->down;
     size_t n = 0;
-    CHECK(ilki_tensor_packed_floats(p->w.m->ops, l->n_out, l->n_in, &n) && n <= sizeof room / sizeof *room);
+    CHECK(ilki_tensor_packed_bytes(p->w.m->ops, l->n_out, l->n_in, &n) && n <= sizeof room);
     const ilki_tensor *source = VISION(1)->down.source;
     ilki_tensor_linear_deinit(l);
     CHECK_OK(ilki_tensor_linear_init_at(l, elsewhere ? room : NULL, p->w.m->ops, &source, NULL, 1, NULL), NULL);

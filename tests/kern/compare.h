@@ -156,13 +156,10 @@ enum { N_ACTS = ILKI_ACT_SIGMOID + 1 };
 /* ---- tables and what of them was run */
 
 #define ENTRIES(X)                                                                                                     \
-    X(pack_f32)                                                                                                        \
-    X(gemm_f32)                                                                                                        \
-    X(pack_keys_f32)                                                                                                   \
-    X(attn_f32)                                                                                                        \
-    X(attn_end_f32)                                                                                                    \
-    X(layernorm_f32) X(rmsnorm_f32) X(softmax_f32) X(act_f32) X(add_f32) X(mul_f32) X(axpy_f32) X(scale_f32)           \
-        X(rope_f32) X(dot_f32) X(dot_f32_rows) X(dot_i8_rows) X(quant_i8) X(peak_f32) X(peak_read)
+    X(packed_bytes_f32)                                                                                                \
+    X(pack_f32) X(packed_at_f32) X(gemm_scratch_f32) X(gemm_f32) X(pack_keys_f32) X(attn_f32) X(attn_end_f32)          \
+        X(layernorm_f32) X(rmsnorm_f32) X(softmax_f32) X(act_f32) X(add_f32) X(mul_f32) X(axpy_f32) X(scale_f32)       \
+            X(rope_f32) X(dot_f32) X(dot_f32_rows) X(dot_i8_rows) X(quant_i8) X(peak_f32) X(peak_read)
 
 enum entry {
 #define ENTRY_ENUM(field) E_##field,
@@ -170,7 +167,7 @@ enum entry {
 };
 
 /* A new entry must be named above. */
-_Static_assert(sizeof(ilki_kern_ops) == sizeof(char *) + 2 * sizeof(size_t) + N_ENTRIES * sizeof(void (*)(void)),
+_Static_assert(sizeof(ilki_kern_ops) == sizeof(char *) + 3 * sizeof(size_t) + N_ENTRIES * sizeof(void (*)(void)),
                "an entry of ilki_kern_ops is not known to the comparator");
 
 static bool entry_ran[MAX_TABLES][N_ENTRIES];
@@ -196,18 +193,23 @@ static inline const char *entry_name(enum entry e)
     return names[e];
 }
 
+/* Has this machine what the table needs? Asks the system where it must be asked. */
+static inline bool may_run(const ilki_kern_table *t)
+{
+    return t->needs == 0 || ilki_base_cpu_permit(t->needs);
+}
+
 /* Runs `check` for every table of this CPU that has entry e, and marks it. */
 static inline void each_table(enum entry e, void (*check)(void))
 {
     size_t n;
-    uint32_t features = ilki_base_cpu_features();
     const ilki_kern_table *t = ilki_kern_tables(&n);
     CHECK(n <= MAX_TABLES);
     for (size_t i = 0; i < n && i < MAX_TABLES; i++) {
         if (!table_has(t[i].ops, e))
             continue;
-        if (t[i].needs & ~features) {
-            printf("SKIPPED: %s of %s: this CPU lacks it\n", entry_name(e), t[i].name);
+        if (!may_run(&t[i])) {
+            printf("SKIPPED: %s of %s: this CPU lacks it, or its system\n", entry_name(e), t[i].name);
             continue;
         }
         table = t[i].ops;
@@ -225,20 +227,19 @@ static inline void each_table(enum entry e, void (*check)(void))
 static inline void check_all_ran(const enum entry *entries, size_t n_entries)
 {
     size_t n;
-    uint32_t features = ilki_base_cpu_features();
     const ilki_kern_table *t = ilki_kern_tables(&n);
     CHECK_STR(t[0].name, "ref");
 #ifdef ILK_COMPARE_NEEDS /* an emulated run, which would mean nothing without this ISA's tables */
     bool there = false;
     for (size_t i = 0; i < n; i++)
-        there |= strcmp(t[i].name, ILK_COMPARE_NEEDS) == 0 && !(t[i].needs & ~features);
+        there |= strcmp(t[i].name, ILK_COMPARE_NEEDS) == 0 && may_run(&t[i]);
     CHECK(there);
 #endif
     for (size_t i = 0; i < n; i++)
         for (size_t x = 0; x < n_entries; x++) {
             bool has = table_has(t[i].ops, entries[x]);
             test_check(has || i > 0, __FILE__, __LINE__, "the reference lacks %s", entry_name(entries[x]));
-            if (has && !(t[i].needs & ~features))
+            if (has && may_run(&t[i]))
                 test_check(entry_ran[i][entries[x]], __FILE__, __LINE__, "%s of %s was not tested",
                            entry_name(entries[x]), t[i].name);
         }

@@ -10,9 +10,16 @@ typedef struct gemm_case {
     enum kind kind;
 } gemm_case;
 
-static size_t packed_floats(size_t n, size_t k)
+/* Memory for the packed form, and for what a product needs beside it. */
+static void *pen_packed(int i, size_t n, size_t k)
 {
-    return (n + table->gemm_f32_nr - 1) / table->gemm_f32_nr * table->gemm_f32_nr * k;
+    return pen_take(i, table->packed_bytes_f32(n, k));
+}
+
+static void *pen_scratch(size_t m, size_t k)
+{
+    size_t n = table->gemm_scratch_f32(m, k);
+    return n ? pen_take(6, (n + 63) / 64 * 64) : NULL;
 }
 
 /* c[i][j] as it should be, and how far from it a chain of k multiply-adds in f32 may end. */
@@ -46,7 +53,7 @@ static void gemm_check(const gemm_case *t)
     float *a = pen_floats(0, span(t->m, t->k, lda), t->kind);
     float *w = pen_floats(1, span(t->n, t->k, ldw), t->kind == ZEROS ? PLAIN : t->kind);
     float *bias = pen_floats(2, t->n, PLAIN);
-    float *packed = pen_take(3, packed_floats(t->n, t->k) * sizeof *packed);
+    void *packed = pen_packed(3, t->n, t->k), *scratch = pen_scratch(t->m, t->k);
     float *c = pen_take(4, span(t->m, t->n, ldc) * sizeof *c);
     float *residual = pen_floats(5, span(t->m, t->n, ldr), PLAIN);
     table->pack_f32(packed, w, ldw, t->n, t->k);
@@ -58,6 +65,7 @@ static void gemm_check(const gemm_case *t)
                        .packed = packed,
                        .bias = t->bias ? bias : NULL,
                        .c = c,
+                       .scratch = scratch,
                        .m = t->m,
                        .n = t->n,
                        .k = t->k,
@@ -68,7 +76,7 @@ static void gemm_check(const gemm_case *t)
                        .act = t->act};
     g.residual = t->residual == 2 ? c : t->residual == 1 ? residual : NULL;
     table->gemm_f32(&g);
-    CHECK(pen_kept(4, c) && gaps_kept(c, t->m, t->n, ldc));
+    CHECK(pen_kept(4, c) && gaps_kept(c, t->m, t->n, ldc) && (!scratch || pen_kept(6, scratch)));
     for (size_t i = 0; i < t->m; i++)
         for (size_t j = 0; j < t->n; j++) {
             double bound, want = gemm_exact(&g, w, ldw, i, j, t->residual ? residual : NULL, &bound);
@@ -125,13 +133,14 @@ static void gemm_same_bits(void)
     for (size_t x = 0; x < sizeof ks / sizeof *ks; x++) {
         size_t k = ks[x];
         float *a = pen_floats(0, M * k, PLAIN), *w = pen_floats(1, n * k, PLAIN);
-        float *packed = pen_take(3, packed_floats(n, k) * sizeof *packed);
+        void *packed = pen_packed(3, n, k);
         float *all = pen_take(4, M * n * sizeof *all), *c = pen_take(5, M * n * sizeof *c);
         table->pack_f32(packed, w, k, n, k);
         ilki_gemm_f32 g = {.a = a,
                            .packed = packed,
                            .bias = bias,
                            .c = all,
+                           .scratch = pen_scratch(M, k),
                            .m = M,
                            .n = n,
                            .k = k,
@@ -145,6 +154,7 @@ static void gemm_same_bits(void)
             for (size_t i = 0; i + m <= M; i += M - m > 7 ? 7 : 1) {
                 g.a = a + i * k;
                 g.m = m;
+                g.scratch = pen_scratch(m, k);
                 table->gemm_f32(&g);
                 if (memcmp(c, all + i * n, m * n * sizeof *c)) {
                     test_check(false, __FILE__, __LINE__, "k %zu: rows %zu to %zu have other bits than in %d", k, i,
@@ -154,6 +164,7 @@ static void gemm_same_bits(void)
             }
         g.a = a;
         g.m = M;
+        g.scratch = pen_scratch(M, k);
         for (g.j0 = 0; g.j0 < n; g.j0 += table->gemm_f32_nr)
             for (g.j1 = g.j0 + table->gemm_f32_nr; g.j0 < n && g.j1 < n + table->gemm_f32_nr;
                  g.j1 += table->gemm_f32_nr) {
@@ -178,11 +189,13 @@ static void gemm_apart(void)
     enum { M = 11, K = 9 };
     size_t n = table->gemm_f32_nr + 1;
     float *a = pen_floats(0, M * K, PLAIN), *w = pen_floats(1, n * K, PLAIN);
-    float *packed = pen_take(3, packed_floats(n, K) * sizeof *packed), *c = pen_take(4, M * n * sizeof *c);
+    float *c = pen_take(4, M * n * sizeof *c);
+    void *packed = pen_packed(3, n, K);
     a[4 * K + 2] = NAN;
     a[7 * K + 1] = INFINITY;
     table->pack_f32(packed, w, K, n, K);
     ilki_gemm_f32 g = {.a = a, .packed = packed, .c = c, .m = M, .n = n, .k = K, .lda = K, .ldc = n, .j1 = n};
+    g.scratch = pen_scratch(M, K);
     table->gemm_f32(&g);
     for (size_t i = 0; i < M; i++)
         for (size_t j = 0; j < n; j++)
@@ -197,20 +210,23 @@ static void gemm_all(void)
     gemm_apart();
 }
 
-/* The panels hold the weights and zeros: [n / nr][k][nr]. */
+/* The panels hold the weights and zeros; one panel lies behind the other. */
 static void pack_all(void)
 {
     size_t nr = table->gemm_f32_nr;
     for (size_t n = 0; n < 3 * nr + 2; n += 1 + n / 7)
         for (size_t k = 0; k < N_LENGTHS; k += 1 + k / 5) {
-            size_t ldw = k + n % 4, total = packed_floats(n, k);
-            float *w = pen_floats(0, span(n, k, ldw), WIDE), *packed = pen_take(1, total * sizeof *packed);
+            size_t ldw = k + n % 4, n_bytes = table->packed_bytes_f32(n, k), last = n ? (n - 1) / nr * nr : 0;
+            float *w = pen_floats(0, span(n, k, ldw), WIDE);
+            unsigned char *packed = pen_packed(1, n, k), *alone = pen_packed(2, n - last, k);
             table->pack_f32(packed, w, ldw, n, k);
-            bool good = pen_kept(1, packed);
-            for (size_t x = 0; x < total; x++) {
-                size_t j = x / (nr * k) * nr + x % nr, p = x / nr % k;
-                good &= packed[x] == (j < n ? w[j * ldw + p] : 0.0f);
-            }
+            bool good = pen_kept(1, packed) && n_bytes <= (n + 255) * (k + 63) * 8;
+            for (size_t j = 0; j < (n + nr - 1) / nr * nr; j++)
+                for (size_t p = 0; p < k; p++)
+                    good &= table->packed_at_f32(packed, k, j, p) == (j < n ? w[j * ldw + p] : 0.0f);
+            table->pack_f32(alone, w + last * ldw, ldw, n - last, k);
+            size_t at = table->packed_bytes_f32(last, k);
+            good &= memcmp(packed + at, alone, n_bytes - at) == 0;
             test_check(good, __FILE__, __LINE__, "pack %zux%zu", n, k);
         }
 }
@@ -218,16 +234,20 @@ static void pack_all(void)
 static void pack(void)
 {
     each_table(E_pack_f32, pack_all);
+    each_table(E_packed_bytes_f32, pack_all);
+    each_table(E_packed_at_f32, pack_all);
 }
 
 static void gemm(void)
 {
     each_table(E_gemm_f32, gemm_all);
+    each_table(E_gemm_scratch_f32, gemm_apart);
 }
 
 static void all_ran(void)
 {
-    static const enum entry entries[] = {E_pack_f32, E_gemm_f32};
+    static const enum entry entries[] = {E_packed_bytes_f32, E_pack_f32, E_packed_at_f32, E_gemm_scratch_f32,
+                                         E_gemm_f32};
     check_all_ran(entries, sizeof entries / sizeof *entries);
 }
 

@@ -2,6 +2,7 @@
 #include "base/cpu.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,7 +23,10 @@ static void features_agree_with_cpuinfo(void)
                 {" avx512_fp16 ", ILKI_CPU_AVX512_FP16},
                 {" avx_vnni ", ILKI_CPU_AVX_VNNI},
                 {" sse4_2 ", ILKI_CPU_SSE42},
-                {" sha_ni sse4_2 ", ILKI_CPU_SHA}};
+                {" sha_ni sse4_2 ", ILKI_CPU_SHA},
+                {" amx_tile ", ILKI_CPU_AMX_TILE},
+                {" amx_bf16 ", ILKI_CPU_AMX_BF16},
+                {" amx_int8 ", ILKI_CPU_AMX_INT8}};
     static char line[16384];
     FILE *f = fopen("/proc/cpuinfo", "re");
     if (!f)
@@ -47,6 +51,26 @@ static void features_agree_with_cpuinfo(void)
     CHECK_INT(ilki_base_cpu_features(), 0);
 #endif
     CHECK_INT(ilki_base_cpu_features(), ilki_base_cpu_features());
+}
+
+/* Asking again changes nothing; nobody may use what the CPU lacks. With too small an alternate signal stack in place the
+ * system refuses tile data: only a process that has asked for nothing yet can see that. */
+static void permission_is_asked(void)
+{
+    const uint32_t amx = ILKI_CPU_AMX_TILE | ILKI_CPU_AMX_BF16 | ILKI_CPU_AMX_INT8;
+    uint32_t features = ilki_base_cpu_features();
+    CHECK(ilki_base_cpu_permit(0) && ilki_base_cpu_permit(features & ~amx));
+    CHECK(!ilki_base_cpu_permit(~features & 0x7fffffffU));
+    if (!(features & ILKI_CPU_AMX_TILE))
+        TEST_SKIP("no AMX");
+    static char small[4096];
+    stack_t old, stack = {.ss_sp = small, .ss_size = sizeof small};
+    if (sigaltstack(&stack, &old) == 0) {
+        CHECK(!ilki_base_cpu_permit(features & amx));
+        CHECK_INT(sigaltstack(&old, NULL), 0);
+    }
+    CHECK(ilki_base_cpu_permit(features & amx) && ilki_base_cpu_permit(features));
+    CHECK(sigaltstack(&stack, NULL) != 0);
 }
 
 static void counts_are_sane(void)
@@ -144,5 +168,5 @@ static void cgroups_of_both_versions(void)
     check_cgroup(zero, UINT64_MAX, UINT64_MAX);
 }
 
-TEST_MAIN({"features_agree_with_cpuinfo", features_agree_with_cpuinfo}, {"counts_are_sane", counts_are_sane},
-          {"cgroups_of_both_versions", cgroups_of_both_versions})
+TEST_MAIN({"features_agree_with_cpuinfo", features_agree_with_cpuinfo}, {"permission_is_asked", permission_is_asked},
+          {"counts_are_sane", counts_are_sane}, {"cgroups_of_both_versions", cgroups_of_both_versions})

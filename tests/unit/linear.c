@@ -286,7 +286,7 @@ static void packed_from_anywhere(void)
     char *odd = malloc((size_t)N * K * sizeof *w + 1);
     memcpy(odd + 1, w, (size_t)N * K * sizeof *w);
     for (size_t t = 0, n = nn_tables(ops); t < n; t++) {
-        size_t n_first = 2 * ops[t].gemm_f32_nr, n_floats = 0;
+        size_t n_first = 2 * ops[t].gemm_f32_nr, n_bytes = 0;
         ilki_tensor whole = matrix("w", w, ILKI_DTYPE_F32, N, K), moved = matrix("w", odd + 1, ILKI_DTYPE_F32, N, K),
                     a = matrix("a", w, ILKI_DTYPE_F32, n_first, K),
                     b = matrix("b", w + n_first * K, ILKI_DTYPE_F32, N - n_first, K),
@@ -295,23 +295,23 @@ static void packed_from_anywhere(void)
         const ilki_tensor *const first[] = {&whole};
         ilki_linear want, l;
         CHECK_OK(ilki_tensor_linear_init(&want, &ops[t], first, NULL, 1, NULL), NULL);
-        CHECK(ilki_tensor_packed_floats(&ops[t], N, K, &n_floats) && n_floats >= N * K);
-        float *room = ilki_base_alloc_aligned(n_floats, sizeof *room);
+        CHECK(ilki_tensor_packed_bytes(&ops[t], N, K, &n_bytes) && n_bytes >= N * K * sizeof *w);
+        void *room = ilki_base_alloc_aligned(n_bytes, 1);
         for (size_t i = 0; i < 2 * sizeof ways / sizeof *ways; i++) {
-            float *at = i % 2 ? NULL : room;
+            void *at = i % 2 ? NULL : room;
             const ilki_tensor *const *way = ways[i / 2];
             CHECK_OK(ilki_tensor_linear_init_at(&l, at, &ops[t], way, NULL, way[1] ? 2 : 1, NULL), NULL);
             CHECK((l.packed == room) == (at == room));
-            CHECK(memcmp(l.packed, want.packed, n_floats * sizeof *room) == 0);
+            CHECK(memcmp(l.packed, want.packed, n_bytes) == 0);
             ilki_tensor_linear_deinit(&l);
             CHECK(l.packed == NULL);
         }
         free(room);
         ilki_tensor_linear_deinit(&want);
     }
-    size_t n_floats = 7;
-    CHECK(!ilki_tensor_packed_floats(&ops[0], SIZE_MAX, 8, &n_floats));
-    CHECK(!ilki_tensor_packed_floats(&ops[0], SIZE_MAX / 16, 64, &n_floats));
+    size_t n_bytes = 7;
+    CHECK(!ilki_tensor_packed_bytes(&ops[0], SIZE_MAX, 8, &n_bytes));
+    CHECK(!ilki_tensor_packed_bytes(&ops[0], SIZE_MAX / 16, 64, &n_bytes));
     free(odd);
     free(w);
 }

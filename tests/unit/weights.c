@@ -156,10 +156,13 @@ static bool begin(void)
 /* y = x W^T + b of one row, by the packed form */
 static void apply(const loaded *l, const ilki_linear *w, const float *x, float *y)
 {
+    size_t n_scratch = l->rt->ops->gemm_scratch_f32(1, w->n_in);
+    void *scratch = ilki_base_alloc_aligned(n_scratch + 1, 1);
     ilki_gemm_f32 g = {.a = x,
                        .packed = w->packed,
                        .bias = w->bias,
                        .c = y,
+                       .scratch = scratch,
                        .m = 1,
                        .n = w->n_out,
                        .k = w->n_in,
@@ -167,6 +170,7 @@ static void apply(const loaded *l, const ilki_linear *w, const float *x, float *
                        .ldc = w->n_out,
                        .j1 = w->n_out};
     l->rt->ops->gemm_f32(&g);
+    free(scratch);
 }
 
 static void fills_members(void)

@@ -25,6 +25,10 @@ const ilki_kern_ops ilki_kern_neon_gemm = {
     .name = "neon",
     .gemm_f32_nr = NR,
     .gemm_f32_mr = MR,
+    .gemm_f32_gflops = 40,
+    .packed_bytes_f32 = packed_bytes_f32,
     .pack_f32 = pack_f32,
+    .packed_at_f32 = packed_at_f32,
+    .gemm_scratch_f32 = gemm_scratch_f32,
     .gemm_f32 = gemm_f32,
 };

@@ -19,8 +19,9 @@ enum {
     ENDS = 1,
 };
 
-static void pack_f32(float *packed, const float *w, size_t ldw, size_t n, size_t k)
+static void pack_f32(void *to, const float *w, size_t ldw, size_t n, size_t k)
 {
+    float *packed = to;
     for (size_t j0 = 0; j0 < n; j0 += NR, packed += k * NR)
         for (size_t p = 0; p < k; p += 16)
             for (size_t j = j0; j < j0 + NR; j += 16)
@@ -163,6 +164,10 @@ const ilki_kern_ops ilki_kern_avx512_gemm = {
     .name = "avx512",
     .gemm_f32_nr = NR,
     .gemm_f32_mr = MR,
+    .gemm_f32_gflops = 100,
+    .packed_bytes_f32 = packed_bytes_f32,
     .pack_f32 = pack_f32,
+    .packed_at_f32 = packed_at_f32,
+    .gemm_scratch_f32 = gemm_scratch_f32,
     .gemm_f32 = gemm_f32,
 };
