@@ -92,24 +92,30 @@ static inline ilk_status test_net_open(test_net *t, const char *dir, unsigned n_
 }
 
 /* A pass on `pool` with a workspace of exactly the bytes that it measured. */
-static inline ilk_status test_net_run(const test_net *t, ilki_pool *pool, const ilki_tower_in *in, ilki_tower_out *out,
-                                      ilk_error *err)
+static inline ilk_status test_net_run_tower(const test_net *t, unsigned tower, ilki_pool *pool, const ilki_tower_in *in,
+                                            ilki_tower_out *out, ilk_error *err)
 {
     ilki_ws ws;
     ilki_nn ctx = {.ops = t->rt->ops, .pool = pool, .ws = &ws, .err = err};
     size_t n = 0;
-    ilk_status s = ilki_models_measure(t->net, 0, &ctx, in, out, &n, err);
+    ilk_status s = ilki_models_measure(t->net, tower, &ctx, in, out, &n, err);
     if (s != ILK_OK)
         return s;
     void *memory = ilki_base_alloc_aligned(n, 1);
     if (!memory)
         return ilki_base_fail_memory(err, n, "a workspace");
     ilki_base_ws_init(&ws, memory, n);
-    s = ilki_models_forward(t->net, 0, &ctx, in, out);
+    s = ilki_models_forward(t->net, tower, &ctx, in, out);
     if (s == ILK_OK && (ws.overrun || ws.peak > n))
         s = ilki_base_fail(err, ILK_LIMIT, "the pass took %zu bytes, %zu were measured", ws.peak, n);
     free(memory);
     return s;
+}
+
+static inline ilk_status test_net_run(const test_net *t, ilki_pool *pool, const ilki_tower_in *in, ilki_tower_out *out,
+                                      ilk_error *err)
+{
+    return test_net_run_tower(t, 0, pool, in, out, err);
 }
 
 #endif

@@ -135,6 +135,8 @@ static ilk_status open_parts(ilk_model *m, ilk_error *err)
     ilk_error_init(&job.err);
     ilki_base_pool_start(m->rt->pool, &tokenizer, &(ilki_run){.fn = run_tokenizer_job, .arg = &job, .n_tasks = 1});
     st = open_net(m, err);
+    if (st == ILK_OK && m->net->tower[0].embed_dim)
+        st = ilki_base_fail(err, ILK_UNSUPPORTED, "%s: models of pictures are not embedded with yet", m->dir);
     ilk_status finished = ilki_base_pool_finish(m->rt->pool, &tokenizer, st == ILK_OK ? err : NULL);
     if (st == ILK_OK)
         st = finished;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The stack that the text encoders share:
+ * The stack that the encoders share:
  *
  *   x = norm(word[id] + type[t] + position[p]), each where the family has it
  *   per layer, post-norm:  a = attention(q, k, v);  x = norm(a Wo + x);  x = norm(mlp(x) + x)
@@ -7,24 +7,27 @@
  *   q and k turned by their position where positions are rotary
  *   mlp(x) = act(x W1) W2, or gated: (act(x Wa) * x Wb) W2
  *   head "pooler": tanh(first token Wp); head "classifier": out(norm(act(dense(pooled))))
+ *   a tower of pictures begins with x = patch W, a class token before them, instead of words; the families of two towers
+ *   have a vector of their own (own.c)
  *
  * q, k and v are one GEMM, and what lies between two attentions (output, norm, MLP, norm, the next layer's q, k, v) is one
- * chain per block of rows, so that a block stays in the cache. Where nothing but the first token of each sequence is
- * wanted, the last chain runs on those rows alone. */
+ * chain per block of rows, so that a block stays in the cache. Where nothing but one row of each sequence is wanted, the
+ * last chain runs on those rows alone. */
 #include "models/encoder.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-const char *const ilki_encoder_act_words[] = {"gelu",  "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "relu", "silu",
-                                              "swish", NULL};
+const char *const ilki_encoder_act_words[] = {"gelu", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "relu",
+                                              "silu", "swish",    "quick_gelu",        NULL};
 const char *const ilki_encoder_position_words[] = {"absolute", NULL};
 
 ilki_act ilki_encoder_act(uint32_t word)
 {
     static const ilki_act acts[] = {ILKI_ACT_GELU, ILKI_ACT_GELU_TANH, ILKI_ACT_GELU_TANH, ILKI_ACT_GELU_TANH,
-                                    ILKI_ACT_RELU, ILKI_ACT_SILU,      ILKI_ACT_SILU};
+                                    ILKI_ACT_RELU, ILKI_ACT_SILU,      ILKI_ACT_SILU,      ILKI_ACT_GELU_QUICK};
     return acts[word];
 }
 
@@ -85,13 +88,17 @@ static const char *key_of(const ilki_encoder_spec *spec, size_t offset)
     return "";
 }
 
-static ilk_status read_config(ilki_encoder *e, const ilki_encoder_spec *spec, const ilki_model_source *src,
-                              ilk_error *err)
+static ilk_status read_config(ilki_encoder *e, const ilki_encoder_spec *spec, const ilki_encoder_place *place,
+                              const ilki_model_source *src, ilk_error *err)
 {
-    const char *file = "config.json";
+    char file[64] = "config.json";
     ilki_encoder_config *c = &e->c;
-    ilk_status s = ilki_models_read_config(src->config, ilki_base_json_root(src->config), file, spec->fields,
-                                           spec->n_fields, c, err);
+    ilki_json_node root = ilki_base_json_root(src->config),
+                   section = place->section ? ilki_base_json_get(src->config, root, place->section) : 0;
+    if (section)
+        snprintf(file, sizeof file, "config.json: %s", place->section);
+    ilk_status s = ilki_models_read_config(src->config, section ? section : root, file, spec->fields, spec->n_fields, c,
+                                           err);
     if (s != ILK_OK)
         return s;
     if (c->dim % c->n_heads != 0)
@@ -159,7 +166,9 @@ static ilk_status load_weights(ilki_encoder *e, const ilki_encoder_spec *spec, c
                                                 [ILKI_ENCODER_FFN2] = 2 * (uint64_t)c->ffn,
                                                 [ILKI_ENCODER_HEADS] = c->n_heads,
                                                 [ILKI_ENCODER_BUCKETS] = c->n_buckets,
-                                                [ILKI_ENCODER_LABELS] = c->n_labels};
+                                                [ILKI_ENCODER_LABELS] = c->n_labels,
+                                                [ILKI_ENCODER_PATCH] = (uint64_t)c->channels * c->patch * c->patch,
+                                                [ILKI_ENCODER_PROJECTION] = c->projection};
     size_t fits = 0;
     while (spec->lists[fits] && !ilki_models_list_fits(spec->lists[fits], src))
         fits++;
@@ -168,7 +177,7 @@ static ilk_status load_weights(ilki_encoder *e, const ilki_encoder_spec *spec, c
     ilk_status s = ilki_models_load(e->weights, src, &to, err);
     e->net.n_parameters = to.n_parameters;
     e->net.memory_bytes = to.memory_bytes;
-    e->norm.eps = e->final_norm.eps = e->classifier.norm.eps = c->eps;
+    e->norm.eps = e->final_norm.eps = e->classifier.norm.eps = e->probe.norm.eps = c->eps;
     for (uint32_t i = 0; i < c->n_layers; i++)
         e->layers[i].attn_norm.eps = e->layers[i].mlp_norm.eps = c->eps;
     return s;
@@ -179,12 +188,32 @@ static bool has_classifier(const ilki_encoder *e)
     return e->classifier.out.n_out && (e->c.pooler_first ? e->pooler.n_out : e->classifier.dense.n_out);
 }
 
-static void describe(ilki_encoder *e, const ilki_json *config)
+static void describe_own(const ilki_encoder *e, ilki_tower_info *t)
+{
+    static const char *const by[] = {NULL, "cls", "last", "eos", "eos", "probe"};
+    const ilki_encoder_config *c = &e->c;
+    t->embed_by = by[c->own];
+    t->embed_dim = c->own ? c->dim : 0;
+    if (c->own && e->projection.n_out)
+        t->embed_dim = (uint32_t)e->projection.n_out;
+    t->pad_to = (int32_t)c->pad_to;
+    t->pad_id = (int32_t)c->pad;
+    if (e->patch.n_out == 0)
+        return;
+    t->modalities = 1U << ILK_IMAGE;
+    t->row_dim = (uint32_t)e->patch.n_in;
+    t->vocab_size = 0;
+    t->n_own_rows = e->first != NULL;
+    t->image_size = c->image;
+    t->patch_size = c->patch;
+}
+
+static void describe(ilki_encoder *e, const ilki_encoder_place *place, const ilki_json *config)
 {
     const ilki_encoder_config *c = &e->c;
     uint32_t first = c->pad_positions ? c->pad + 1 : 0;
     e->net.n_towers = 1;
-    e->net.tower[0] = (ilki_tower_info){.name = "text",
+    e->net.tower[0] = (ilki_tower_info){.name = place->tower,
                                         .modalities = 1U << ILK_TEXT,
                                         .dim = c->dim,
                                         .n_layers = c->n_layers,
@@ -194,17 +223,25 @@ static void describe(ilki_encoder *e, const ilki_json *config)
                                         .n_labels = has_classifier(e) && classifies_sequences(config) ? c->n_labels : 0,
                                         .pooling = ILKI_POOL_MEAN,
                                         .attn = e->attn[0]};
+    describe_own(e, &e->net.tower[0]);
 }
 
 ilk_status ilki_encoder_open(ilki_net **out, const ilki_encoder_spec *spec, const ilki_model_source *src,
                              ilk_error *err)
+{
+    static const ilki_encoder_place alone = {"text", NULL};
+    return ilki_encoder_open_tower(out, spec, &alone, src, err);
+}
+
+ilk_status ilki_encoder_open_tower(ilki_net **out, const ilki_encoder_spec *spec, const ilki_encoder_place *place,
+                                   const ilki_model_source *src, ilk_error *err)
 {
     ilki_encoder *e = ilki_base_zalloc(1, sizeof *e);
     *out = NULL;
     if (!e)
         return ilki_base_fail_memory(err, sizeof *e, "a model");
     e->net.family = spec->family;
-    ilk_status s = read_config(e, spec, src, err);
+    ilk_status s = read_config(e, spec, place, src, err);
     if (s == ILK_OK && e->c.pad_positions && e->c.pad + 1 >= e->c.n_positions)
         s = ilki_base_fail(err, ILK_BAD_FORMAT,
                            "config.json: max_position_embeddings: expected more than pad_token_id + 1 (%u), found %u",
@@ -217,7 +254,7 @@ ilk_status ilki_encoder_open(ilki_net **out, const ilki_encoder_spec *spec, cons
         ilki_encoder_close(&e->net);
         return s;
     }
-    describe(e, src->config);
+    describe(e, place, src->config);
     *out = &e->net;
     return ILK_OK;
 }
@@ -229,6 +266,7 @@ typedef struct pass {
     const ilki_encoder *e;
     const ilki_tower_in *in;
     const int32_t *positions;
+    const uint32_t *kept;               /* [n_seqs] the rows that the last layer is run for; NULL: all */
     float *x;                           /* [n][dim] the stream */
     float *a;                           /* [n][dim] what attention gave */
     float *qkv;                         /* [n][3 dim] */
@@ -263,22 +301,41 @@ static void project_qkv(ilki_nn *ctx, const pass *p, const ilki_encoder_layer *l
     ilki_nn_rope(ctx, r, &turn);
 }
 
+/* Patches to x; the class token stands in the rows before them, whose input counts for nothing. */
+static void project_patches(ilki_nn *ctx, const pass *p, size_t first, size_t n, float *x)
+{
+    const ilki_encoder *e = p->e;
+    size_t d = e->c.dim, length = e->c.n_positions;
+    ilki_linear_args a = {.x = ilki_nn_at_const(p->in->rows, first * e->patch.n_in), .y = x, .n_rows = n};
+    ilki_nn_linear(ctx, &e->patch, &a);
+    for (size_t at = (first + length - 1) / length * length; e->first && at < first + n; at += length)
+        ilki_nn_replace_rows(ctx, x, 0, at - first, e->first, 1, d);
+}
+
 static void embed_rows(ilki_nn *ctx, void *arg, size_t first, size_t n)
 {
     const pass *p = arg;
     const ilki_encoder *e = p->e;
     float *x = ilki_nn_at(p->x, first * e->c.dim);
+    size_t mark = ilki_base_ws_mark(ctx->ws);
+    bool patches = e->patch.n_out != 0;
     ilki_lookup_args a = {.word = e->word,
                           .position = e->position,
                           .type = e->type,
-                          .ids = p->in->ids + first,
+                          .ids = patches ? NULL : p->in->ids + first,
                           .positions = p->positions ? p->positions + first : NULL,
                           .types = p->in->types && !e->c.no_types ? p->in->types + first : NULL,
-                          .y = x,
+                          .y = patches ? ilki_nn_take(ctx, n * e->c.dim, sizeof *x) : x,
                           .n_rows = n,
                           .dim = e->c.dim};
     ilki_nn_lookup(ctx, &a);
-    ilki_nn_norm(ctx, &e->norm, x, 0, x, 0, n);
+    if (patches) {
+        project_patches(ctx, p, first, n, x);
+        ilki_nn_add(ctx, x, 0, a.y, 0, n, e->c.dim);
+    }
+    ilki_base_ws_release(ctx->ws, mark);
+    if (e->norm.w)
+        ilki_nn_norm(ctx, &e->norm, x, 0, x, 0, n);
     project_qkv(ctx, p, &e->layers[0], first, n);
 }
 
@@ -310,7 +367,7 @@ static void layer_rows(ilki_nn *ctx, void *arg, size_t first, size_t n)
     ilki_base_ws_release(ctx->ws, mark);
     if (p->next)
         project_qkv(ctx, p, p->next, first, n);
-    else if (pre)
+    else if (pre && !p->e->c.own_norm)
         ilki_nn_norm(ctx, &p->e->final_norm, x, 0, x, 0, n);
 }
 
@@ -343,22 +400,30 @@ static bool only_first_tokens(const ilki_encoder *e, const ilki_tower_out *out)
     for (size_t i = 0; i < out->n_logits; i++)
         if (strcmp(out->logits[i].head, "classifier") == 0 && !heads_first)
             return false;
-    return !out->rows && !out->tokens && !(out->layer_tokens && (uint32_t)out->layer == e->c.n_layers) &&
+    return !out->embedded && !out->rows && !out->tokens &&
+           !(out->layer_tokens && (uint32_t)out->layer == e->c.n_layers) &&
            (!out->pooled || (out->pooling == ILKI_POOL_CLS && !out->pool_skip));
 }
 
-/* Drops all rows of x and a but the first of each sequence. */
-static void keep_first_tokens(ilki_nn *ctx, pass *p)
+/* The family's own vectors alone, each made of one row. */
+static bool only_own_rows(const ilki_encoder *e, const ilki_tower_out *out)
+{
+    return out->embedded && e->c.own != ILKI_OWN_PROBE && !out->rows && !out->tokens && !out->pooled &&
+           !out->n_logits && !(out->layer_tokens && (uint32_t)out->layer == e->c.n_layers);
+}
+
+/* Drops all rows of x and a but one of each sequence. */
+static void keep_rows(ilki_nn *ctx, pass *p)
 {
     size_t n = p->in->n_seqs, d = p->e->c.dim;
     float *x = ilki_nn_take(ctx, n * d, sizeof *x), *a = ilki_nn_take(ctx, n * d, sizeof *a);
-    ilki_nn_take_rows(ctx, x, p->x, d, p->in->offsets, n, d);
-    ilki_nn_take_rows(ctx, a, p->a, d, p->in->offsets, n, d);
+    ilki_nn_take_rows(ctx, x, p->x, d, p->kept, n, d);
+    ilki_nn_take_rows(ctx, a, p->a, d, p->kept, n, d);
     p->x = x;
     p->a = a;
 }
 
-static void run_stack(ilki_nn *ctx, pass *p, const ilki_tower_out *out, bool first_only)
+static void run_stack(ilki_nn *ctx, pass *p, const ilki_tower_out *out)
 {
     const ilki_encoder *e = p->e;
     size_t n = p->in->n_tokens, d = e->c.dim;
@@ -372,8 +437,8 @@ static void run_stack(ilki_nn *ctx, pass *p, const ilki_tower_out *out, bool fir
         p->l = &e->layers[i];
         p->next = i + 1 < e->c.n_layers ? &e->layers[i + 1] : NULL;
         attend(ctx, p);
-        if (!p->next && first_only) {
-            keep_first_tokens(ctx, p);
+        if (!p->next && p->kept) {
+            keep_rows(ctx, p);
             rows.n_rows = p->in->n_seqs;
         }
         rows.row_ns = chain_ns(ctx, p);
@@ -435,6 +500,8 @@ static void run_logits(ilki_nn *ctx, const pass *p, const ilki_tower_out *out, b
 static void run_outputs(ilki_nn *ctx, const pass *p, ilki_tower_out *out, bool first_only)
 {
     size_t n = p->in->n_seqs, d = p->e->c.dim;
+    if (out->embedded)
+        ilki_encoder_own(ctx, p->e, p->in, p->x, p->kept != NULL, out->embedded);
     run_logits(ctx, p, out, first_only);
     if (out->rows)
         ilki_nn_take_rows(ctx, out->rows, p->x, d, out->row_at, out->n_rows, d);
@@ -481,7 +548,7 @@ static ilk_status refuse_head(const ilki_encoder *e, const ilki_logits *l, ilk_e
 /* What these families cannot do, by the member's name. */
 static ilk_status refuse(const ilki_encoder *e, const ilki_tower_in *in, const ilki_tower_out *out, ilk_error *err)
 {
-    const char *what = in->rows                           ? "rows"
+    const char *what = in->rows && !e->patch.n_out        ? "rows"
                        : in->positions && in->n_axes != 1 ? "positions of several axes"
                        : in->groups                       ? "groups"
                        : in->prefix_len                   ? "prefix_len"
@@ -492,6 +559,12 @@ static ilk_status refuse(const ilki_encoder *e, const ilki_tower_in *in, const i
                                                           : NULL;
     if (what)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: expected no %s, found some", e->net.family->name, what);
+    for (size_t i = 0; e->patch.n_out && i < in->n_seqs; i++)
+        if (in->offsets[i + 1] - in->offsets[i] != e->c.n_positions)
+            return ilki_base_fail(err, ILK_MISMATCH,
+                                  "%s: picture %zu: expected %u rows (%u x %u pixels in patches of %u), found %u",
+                                  e->net.family->name, i, e->c.n_positions, e->c.image, e->c.image, e->c.patch,
+                                  in->offsets[i + 1] - in->offsets[i]);
     for (size_t i = 0; i < out->n_logits; i++) {
         ilk_status s = refuse_head(e, &out->logits[i], err);
         if (s != ILK_OK)
@@ -547,7 +620,15 @@ ilk_status ilki_encoder_forward(const ilki_net *net, unsigned t, ilki_nn *ctx, c
     p.a = ilki_nn_take(ctx, n * d, sizeof *p.a);
     p.qkv = ilki_nn_take(ctx, n * 3 * d, sizeof *p.qkv);
     set_positions(ctx, &p);
-    run_stack(ctx, &p, out, first_only);
+    if (only_own_rows(e, out)) {
+        uint32_t *at = ilki_nn_take(ctx, in->n_seqs, sizeof *at);
+        if (at)
+            ilki_encoder_own_rows(e, in, at);
+        p.kept = at ? at : in->offsets; /* of a pass that only measures */
+    } else if (first_only) {
+        p.kept = in->offsets;
+    }
+    run_stack(ctx, &p, out);
     run_outputs(ctx, &p, out, first_only);
     ilki_base_ws_release(ctx->ws, mark);
     return ctx->status;

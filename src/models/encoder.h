@@ -17,6 +17,7 @@ typedef struct ilki_encoder_config {
     float eps;
     bool decoder, cross, sinusoidal;
     uint32_t head_dim, n_experts, head_pool, head_act, n_buckets, every, window;
+    uint32_t image, patch, channels, projection, eos;
     float theta[2];
     bool norm_bias, attn_bias, mlp_bias;
     /* settled by the family */
@@ -27,9 +28,21 @@ typedef struct ilki_encoder_config {
     bool pad_positions; /* pad + 1, pad + 2 ..., a pad token in the text standing still at pad */
     bool no_types;      /* the reference's tokenizer gives none: all are 0 */
     bool pooler_first;  /* head "classifier" reads what head "pooler" gives */
+    uint32_t own;       /* ILKI_OWN_...: which row the family's own vector is made of */
+    bool own_norm;      /* the last norm is of that row alone, not of all */
+    uint32_t pad_to;    /* texts are padded with `pad` to so many tokens; 0: not at all */
     /* settled by open */
     uint32_t n_labels; /* of head "classifier" */
 } ilki_encoder_config;
+
+enum {
+    ILKI_OWN_NONE = 0,
+    ILKI_OWN_FIRST,
+    ILKI_OWN_LAST,
+    ILKI_OWN_EOS,     /* the first one whose id is c.eos, else the first */
+    ILKI_OWN_LARGEST, /* the first one of the largest id */
+    ILKI_OWN_PROBE    /* none: a learned query attends to all */
+};
 
 typedef struct ilki_encoder_layer {
     ilki_linear qkv;               /* [3 dim][dim] */
@@ -56,7 +69,16 @@ typedef struct ilki_encoder {
         ilki_act act;
         ilki_norm norm; /* w NULL: none */
         ilki_linear out;
-    } classifier; /* out(norm(act(dense(pooled)))) */
+    } classifier;           /* out(norm(act(dense(pooled)))) */
+    ilki_linear patch;      /* [dim][channels * patch * patch] of pictures; n_out 0: the tower reads ids */
+    const float *first;     /* [dim] put before the patches, or NULL */
+    ilki_linear projection; /* [projection][dim] of the family's own vector; n_out 0: none */
+    struct {
+        const float *query; /* [dim] */
+        ilki_linear qkv;    /* [3 dim][dim]: q of the query, k and v of the rows */
+        ilki_linear o, in, out;
+        ilki_norm norm;
+    } probe; /* h = attention; out(act(in(norm(h)))) + h */
     ilki_attn attn[2];
     ilki_rope rope[2];
 } ilki_encoder;
@@ -73,6 +95,8 @@ enum {
     ILKI_ENCODER_HEADS,
     ILKI_ENCODER_BUCKETS,
     ILKI_ENCODER_LABELS,
+    ILKI_ENCODER_PATCH,
+    ILKI_ENCODER_PROJECTION,
     ILKI_ENCODER_N_DIMS
 };
 
@@ -149,6 +173,14 @@ typedef struct ilki_encoder_spec {
 
 ilk_status ilki_encoder_open(ilki_net **out, const ilki_encoder_spec *spec, const ilki_model_source *src,
                              ilk_error *err);
+/* The same for one tower of several. */
+typedef struct ilki_encoder_place {
+    const char *tower; /* "text", "vision" */
+    const char
+        *section; /* the object of config.json that holds the fields; the whole where there is none of this name */
+} ilki_encoder_place;
+ilk_status ilki_encoder_open_tower(ilki_net **out, const ilki_encoder_spec *spec, const ilki_encoder_place *place,
+                                   const ilki_model_source *src, ilk_error *err);
 void ilki_encoder_close(ilki_net *net);
 ilk_status ilki_encoder_forward(const ilki_net *net, unsigned t, ilki_nn *ctx, const ilki_tower_in *in,
                                 ilki_tower_out *out);
@@ -157,6 +189,13 @@ ilk_status ilki_encoder_forward(const ilki_net *net, unsigned t, ilki_nn *ctx, c
  * UNSUPPORTED: a rope_type other than "default". `key` stands in messages. */
 ilk_status ilki_encoder_read_rope(const ilki_json *j, ilki_json_node rope, const char *key, float *theta,
                                   ilk_error *err);
+/* The family's own vector [n_seqs][embed_dim] of the stream's rows: of all of them, or with `kept` of those alone that
+ * ilki_encoder_own_rows names. own.c */
+void ilki_encoder_own(ilki_nn *ctx, const ilki_encoder *e, const ilki_tower_in *in, const float *x, bool kept,
+                      float *out);
+/* at[i]: the flat row of sequence i that its own vector is made of. */
+void ilki_encoder_own_rows(const ilki_encoder *e, const ilki_tower_in *in, uint32_t *at);
+
 /* UNSUPPORTED where a key of config.json is there and neither null nor false: "expected none". */
 ilk_status ilki_encoder_refuse(const ilki_model_source *src, const char *const *keys, ilk_error *err);
 

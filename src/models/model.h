@@ -63,6 +63,8 @@ typedef struct ilki_tower_out {
     ilki_logits *logits;
     size_t n_logits;
     ilki_kv **kv; /* [n_seqs], to be filled: caller's memory of the right shape, entries may be NULL */
+    float *
+        embedded; /* [n_seqs][embed_dim] what the family itself makes of a sequence: pooled, projected, not normalised */
 } ilki_tower_out;
 
 typedef struct ilki_tower_info {
@@ -74,6 +76,12 @@ typedef struct ilki_tower_info {
     ilki_attn attn;        /* of layer 0: shapes for an ilki_kv */
     uint32_t n_labels;     /* classes of the head "classifier"; 0: it has none */
     unsigned pooling;      /* the family's own, where no module says otherwise; 0: none */
+    uint32_t embed_dim;    /* of `embedded`; 0: the family has no vector of its own */
+    const char *embed_by;  /* how it pools, for people: "eos", "cls", "last", "probe" */
+    uint32_t
+        n_own_rows; /* first rows of a sequence that the tower makes itself (a class token): theirs come as zeros */
+    uint32_t image_size, patch_size; /* of a tower that reads pictures as rows of patches [channel][y][x]; else 0 */
+    int32_t pad_to, pad_id;          /* texts are padded to so many tokens, which are attended; 0: not at all */
 } ilki_tower_info;
 
 /* A checkpoint's files as a family sees them. */
@@ -105,6 +113,9 @@ struct ilki_net {
     uint64_t n_parameters;
     uint64_t memory_bytes; /* owned: packed weights and tables */
     const char *notes[8];  /* quirks that applied, NULL-terminated */
+    /* of models that compare two towers: softmax or sigmoid of scale * cosine + bias; NULL: the family has none */
+    const char *compare_by;
+    float compare_scale, compare_bias;
 };
 
 /* Finds the family by config.json's model_type and opens it. UNSUPPORTED names the model_type and those that are built. */

@@ -8,11 +8,11 @@
 #include "models/quirks.h"
 
 extern const ilki_family ilki_family_bert, ilki_family_roberta, ilki_family_distilbert, ilki_family_mpnet,
-    ilki_family_modernbert, ilki_family_nomic, ilki_family_gte;
+    ilki_family_modernbert, ilki_family_nomic, ilki_family_gte, ilki_family_clip;
 
 static const ilki_family *const families[] = {&ilki_family_bert,  &ilki_family_roberta,    &ilki_family_distilbert,
                                               &ilki_family_mpnet, &ilki_family_modernbert, &ilki_family_nomic,
-                                              &ilki_family_gte};
+                                              &ilki_family_gte,   &ilki_family_clip};
 
 static const ilki_quirk quirks[] = {
 #define ILKI_QUIRK(model_type, key, value, effect, arg, note) {model_type, key, value, effect, arg, note},
@@ -46,7 +46,7 @@ const ilki_quirk *ilki_models_find_quirk(const ilki_quirk *rows, size_t n_rows, 
 
 static ilk_status no_family(const ilki_model_source *src, const char *type, ilk_error *err)
 {
-    char list[256] = "";
+    char list[512] = "";
     size_t at = 0;
     for (size_t i = 0; i < COUNT(families); i++)
         for (const char *const *t = families[i]->model_types; *t && at < sizeof list; t++)
@@ -159,7 +159,11 @@ static ilk_status check_wanted(const ilki_tower_info *tower, const ilki_tower_in
         if (out->row_at[i] >= in->n_tokens)
             return ilki_base_fail(err, ILK_BAD_ARGUMENT, "row %zu: expected a token below %zu, found %u", i,
                                   in->n_tokens, out->row_at[i]);
-    if (!out->pooled && !out->rows && !out->tokens && !out->layer_tokens && !out->n_logits && !out->kv)
+    if (out->embedded && !tower->embed_dim)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "tower %s: expected no vector of its own to be wanted, found one",
+                              tower->name);
+    if (!out->pooled && !out->rows && !out->tokens && !out->layer_tokens && !out->n_logits && !out->kv &&
+        !out->embedded)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "expected an output to fill, found none");
     return ILK_OK;
 }
@@ -197,6 +201,8 @@ ilk_status ilki_models_forward(const ilki_net *net, unsigned t, ilki_nn *ctx, co
         s = check_result(out->rows, out->n_rows * dim, "rows", ctx->err);
     if (s == ILK_OK)
         s = check_result(out->tokens, in->n_tokens * dim, "tokens", ctx->err);
+    if (s == ILK_OK)
+        s = check_result(out->embedded, in->n_seqs * net->tower[t].embed_dim, "embedded", ctx->err);
     for (size_t i = 0; s == ILK_OK && i < out->n_logits; i++)
         s = check_result(out->logits[i].out, in->n_seqs * out->logits[i].n_classes, out->logits[i].head, ctx->err);
     return s;

@@ -86,6 +86,16 @@ typedef struct want {
     bool optional;
 } want;
 
+static bool fits(const ilki_tensor *t, const want *w)
+{
+    size_t n = 0;
+    if (w->row->kind == ILKI_WEIGHT_VECTOR && w->row->stored == ILKI_STORED_FLAT)
+        return ilki_tensor_count(t, &n) && n == w->shape[0];
+    if (w->row->stored == ILKI_STORED_FLAT && w->rank == 2)
+        return t->rank >= 2 && t->shape[0] == w->shape[0] && ilki_tensor_count(t, &n) && n == w->shape[0] * w->shape[1];
+    return t->rank == w->rank && memcmp(t->shape, w->shape, w->rank * sizeof *t->shape) == 0;
+}
+
 /* *out NULL where it is absent and optional */
 static ilk_status get(const loader *l, const want *w, const ilki_tensor **out, ilk_error *err)
 {
@@ -107,7 +117,7 @@ static ilk_status get(const loader *l, const want *w, const ilki_tensor **out, i
     if (!t)
         return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected shape %s, found no tensor of this name",
                               any_file(l), name, expected);
-    if (t->rank != w->rank || memcmp(t->shape, model.shape, w->rank * sizeof *t->shape) != 0) {
+    if (!fits(t, w)) {
         ilki_tensor_print_shape(t, found, sizeof found);
         return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected shape %s, as config.json has it, found %s",
                               t->file, name, expected, found);
@@ -135,24 +145,58 @@ static size_t count_parts(const ilki_weight *row)
     return n ? n : 1;
 }
 
+/* A view of the matrix that `t` is in the layout that packing reads, where the file has another. */
+static ilk_status view_matrix(const loader *l, const ilki_weight *row, const ilki_tensor **t, ilk_error *err)
+{
+    if (row->stored == ILKI_STORED_PLAIN || !*t)
+        return ILK_OK;
+    const ilki_tensor *from = *t;
+    size_t n = 0, rows = (size_t)from->shape[0];
+    ilki_tensor *view = ilki_base_arena_alloc(l->to->arena, 1, sizeof *view);
+    if (!view || !ilki_tensor_count(from, &n) || rows == 0)
+        return ilki_base_fail_memory(err, sizeof *view, from->name);
+    *t = view;
+    *view = *from;
+    view->rank = 2;
+    view->shape[1] = n / rows;
+    if (row->stored == ILKI_STORED_FLAT)
+        return ILK_OK;
+    size_t cols = n / rows;
+    float *copy = ilki_base_arena_alloc(l->to->arena, n, sizeof *copy);
+    float *whole = ilki_base_alloc_aligned(n, sizeof *whole);
+    ilk_status s = copy && whole ? ilki_tensor_read_f32(from, 0, n, whole, err)
+                                 : ilki_base_fail_memory(err, n * sizeof *copy, from->name);
+    for (size_t i = 0; s == ILK_OK && i < rows; i++)
+        for (size_t k = 0; k < cols; k++)
+            copy[k * rows + i] = whole[i * cols + k];
+    free(whole);
+    view->dtype = ILKI_DTYPE_F32;
+    view->data = (const unsigned char *)copy;
+    view->n_bytes = n * sizeof *copy;
+    view->shape[0] = cols;
+    view->shape[1] = rows;
+    return s;
+}
+
 static ilk_status find_linear(loader *l, const ilki_weight *row, uint32_t layer, ilk_error *err)
 {
     const uint64_t *dims = l->to->dims;
     pack_job *job = &l->jobs[l->n_jobs];
     *job = (pack_job){.to = member(l, row, layer), .n_parts = count_parts(row)};
     size_t n_found = 0, n_bias = 0, n_out = 0, n_bytes = 0;
+    bool swap = row->stored == ILKI_STORED_TRANSPOSED;
     for (size_t i = 0; i < job->n_parts; i++) {
         want w = {.row = row,
                   .layer = layer,
                   .part = row->parts[i],
-                  .suffix = ".weight",
-                  .shape = {dims[row->rows[i]], dims[row->cols]},
+                  .suffix = row->suffixes[0] ? row->suffixes[0] : ".weight",
+                  .shape = {dims[swap ? row->cols : row->rows[i]], dims[swap ? row->rows[i] : row->cols]},
                   .rank = 2,
                   .optional = row->optional && n_found == 0};
         want b = {.row = row,
                   .layer = layer,
                   .part = row->parts[i],
-                  .suffix = ".bias",
+                  .suffix = row->suffixes[1] ? row->suffixes[1] : ".bias",
                   .shape = {dims[row->rows[i]]},
                   .rank = 1,
                   .optional = row->bias == ILKI_BIAS_OPTIONAL};
@@ -163,7 +207,10 @@ static ilk_status find_linear(loader *l, const ilki_weight *row, uint32_t layer,
             return s;
         n_found += job->weights[i] != NULL;
         n_bias += job->biases[i] != NULL;
-        n_out += (size_t)w.shape[0];
+        n_out += (size_t)dims[row->rows[i]];
+        s = view_matrix(l, row, &job->weights[i], err);
+        if (s != ILK_OK)
+            return s;
         if (n_found != 0 && n_found != i + 1)
             return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected its sibling parts too, found none",
                                   job->weights[i]->file, job->weights[i]->name);

@@ -16,6 +16,13 @@ typedef enum ilki_weight_kind {
     ILKI_WEIGHT_TABLE   /* const ilki_tensor *: NAME [rows][cols], read where it lies, row by row */
 } ilki_weight_kind;
 
+/* How a LINEAR lies in the file; a FLAT VECTOR has any shape of cols elements. */
+typedef enum ilki_weight_stored {
+    ILKI_STORED_PLAIN = 0,  /* [rows][cols] */
+    ILKI_STORED_FLAT,       /* [rows][...], the rest together cols: a convolution whose stride is its width */
+    ILKI_STORED_TRANSPOSED, /* [cols][rows]; a copy is made */
+} ilki_weight_stored;
+
 typedef enum ilki_weight_bias { ILKI_BIAS_REQUIRED = 0, ILKI_BIAS_OPTIONAL, ILKI_BIAS_NONE } ilki_weight_bias;
 
 /* Sizes are symbols: indices into the family's array of dims, whose entry 0 is not used. */
@@ -28,6 +35,8 @@ typedef struct ilki_weight {
     unsigned rows[ILKI_WEIGHT_PARTS];           /* one per part */
     const char *const parts[ILKI_WEIGHT_PARTS]; /* of a LINEAR, up to the first NULL; none: one part without %s */
     ilki_weight_bias bias;                      /* of LINEAR and NORM */
+    ilki_weight_stored stored;                  /* of LINEAR and VECTOR */
+    const char *suffixes[2];                    /* of LINEAR, where they are not ".weight" and ".bias" */
     bool optional;                              /* all of it may be absent: the member stays zero. Half of it may not */
 } ilki_weight;
 

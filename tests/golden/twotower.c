@@ -654,6 +654,7 @@ static float zeros[4096];
     X("ilki_tower_out.logits", T->out.logits++; T->out.n_logits--)                                                     \
     X("ilki_tower_out.n_logits", T->out.n_logits = 1)                                                                  \
     X("ilki_tower_out.kv", T->out.kv = NULL)                                                                           \
+    X("ilki_tower_out.embedded", T->out.embedded = T->out.pooled)                                                      \
     X("ilki_tower_out.kv entry", T->kv_out[1] = NULL)                                                                  \
     X("ilki_logits.head", T->logits[0].head = "classifier")                                                            \
     X("ilki_logits.head unknown", T->logits[0].head = "mlm")                                                           \
@@ -799,7 +800,7 @@ static void coverage(void)
         {"models/model.h", "ilki_tower_span", 7},
         {"models/model.h", "ilki_layer_rows", 4},
         {"models/model.h", "ilki_tower_in", 16},
-        {"models/model.h", "ilki_tower_out", 12},
+        {"models/model.h", "ilki_tower_out", 13},
         {"models/model.h", "ilki_logits", 4},
         {"tensor/linear.h", "ilki_linear", 8},
         {"tensor/linear.h", "ilki_lowrank", 7},

@@ -7,6 +7,10 @@
 #include "models/quirks.h"
 #include "test.h"
 
+#define TYPES                                                                                                          \
+    "bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, nomic_bert, gte, new, clip, "               \
+    "clip_text_model, clip_vision_model, metaclip_2, metaclip_2_text_model, metaclip_2_vision_model"
+
 static ilki_json *parse(const char *text)
 {
     ilki_json *j = NULL;
@@ -22,18 +26,12 @@ static void families(void)
         const char *config, *says;
         ilk_status status;
     } rows[] = {
-        {"{\"model_type\":\"gpt2\"}",
-         "dir/config.json: model_type: expected one of bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, nomic_bert, gte, new; found \"gpt2\"",
+        {"{\"model_type\":\"gpt2\"}", "dir/config.json: model_type: expected one of " TYPES "; found \"gpt2\"",
          ILK_UNSUPPORTED},
-        {"{}",
-         "dir/config.json: model_type: expected one of bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, nomic_bert, gte, new; found none",
-         ILK_UNSUPPORTED},
+        {"{}", "dir/config.json: model_type: expected one of " TYPES "; found none", ILK_UNSUPPORTED},
         {"{\"model_type\":7,\"attention_probs_dropout_prob\":0}",
-         "dir/config.json: model_type: expected one of bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, nomic_bert, gte, new; found none",
-         ILK_UNSUPPORTED},
-        {"[]",
-         "dir/config.json: model_type: expected one of bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, nomic_bert, gte, new; found none",
-         ILK_UNSUPPORTED},
+         "dir/config.json: model_type: expected one of " TYPES "; found none", ILK_UNSUPPORTED},
+        {"[]", "dir/config.json: model_type: expected one of " TYPES "; found none", ILK_UNSUPPORTED},
         {"{\"model_type\":\"bert\"}", "config.json: vocab_size: expected an integer of 1 to 16777216, found nothing",
          ILK_BAD_FORMAT},
         {"{\"attention_probs_dropout_prob\":0.1}", /* the quirk: read as bert */

@@ -1,0 +1,232 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Makes tiny checkpoints of two towers with random weights, in every layout that is read, and what the reference gives.
+
+    make_clip_goldens.py [--only NAME] tests/fixtures
+
+Each folder NAME holds a checkpoint as published and
+  towers.json         versions of the reference, texts, number of pictures, how scores become probabilities
+  towers.safetensors  per text N: ids.N I32 [n] (pads included where the model attends them), text.hidden.N F32
+                      [layers + 1][n][dim] (the last behind the last norm), text.embedded.N F32 [embed]
+                      per picture N: pixels.N U8 [h][w][3], values.N F32 [3][h][w] (what the processor makes of them),
+                      vision.hidden.N F32 [layers + 1][n][dim] (the last behind the last norm where all rows have it),
+                      vision.embedded.N F32 [embed]
+                      of two towers: logits F32 [pictures][texts], probs F32 likewise
+The reference runs in float32 on one thread with eager attention, one input at a time.
+"""
+import argparse
+import json
+import pathlib
+import shutil
+import sys
+
+try:
+    import numpy
+    import safetensors.torch
+    import torch
+    import transformers
+except ImportError as e:
+    print(f"SKIPPED: the reference is not installed ({e})")
+    sys.exit(77)
+
+TEXTS = ["a photo of a cat", "", "The RED bicycle!", "a photo of two dogs at the river, at night, under the stars " * 3, "un chat"]
+N_PICTURES = 2
+SIDE = 12
+LIMIT = 16
+
+
+def write_json(path, value):
+    path.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def random_weights(model, seed):
+    """Weights of a size that makes every part count: norms and biases away from 1 and 0."""
+    g = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, p in sorted(model.named_parameters()):
+            noise = torch.randn(p.shape, generator=g)
+            if name.endswith("logit_scale"):
+                p.fill_(1.5)
+            elif name.endswith("logit_bias"):
+                p.fill_(-2.0)
+            elif p.ndim >= 2:
+                p.copy_(noise * 1.2 / (p.numel() / p.shape[0]) ** 0.5)
+            elif "norm" in name.lower() or ".ln_" in name or name.startswith("ln_"):
+                p.copy_(noise * 0.2 + (1.0 if name.endswith("weight") else 0.0))
+            else:
+                p.copy_(noise * 0.3)
+
+
+def pictures():
+    """Gradients and noise, every byte value among them."""
+    g = numpy.random.default_rng(7)
+    y, x = numpy.mgrid[0:SIDE, 0:SIDE]
+    smooth = numpy.stack([x * 21, y * 21, (x + y) * 11], -1) % 256
+    return [smooth.astype(numpy.uint8), g.integers(0, 256, (SIDE, SIDE, 3), dtype=numpy.uint8)][:N_PICTURES]
+
+
+def stack(states, last):
+    """Hidden states with the last one replaced where the model has a norm behind it."""
+    states = [h[0] for h in states]
+    if last is not None:
+        states[-1] = last[0]
+    return torch.stack(states).contiguous()
+
+
+def vector(x):
+    x = x.pooler_output if hasattr(x, "pooler_output") else x
+    return x[0].clone()
+
+
+def save(out, golden, about):
+    for name, t in golden.items():
+        assert not t.dtype.is_floating_point or torch.isfinite(t).all(), name
+    safetensors.torch.save_file({n: t.contiguous() for n, t in golden.items()}, out / "towers.safetensors")
+    write_json(out / "towers.json", {"made_by": "tools/make_clip_goldens.py", "torch": torch.__version__.split("+")[0],
+                                     "transformers": transformers.__version__} | about)
+    print(out.name, sum(f.stat().st_size for f in out.rglob("*") if f.is_file()), "bytes")
+
+
+def compare(golden, n_texts, scale, bias, by):
+    text = torch.stack([golden[f"text.embedded.{i}"] for i in range(n_texts)])
+    image = torch.stack([golden[f"vision.embedded.{i}"] for i in range(N_PICTURES)])
+    normal = torch.nn.functional.normalize
+    logits = normal(image, dim=1) @ normal(text, dim=1).T * scale + bias
+    golden["logits"] = logits
+    golden["probs"] = logits.softmax(1) if by == "softmax" else logits.sigmoid()
+
+
+# ---------------------------------------------------------------- tokenizers, which tests/fixtures has already
+
+def clip_tokenizer(out, limit=LIMIT):
+    source = out.parent / "tok-clip"
+    shutil.copy(source / "merges.txt", out / "merges.txt")
+    vocab = json.loads((source / "vocab.json").read_text())
+    order = sorted(vocab, key=lambda w: (w == "<|endoftext|>", w == "<|startoftext|>", vocab[w]))  # theirs are the largest
+    vocab = {w: i for i, w in enumerate(order)}
+    (out / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False))
+    write_json(out / "tokenizer_config.json", {"tokenizer_class": "CLIPTokenizer", "model_max_length": limit})
+    return vocab
+
+
+CLIP_PROCESSOR = {"crop_size": SIDE, "do_center_crop": True, "do_normalize": True, "do_resize": True,
+                  "feature_extractor_type": "CLIPFeatureExtractor", "image_mean": [0.48145466, 0.4578275, 0.40821073],
+                  "image_std": [0.26862954, 0.26130258, 0.27577711], "resample": 3, "size": SIDE}
+TEXT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24,
+        "max_position_embeddings": LIMIT}
+VISION = {"hidden_size": 18, "num_hidden_layers": 2, "num_attention_heads": 3, "intermediate_size": 40,
+          "image_size": SIDE, "patch_size": 4}
+
+
+# ---------------------------------------------------------------- transformers' CLIP
+
+def text_goldens(golden, out, model, encode, embed, texts):
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    for i, text in enumerate(texts):
+        ids = torch.tensor([tokenizer(text, **encode)["input_ids"]])
+        golden[f"ids.{i}"] = ids[0].int()
+        got = model(input_ids=ids, output_hidden_states=True)
+        golden[f"text.hidden.{i}"] = stack(got.hidden_states, got.last_hidden_state)
+        golden[f"text.embedded.{i}"] = vector(embed(ids))
+
+
+def vision_goldens(golden, out, model, embed, normed):
+    processor = transformers.AutoImageProcessor.from_pretrained(out)
+    for i, pixels in enumerate(pictures()):
+        values = processor(images=[pixels], return_tensors="pt")["pixel_values"]
+        assert values.shape == (1, 3, SIDE, SIDE)
+        golden[f"pixels.{i}"] = torch.from_numpy(pixels)
+        golden[f"values.{i}"] = values[0]
+        got = model(pixel_values=values, output_hidden_states=True)
+        golden[f"vision.hidden.{i}"] = stack(got.hidden_states, got.last_hidden_state if normed else None)
+        golden[f"vision.embedded.{i}"] = vector(embed(values))
+    return type(processor).__name__
+
+
+def write_clip(out, seed, text=(), vision=(), dtype=None, config=None, processor=None):
+    vocab = clip_tokenizer(out)
+    text = TEXT | {"vocab_size": len(vocab), "eos_token_id": vocab["<|endoftext|>"]} | dict(text)
+    full = transformers.CLIPModel(transformers.CLIPConfig(
+        text_config=text, vision_config=VISION | dict(vision), projection_dim=20)).eval()
+    full.set_attn_implementation("eager")
+    random_weights(full, seed)
+    if dtype:
+        full = full.to(dtype).float()
+    saved = full if not dtype else transformers.CLIPModel(full.config).to(dtype)
+    saved.load_state_dict(full.state_dict())
+    saved.save_pretrained(out)
+    if config:
+        write_json(out / "config.json", config(json.loads((out / "config.json").read_text())))
+    write_json(out / "preprocessor_config.json", processor or CLIP_PROCESSOR)
+    golden = {}
+    with torch.no_grad():
+        limit = {"truncation": True, "max_length": LIMIT}
+        text_goldens(golden, out, full.text_model, limit, lambda x: full.get_text_features(input_ids=x), TEXTS)
+        processor = vision_goldens(golden, out, full.vision_model, lambda x: full.get_image_features(pixel_values=x), False)
+        compare(golden, len(TEXTS), full.logit_scale.exp(), 0, "softmax")
+    save(out, golden, {"texts": TEXTS, "pictures": N_PICTURES, "compare_by": "softmax", "processor": processor})
+
+
+def publish_old(config):
+    """The file of 2021: members that have their defaults are not there, the end token's id is not the tokenizer's."""
+    for section, keys in ("text_config", ("hidden_act", "layer_norm_eps")), ("vision_config", ("hidden_act", "num_channels")):
+        for key in keys:
+            config[section].pop(key, None)
+    config["text_config"]["eos_token_id"] = 2
+    config["text_config_dict"] = config["vision_config_dict"] = None
+    return config
+
+
+def write_alone(out, seed, cls, projection):
+    """One tower saved by its own class."""
+    is_text = "Text" in cls
+    if is_text:
+        vocab = clip_tokenizer(out)
+        fields = TEXT | {"vocab_size": len(vocab), "eos_token_id": vocab["<|endoftext|>"]}
+    else:
+        fields = VISION
+    cls = getattr(transformers, cls)
+    model = cls(cls.config_class(**fields, projection_dim=20)).eval()
+    model.set_attn_implementation("eager")
+    random_weights(model, seed)
+    model.save_pretrained(out)
+    golden = {}
+    with torch.no_grad():
+        inner = model if not projection else model.text_model if is_text else model.vision_model
+        if is_text:
+            limit = {"truncation": True, "max_length": LIMIT}
+            text_goldens(golden, out, inner, limit, lambda x: model(input_ids=x).text_embeds if projection
+                         else model(input_ids=x), TEXTS)
+        else:
+            write_json(out / "preprocessor_config.json", CLIP_PROCESSOR)
+            vision_goldens(golden, out, inner, lambda x: model(pixel_values=x).image_embeds if projection
+                           else model(pixel_values=x), False)
+    save(out, golden, {"texts": TEXTS if is_text else [], "pictures": 0 if is_text else N_PICTURES})
+
+
+FIXTURES = {
+    "clip-quick": lambda out: write_clip(out, 1, config=publish_old),
+    "clip-gelu-f16": lambda out: write_clip(out, 2, text={"hidden_act": "gelu"}, vision={"hidden_act": "gelu"},
+                                            dtype=torch.float16),
+    "clip-text": lambda out: write_alone(out, 3, "CLIPTextModelWithProjection", True),
+    "clip-vision": lambda out: write_alone(out, 4, "CLIPVisionModelWithProjection", True),
+    "clip-vision-bare": lambda out: write_alone(out, 5, "CLIPVisionModel", False),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--only")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
+    for name, write in FIXTURES.items():
+        if args.only in (None, name):
+            out = args.out / name
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir(parents=True)
+            write(out)
+
+
+main()
