@@ -98,6 +98,16 @@ static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
         to->gemm_scratch_f32 = from->gemm_scratch_f32;
         to->gemm_f32 = from->gemm_f32;
     }
+    if (from->gemm_i8) {
+        to->gemm_i8_nr = from->gemm_i8_nr;
+        to->gemm_i8_mr = from->gemm_i8_mr;
+        to->gemm_i8_gflops = from->gemm_i8_gflops;
+        to->packed_bytes_i8 = from->packed_bytes_i8;
+        to->pack_i8 = from->pack_i8;
+        to->gemm_i8 = from->gemm_i8;
+        to->unpack_i8 = from->unpack_i8;
+    }
+    TAKE(quant_rows_i8);
     TAKE(pack_keys_f32);
     TAKE(attn_f32);
     TAKE(attn_end_f32);

@@ -8,7 +8,7 @@
  * chains for one element (dot), how it splits depends on n alone.
  *
  * An ISA's file exports one const table with NULL holes; dispatch overlays the tables that the CPU and the mask allow on
- * the reference. Entries of one group (gemm: nr, pack, gemm) come from one table. Non-finite inputs give whatever IEEE
+ * the reference. Entries of one group (gemm: nr, pack, gemm; i8: all but quant_rows) come from one table. Non-finite inputs give whatever IEEE
  * arithmetic gives; callers check results. */
 #ifndef ILKI_KERN_OPS_H
 #define ILKI_KERN_OPS_H
@@ -42,6 +42,46 @@ typedef struct ilki_gemm_f32 {
     size_t j0, j1; /* j0 a multiple of gemm_f32_nr; j1 likewise or n */
     ilki_act act;
 } ilki_gemm_f32;
+
+/* Products of 8 bits. A row of activations becomes a head and k codes u8, padded with zeros to a multiple of
+ * ILKI_I8_ALIGN: x ~ scale (code - zero). Weights are s8 codes, one scale a column. Some columns of the weights, the exact
+ * channels, take no part: their codes are zeros and their values, of weights and of activations, are kept as f32. With
+ * them the few channels that dwarf all others neither widen a row's range nor are rounded themselves. */
+#define ILKI_I8_ALIGN 64
+#define ILKI_I8_EXACT 8      /* at most so many exact channels; 0, 4 or 8 */
+#define ILKI_I8_MAX_K 65536u /* more could overflow an i32 */
+typedef struct ilki_i8_head {
+    float scale;  /* NaN where the row holds what is not finite */
+    int32_t zero; /* 0 to 255 */
+    float exact[ILKI_I8_EXACT];
+    uint32_t unused[6];
+} ilki_i8_head;
+static inline size_t ilki_kern_i8_row_bytes(size_t k)
+{
+    return sizeof(ilki_i8_head) + (k + ILKI_I8_ALIGN - 1) / ILKI_I8_ALIGN * ILKI_I8_ALIGN;
+}
+
+/* Which channels are exact. */
+typedef struct ilki_i8_channels {
+    const uint32_t *exact; /* [n_exact] ascending */
+    size_t n_exact;        /* 0, 4 or 8 */
+    const float *keep;     /* [k] 0 at the exact ones, 1 at others; NULL where n_exact is 0 */
+} ilki_i8_channels;
+
+/* For each element, in this order and in f32 with fused multiply-adds, so that every table gives the same bits up to the
+ * activation:
+ *   v = (sum_k (code_a - zero) code_w, exactly) * (scale_a * scale_w)
+ *   v = v + exact_a[x] * exact_w[x] for each x < n_exact;  v = v + bias;  c = act(v) + residual */
+typedef struct ilki_gemm_i8 {
+    const unsigned char *a; /* [m] rows from quant_rows_i8, lda bytes apart */
+    const void *packed;     /* from pack_i8 for n columns */
+    const float *bias;      /* [n] or NULL */
+    const float *residual;  /* [m][n], may be c itself, or NULL */
+    float *c;               /* [m][n] */
+    size_t m, n, k, lda, ldc, ldr, n_exact;
+    size_t j0, j1; /* j0 a multiple of gemm_i8_nr; j1 likewise or n */
+    ilki_act act;
+} ilki_gemm_i8;
 
 /* One key block of attention for a block of query rows of one head, with the running softmax of the rows:
  *   s = scale * q kT;  if (softcap > 0) s = softcap * tanh(s / softcap);  s += add (add may hold -inf)
@@ -79,6 +119,25 @@ typedef struct ilki_kern_ops {
     float (*packed_at_f32)(const void *packed, size_t k, size_t j, size_t p); /* w[j][p]; slow */
     size_t (*gemm_scratch_f32)(size_t m, size_t k);                           /* bytes a product of m rows needs */
     void (*gemm_f32)(const ilki_gemm_f32 *g);
+
+    /* i8 */
+    size_t gemm_i8_nr; /* columns of a panel */
+    size_t gemm_i8_mr;
+    size_t gemm_i8_gflops; /* as gemm_f32_gflops */
+    /* The packed form is the table's own: panels of nr rows of the weight one behind the other, so that the rows from a
+     * multiple of nr on lie behind packed_bytes_i8(those before, k, n_exact). At most (n + 255) (k + 127) 2 bytes. k at
+     * most ILKI_I8_MAX_K. scale_w = max|w| / 127 over what is kept of a row, code = round-half-even(w * (127 / max|w|)). */
+    size_t (*packed_bytes_i8)(size_t n, size_t k, size_t n_exact);
+    void (*pack_i8)(void *packed, const float *w, size_t ldw, size_t n, size_t k, const ilki_i8_channels *c);
+    void (*gemm_i8)(const ilki_gemm_i8 *g);
+    /* rows j0 <= j < j1 of the weight (j0 a multiple of nr) as f32 again: scale_w code_w, exact channels as they were */
+    void (*unpack_i8)(float *w, size_t ldw, const void *packed, size_t k, const ilki_i8_channels *c, size_t j0,
+                      size_t j1);
+    /* lo = min(0, min x), hi = max(0, max x) over what is kept; scale = (hi - lo) / 255, zero = round(-lo (255 / (hi -
+     * lo))), code = round(x (255 / (hi - lo))) + zero within 0 to 255, rounding half to even. Under a range of 2^-118 all is
+     * 0. Rows lda bytes apart. */
+    void (*quant_rows_i8)(unsigned char *a, size_t lda, const float *x, size_t ldx, size_t rows, size_t k,
+                          const ilki_i8_channels *c);
 
     /* attention */
     /* kt: the transposed keys; columns past n_k up to a multiple of 16 are zeros, those beyond are left alone */

@@ -7,7 +7,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { NR = 8, MR = 8 };
+enum { NR = 8, MR = 8, DEEP = 4 };
+
+#include "kern/pack_i8.inc"
 
 static float act_one(float x, ilki_act act)
 {
@@ -62,6 +64,66 @@ static void gemm_f32(const ilki_gemm_f32 *g)
             g->c[i * g->ldc + j] = s;
         }
     }
+}
+
+/* ---- i8 */
+
+static void gemm_i8(const ilki_gemm_i8 *g)
+{
+    for (size_t i = 0; i < g->m; i++) {
+        ilki_i8_head head;
+        const unsigned char *a = g->a + i * g->lda + sizeof head;
+        memcpy(&head, g->a + i * g->lda, sizeof head);
+        for (size_t j = g->j0; j < g->j1; j++) {
+            panel_i8 p = panel_at(g->packed, g->k, g->n_exact, j / NR * NR);
+            int64_t s = 0;
+            for (size_t x = 0; x < g->k; x++)
+                s += (a[x] - head.zero) * p.codes[x / DEEP * DEEP * NR + j % NR * DEEP + x % DEEP];
+            float v = (float)s * (head.scale * p.scale[j % NR]);
+            for (size_t x = 0; x < g->n_exact; x++)
+                v = fmaf(head.exact[x], p.exact[x * NR + j % NR], v);
+            if (g->bias)
+                v += g->bias[j];
+            v = act_one(v, g->act);
+            if (g->residual)
+                v += g->residual[i * g->ldr + j];
+            g->c[i * g->ldc + j] = v;
+        }
+    }
+}
+
+static void quant_row_i8(unsigned char *a, const float *x, size_t k, const ilki_i8_channels *c)
+{
+    ilki_i8_head head = {0};
+    float lo = 0.0f, hi = 0.0f, bad = 0.0f;
+    for (size_t p = 0; p < k; p++) {
+        float v = c->keep ? x[p] * c->keep[p] : x[p];
+        lo = v < lo ? v : lo;
+        hi = v > hi ? v : hi;
+        bad += v * 0.0f; /* NaN from what is not finite */
+    }
+    for (size_t e = 0; e < c->n_exact; e++)
+        head.exact[e] = x[c->exact[e]];
+    memset(a + sizeof head, 0, ilki_kern_i8_row_bytes(k) - sizeof head);
+    float range = hi - lo;
+    head.scale = bad != bad || range > 3.4028235e38f ? NAN : 0.0f;
+    if (head.scale == 0.0f && range >= 0x1p-118f) {
+        float by = 255.0f / range, zero = nearbyintf(-lo * by);
+        head.scale = range / 255.0f;
+        head.zero = (int32_t)zero;
+        for (size_t p = 0; p < k; p++) {
+            float t = nearbyintf((c->keep ? x[p] * c->keep[p] : x[p]) * by) + zero;
+            a[sizeof head + p] = (unsigned char)(t < 0.0f ? 0.0f : t > 255.0f ? 255.0f : t);
+        }
+    }
+    memcpy(a, &head, sizeof head);
+}
+
+static void quant_rows_i8(unsigned char *a, size_t lda, const float *x, size_t ldx, size_t rows, size_t k,
+                          const ilki_i8_channels *c)
+{
+    for (size_t i = 0; i < rows; i++)
+        quant_row_i8(a + i * lda, x + i * ldx, k, c);
 }
 
 /* ---- attention */
@@ -316,6 +378,11 @@ const ilki_kern_ops ilki_kern_ref = {
     .packed_at_f32 = packed_at_f32,
     .gemm_scratch_f32 = gemm_scratch_f32,
     .gemm_f32 = gemm_f32,
+    PACK_I8_ENTRIES,
+    .gemm_i8_mr = MR,
+    .gemm_i8_gflops = 1,
+    .gemm_i8 = gemm_i8,
+    .quant_rows_i8 = quant_rows_i8,
     .pack_keys_f32 = pack_keys_f32,
     .attn_f32 = attn_f32,
     .attn_end_f32 = attn_end_f32,

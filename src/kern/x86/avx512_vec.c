@@ -3,6 +3,8 @@
  * A row's sums run in four accumulators of 16 lanes; how they are split depends on n alone. */
 #include "kern/x86/avx512_math.h"
 
+#include <string.h>
+
 #include <math.h>
 
 /* f(x[i..i+16), mask) for the whole of 0..n */
@@ -169,8 +171,57 @@ static void softmax_f32(float *x, size_t rows, size_t n, size_t ldx)
     }
 }
 
+/* ---- rows of codes */
+
+static void quant_row_i8(unsigned char *a, const float *x, size_t k, const ilki_i8_channels *c)
+{
+    const __m512 zero = _mm512_setzero_ps();
+    __m512 lo = zero, hi = zero, bad = zero;
+    ilki_i8_head head = {0};
+    for (size_t p = 0; p < k; p += 16) {
+        __mmask16 m = head_mask(k - p);
+        __m512 v = _mm512_maskz_loadu_ps(m, x + p);
+        if (c->keep)
+            v = _mm512_mul_ps(v, _mm512_maskz_loadu_ps(m, c->keep + p));
+        lo = _mm512_min_ps(v, lo);
+        hi = _mm512_max_ps(v, hi);
+        bad = _mm512_fmadd_ps(v, zero, bad); /* NaN from what is not finite */
+    }
+    for (size_t e = 0; e < c->n_exact; e++)
+        head.exact[e] = x[c->exact[e]];
+    float least = _mm512_reduce_min_ps(lo), range = _mm512_reduce_max_ps(hi) - least, sum = _mm512_reduce_add_ps(bad);
+    head.scale = sum != sum || range > 3.4028235e38f ? NAN : 0.0f;
+    float by = 0.0f; /* makes zeros of a NaN's row, too */
+    if (head.scale == 0.0f && range >= 0x1p-118f) {
+        by = 255.0f / range;
+        head.scale = range / 255.0f;
+        head.zero = _mm_cvtss_si32(_mm_set_ss(-least * by));
+    }
+    memcpy(a, &head, sizeof head);
+    a += sizeof head;
+    const __m512 times = _mm512_set1_ps(by);
+    const __m512i offset = _mm512_set1_epi32(head.zero);
+    for (size_t p = 0; p < (k + ILKI_I8_ALIGN - 1) / ILKI_I8_ALIGN * ILKI_I8_ALIGN; p += 16) {
+        __mmask16 m = k > p ? head_mask(k - p) : 0;
+        __m512 v = _mm512_maskz_loadu_ps(m, x + p);
+        if (c->keep)
+            v = _mm512_mul_ps(v, _mm512_maskz_loadu_ps(m, c->keep + p));
+        __m512i t = _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(v, times)), offset);
+        t = _mm512_maskz_max_epi32(m, t, _mm512_setzero_si512());
+        _mm_storeu_si128((__m128i *)(void *)(a + p), _mm512_cvtusepi32_epi8(t));
+    }
+}
+
+static void quant_rows_i8(unsigned char *a, size_t lda, const float *x, size_t ldx, size_t rows, size_t k,
+                          const ilki_i8_channels *c)
+{
+    for (size_t i = 0; i < rows; i++)
+        quant_row_i8(a + i * lda, x + i * ldx, k, c);
+}
+
 const ilki_kern_ops ilki_kern_avx512_vec = {
     .name = "avx512",
+    .quant_rows_i8 = quant_rows_i8,
     .layernorm_f32 = layernorm_f32,
     .rmsnorm_f32 = rmsnorm_f32,
     .softmax_f32 = softmax_f32,
