@@ -110,7 +110,7 @@ typedef struct ilk_runtime_options {
     ilk_log_level log_level;       /* 0: ILK_LOG_WARN */
     const char *cpu;               /* kernel tables allowed: "ref", "avx2", "avx512", "neon", a comma list, or NULL for
                                       the environment's ILK_CPU and, without it, all the machine has */
-    const char *media_helper;      /* path of ilk-media; NULL: beside the program, then in libexec (unused as yet) */
+    const char *media_helper;      /* path of ilk-media; NULL: beside the program, then in libexec */
 } ilk_runtime_options;
 
 ILK_API void ilk_runtime_options_init_sized(void *opt, size_t size);

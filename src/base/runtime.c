@@ -77,8 +77,13 @@ ilk_status ilki_base_runtime_new(ilk_runtime **out, const ilk_runtime_options *o
     if (rt->ceiling_bytes == 0)
         rt->ceiling_bytes = ilki_base_memory_bytes() / 4 * 3;
     list_features(ilki_base_cpu_features(), rt->features, sizeof rt->features);
-    ilk_status st = init_locks(rt, err);
+    if (opt->media_helper != NULL)
+        rt->media_helper = ilki_base_strndup(opt->media_helper, strlen(opt->media_helper));
+    ilk_status st = opt->media_helper != NULL && rt->media_helper == NULL
+                        ? ilki_base_fail_memory(err, strlen(opt->media_helper), "the path of the media helper")
+                        : init_locks(rt, err);
     if (st != ILK_OK) {
+        free(rt->media_helper);
         free(rt);
         return st;
     }
@@ -96,6 +101,9 @@ void ilki_base_runtime_free(ilk_runtime *rt)
     if (rt == NULL)
         return;
     ilki_base_pool_free(rt->pool);
+    if (rt->media_free != NULL)
+        rt->media_free(rt->media);
+    free(rt->media_helper);
     free(rt->spare);
     if (rt->pid == (int)getpid()) {
         pthread_cond_destroy(&rt->freed);

@@ -13,6 +13,7 @@
 
 struct ilki_kern_ops;
 struct ilki_waiter;
+struct ilki_media;
 
 struct ilk_runtime {
     ilki_pool *pool;
@@ -23,7 +24,8 @@ struct ilk_runtime {
     ilk_log_level log_level;
     uint64_t ceiling_bytes;
     unsigned n_cpus;
-    int pid; /* of the process that opened it */
+    int pid;            /* of the process that opened it */
+    char *media_helper; /* NULL: to be found */
     char kernels[64];
     char features[256];
     pthread_mutex_t lock; /* guards what follows */
@@ -32,6 +34,8 @@ struct ilk_runtime {
     void *spare; /* a workspace that was given back; counted in used_bytes; NULL: none */
     uint64_t spare_bytes;
     struct ilki_waiter *waiters; /* for memory: by priority, then in order of arrival */
+    struct ilki_media *media;    /* the helpers, made by the room that needs them first, and how they end */
+    void (*media_free)(void *);
 };
 
 /* Pool, ceiling and log from options whose defaults are filled; ops and kernels are left to the caller. */
