@@ -14,9 +14,8 @@
 #include "base/utf8.h"
 #include "docs/kinds.h"
 
-#define HEAD_BYTES     4096
-#define MAX_TEXT_BYTES ((size_t)32 << 20)
-#define MAX_SEGMENTS   ((size_t)1 << 20)
+#define HEAD_BYTES   4096
+#define MAX_SEGMENTS ((size_t)1 << 20)
 
 static const ilki_doc_kind *const kinds[] = {&ilki_docs_markdown, &ilki_docs_rst, &ilki_docs_man, &ilki_docs_source};
 
@@ -332,6 +331,8 @@ uint32_t ilki_docs_line(ilki_doc *doc, size_t at)
         doc->asked_line -= count_newlines(doc->text, at, doc->asked_at);
     doc->asked_at = at;
     size_t line = doc->asked_line;
+    if (doc->no_lines)
+        return 0;
     if (!doc->line_of)
         return (uint32_t)line + 1;
     return doc->n_lines ? doc->line_of[line < doc->n_lines ? line : doc->n_lines - 1] : 1;
@@ -367,9 +368,10 @@ ilk_status ilki_docs_add_segment(ilki_doc *doc, size_t start, size_t end, const 
     return ILK_OK;
 }
 
-/* Source lines of all segments in one walk over the text. */
-static void number_lines(ilki_doc *doc)
+void ilki_docs_number_lines(ilki_doc *doc)
 {
+    if (doc->no_lines)
+        return;
     size_t line = 0, at = 0;
     for (size_t i = 0; i < doc->n_segments; i++) {
         ilki_doc_segment *s = &doc->segments[i];
@@ -443,7 +445,7 @@ static ilk_status read_decoded(ilki_doc *doc, const char *name, ilk_error *err)
     if (st == ILK_OK && doc->n_segments == 0)
         st = ilki_docs_add_segment(doc, 0, doc->n_text, "", false, err);
     if (st == ILK_OK)
-        number_lines(doc);
+        ilki_docs_number_lines(doc);
     return st;
 }
 
@@ -453,7 +455,7 @@ ilk_status ilki_docs_read(ilki_doc **out, const char *name, const void *data, si
     char plain[256];
     ilki_buf unpacked;
     const unsigned char *p = data;
-    size_t max = max_text_bytes ? max_text_bytes : MAX_TEXT_BYTES;
+    size_t max = max_text_bytes ? max_text_bytes : ILKI_DOCS_MAX_TEXT;
     *out = NULL;
     ilki_base_buf_init(&unpacked, max + 32768);
     ilki_doc *doc = ilki_base_zalloc(1, sizeof *doc);
@@ -501,6 +503,7 @@ void ilki_docs_free(ilki_doc *doc)
         return;
     ilki_base_arena_deinit(&doc->arena);
     free(doc->title);
+    free(doc->note);
     free(doc->text);
     free(doc->line_of);
     free(doc->segments);

@@ -27,6 +27,8 @@ typedef struct ilki_doc {
     size_t n_lines;
     ilki_doc_segment *segments; /* in order, not overlapping; contexts live in `arena` */
     size_t n_segments, cap_segments;
+    bool no_lines; /* lines mean nothing in the file: its segments have 0 */
+    char *note;    /* owned, or NULL: what of it was passed over, for the person who looks after the file */
     size_t asked_at, asked_line; /* the last place that was asked for, and newlines before it */
     ilki_arena arena;
 } ilki_doc;
@@ -42,7 +44,14 @@ void ilki_docs_free(ilki_doc *doc);
 /* Could a file of this name and these first bytes (up to 4 KiB are enough) be read? Cheap; UNSUPPORTED with the reason. */
 ilk_status ilki_docs_probe(const char *name, const void *head, size_t n, ilk_error *err);
 
-/* The source line, from 1, that holds byte `at` of text. Costs the way from the last place that was asked for. */
+/* The source line, from 1, that holds byte `at` of text; 0 in a document without lines. Costs the way from the last place that was asked for. */
 uint32_t ilki_docs_line(ilki_doc *doc, size_t at);
+
+/* ---- a document as bytes (packed.c), to come from a process that is not trusted */
+void ilki_docs_pack(const ilki_doc *doc, ilki_buf *out);
+/* Copies what it takes. BAD_FORMAT: not such bytes, or segments that do not lie in the text, in order; LIMIT: more than
+ * max_text_bytes (0: 32 MiB). `kind` is a constant string. */
+ilk_status ilki_docs_unpack(ilki_doc **out, const char *kind, const void *data, size_t n, size_t max_text_bytes,
+                            ilk_error *err);
 
 #endif

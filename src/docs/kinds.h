@@ -5,6 +5,8 @@
 
 #include "docs/docs.h"
 
+#define ILKI_DOCS_MAX_TEXT ((size_t)32 << 20)
+
 /* One kind. `probe` sees the lower-case name without .gz and the decoded beginning; the first row that says yes reads.
  * `read` finds doc->text filled with the decoded source (lines end in '\n') and may replace it. */
 typedef struct ilki_doc_kind {
@@ -19,6 +21,9 @@ extern const ilki_doc_kind ilki_docs_markdown, ilki_docs_rst, ilki_docs_man, ilk
  * copied. */
 ilk_status ilki_docs_add_segment(ilki_doc *doc, size_t start, size_t end, const char *context, bool code,
                                  ilk_error *err);
+
+/* Source lines of all segments, in one walk over the text. */
+void ilki_docs_number_lines(ilki_doc *doc);
 
 /* A stack of headings that gives "A > B > C". Levels count from 1; a level closes all that are as deep or deeper. */
 #define ILKI_DOCS_LEVELS 8
