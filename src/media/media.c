@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The helpers of a runtime. Idle ones stand in a list under one lock; who takes one has it alone. A helper that died while
+ * it served its first file has that file to blame; one that had served others before is given the benefit of the doubt,
+ * and the file a second try in a fresh one: memory that earlier files lost must not be paid by the next, and a helper
+ * dies with the thread that started it where the system binds their lives together. */
+#include "media/media.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memfile.h"
+#include "media/process.h"
+
+enum { WAIT_NS = 10 * 1000 * 1000, DEFAULT_SECONDS = 30 };
+
+struct ilki_media {
+    char *path; /* NULL: none was found */
+    ilki_media_limits limits;
+    int pid; /* of the process that made it */
+    pthread_mutex_t lock;
+    pthread_cond_t freed;
+    ilki_media_process *idle;
+    uint32_t n_live; /* idle, in use and being started */
+    bool known;      /* hello is filled, and never changes again */
+    ilki_media_hello hello;
+};
+
+/* ---- finding */
+
+/* Where the code that runs here was loaded from: the library, or the program it is linked into. */
+static const char *own_file(void)
+{
+    Dl_info info;
+    union {
+        ilk_status (*function)(ilki_media **, const char *, const ilki_media_limits *, ilk_error *);
+        void *object;
+    } self = {.function = ilki_media_new};
+    return dladdr(self.object, &info) && info.dli_fname && *info.dli_fname ? info.dli_fname : NULL;
+}
+
+/* `file`'s folder with `tail` behind, where a program is there; NULL: none. */
+static char *find_at(const char *file, const char *tail)
+{
+    char *real = realpath(file, NULL), *dir = real ? ilki_base_path_dir(real) : NULL;
+    char *path = dir ? ilki_base_path_join(dir, tail) : NULL;
+    if (path && access(path, X_OK) != 0) {
+        free(path);
+        path = NULL;
+    }
+    free(real);
+    free(dir);
+    return path;
+}
+
+/* Beside the file, then in the libexec of a prefix whose bin/, lib/ or lib/<triple>/ holds the file. */
+static char *find_helper(void)
+{
+    static const char *const tails[] = {"ilk-media", "../libexec/ilk/ilk-media", "../../libexec/ilk/ilk-media"};
+    const char *const files[] = {own_file(), "/proc/self/exe"};
+    for (size_t t = 0; t < sizeof tails / sizeof *tails; t++)
+        for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
+            char *found = files[f] ? find_at(files[f], tails[t]) : NULL;
+            if (found)
+                return found;
+        }
+    return NULL;
+}
+
+/* ---- life */
+
+static ilk_status init_locks(ilki_media *m, ilk_error *err)
+{
+    pthread_condattr_t attr;
+    int e = pthread_condattr_init(&attr);
+    if (e == 0) {
+        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+        e = pthread_cond_init(&m->freed, &attr);
+        pthread_condattr_destroy(&attr);
+    }
+    if (e == 0 && (e = pthread_mutex_init(&m->lock, NULL)) != 0)
+        pthread_cond_destroy(&m->freed);
+    return e == 0 ? ILK_OK : ilki_base_fail_errno(err, ILK_IO, e, "the lock of the helpers could not be made");
+}
+
+ilk_status ilki_media_new(ilki_media **out, const char *helper, const ilki_media_limits *limits, ilk_error *err)
+{
+    *out = NULL;
+    ilki_media *m = ilki_base_zalloc(1, sizeof *m);
+    if (!m)
+        return ilki_base_fail_memory(err, sizeof *m, "the helpers");
+    m->pid = (int)getpid();
+    if (limits)
+        m->limits = *limits;
+    m->limits.memory_bytes = m->limits.memory_bytes ? m->limits.memory_bytes : (uint64_t)1 << 30;
+    m->limits.cpu_seconds = m->limits.cpu_seconds ? m->limits.cpu_seconds : 600;
+    m->limits.max_files = m->limits.max_files ? m->limits.max_files : 256;
+    m->limits.max_processes = m->limits.max_processes ? m->limits.max_processes : 1;
+    m->path = helper ? ilki_base_strndup(helper, strlen(helper)) : find_helper();
+    ilk_status st = helper && !m->path ? ilki_base_fail_memory(err, strlen(helper), "a path") : init_locks(m, err);
+    if (st != ILK_OK) {
+        free(m->path);
+        free(m);
+        return st;
+    }
+    *out = m;
+    return ILK_OK;
+}
+
+void ilki_media_free(ilki_media *m)
+{
+    if (!m)
+        return;
+    bool forked = m->pid != (int)getpid();
+    while (m->idle) {
+        ilki_media_process *p = m->idle;
+        m->idle = p->next;
+        ilki_media_end(p, forked, NULL, 0);
+    }
+    if (!forked) {
+        pthread_cond_destroy(&m->freed);
+        pthread_mutex_destroy(&m->lock);
+    }
+    free(m->path);
+    free(m);
+}
+
+static void free_untyped(void *m)
+{
+    ilki_media_free(m);
+}
+
+ilk_status ilki_media_of(ilk_runtime *rt, ilki_media **out, ilk_error *err)
+{
+    ilk_status st = ilki_base_runtime_check(rt, err);
+    if (st != ILK_OK)
+        return st;
+    pthread_mutex_lock(&rt->lock);
+    ilki_media *m = rt->media;
+    if (!m) {
+        ilki_media_limits limits = {.max_processes = ilki_base_pool_threads(rt->pool)};
+        st = ilki_media_new(&m, rt->media_helper, &limits, err);
+        rt->media = m;
+        rt->media_free = free_untyped;
+    }
+    pthread_mutex_unlock(&rt->lock);
+    *out = m;
+    return st;
+}
+
+const char *ilki_media_path(const ilki_media *m)
+{
+    return m->path;
+}
+
+/* ---- taking and giving back */
+
+static void count_end(ilki_media *m)
+{
+    pthread_mutex_lock(&m->lock);
+    m->n_live--;
+    pthread_cond_broadcast(&m->freed);
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* An idle helper, or the right to start one (*p NULL). */
+static ilk_status take_place(ilki_media *m, ilk_job *job, ilki_media_process **p, ilk_error *err)
+{
+    ilk_status st = ILK_OK;
+    pthread_mutex_lock(&m->lock);
+    while (st == ILK_OK && !m->idle && m->n_live >= m->limits.max_processes) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += WAIT_NS;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&m->freed, &m->lock, &until);
+        st = ilki_base_job_check(job, err);
+    }
+    *p = st == ILK_OK ? m->idle : NULL;
+    if (*p)
+        m->idle = (*p)->next;
+    else if (st == ILK_OK)
+        m->n_live++;
+    pthread_mutex_unlock(&m->lock);
+    return st;
+}
+
+static ilk_status take(ilki_media *m, ilk_job *job, ilki_media_process **out, ilk_error *err)
+{
+    *out = NULL;
+    if (!m->path)
+        return ilki_base_fail(
+            err, ILK_UNSUPPORTED,
+            "not supported by this build: the helper program ilk-media is neither beside this program "
+            "nor in its libexec");
+    ilk_status st = ilki_base_job_check(job, err);
+    if (st == ILK_OK)
+        st = take_place(m, job, out, err);
+    if (st != ILK_OK || *out)
+        return st;
+    ilki_media_hello *hello = ilki_base_zalloc(1, sizeof *hello);
+    if (hello)
+        st = ilki_media_start(out, m->path, &m->limits, job, hello, err);
+    else
+        st = ilki_base_fail_memory(err, sizeof *hello, "a helper's hello");
+    if (st == ILK_OK) {
+        pthread_mutex_lock(&m->lock);
+        if (!m->known)
+            m->hello = *hello;
+        m->known = true;
+        pthread_mutex_unlock(&m->lock);
+    } else {
+        count_end(m);
+    }
+    free(hello);
+    return st;
+}
+
+static void give(ilki_media *m, ilki_media_process *p)
+{
+    if (p->n_served >= m->limits.max_files) {
+        ilki_media_end(p, false, NULL, 0);
+        count_end(m);
+        return;
+    }
+    pthread_mutex_lock(&m->lock);
+    p->next = m->idle;
+    m->idle = p;
+    pthread_cond_signal(&m->freed);
+    pthread_mutex_unlock(&m->lock);
+}
+
+static bool is_known(ilki_media *m)
+{
+    pthread_mutex_lock(&m->lock);
+    bool known = m->known;
+    pthread_mutex_unlock(&m->lock);
+    return known;
+}
+
+ilk_status ilki_media_hello_of(ilki_media *m, ilk_job *job, const ilki_media_hello **out, ilk_error *err)
+{
+    ilki_media_process *p;
+    *out = NULL;
+    if (!is_known(m)) {
+        ilk_status st = take(m, job, &p, err);
+        if (st != ILK_OK)
+            return st;
+        give(m, p);
+    }
+    *out = &m->hello;
+    return ILK_OK;
+}
+
+ilk_status ilki_media_check(ilki_media *m, const char *reader, ilk_job *job, ilk_error *err)
+{
+    const ilki_media_hello *h;
+    ilk_status st = ilki_media_hello_of(m, job, &h, err);
+    if (st != ILK_OK)
+        return st;
+    for (size_t i = 0; i < h->n_rows; i++) {
+        if (strcmp(h->rows[i].name, reader) != 0)
+            continue;
+        return h->rows[i].lacks[0] ? ilki_base_fail(err, ILK_UNSUPPORTED, "not supported by this build: %s: no %s",
+                                                    reader, h->rows[i].lacks)
+                                   : ILK_OK;
+    }
+    return ilki_base_fail(err, ILK_UNSUPPORTED, "not supported by this build: %s: no reader in %s", reader, m->path);
+}
+
+/* ---- running */
+
+/* The helper that did not answer is ended; *why: what it was, for the file. */
+static ilk_status blame(ilki_media *m, ilki_media_process *p, ilki_media_outcome outcome, double seconds, ilk_job *job,
+                        ilk_error *err)
+{
+    char how[80];
+    ilki_media_end(p, false, how, sizeof how);
+    count_end(m);
+    switch (outcome) {
+    case ILKI_MEDIA_GONE:
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "its reader crashed over it: %s", how);
+    case ILKI_MEDIA_LATE:
+        return ilki_base_fail(err, ILK_LIMIT, "reading it took more than %g s", seconds);
+    case ILKI_MEDIA_STOPPED:
+        return ilki_base_job_check(job, err);
+    case ILKI_MEDIA_LIED:
+        ilki_base_error_prefix(err, "its reader broke the protocol");
+        if (err)
+            err->status = ILK_BAD_FORMAT;
+        return ILK_BAD_FORMAT;
+    default:
+        return err ? err->status : ILK_NO_MEMORY;
+    }
+}
+
+static ilk_status run_input(ilki_media *m, int input, const ilki_buf *ops, double seconds, ilk_job *job,
+                            ilki_media_result *result, ilk_error *err)
+{
+    for (int try = 0;; try++) {
+        ilki_media_process *p;
+        ilk_status st = take(m, job, &p, err);
+        if (st != ILK_OK)
+            return st;
+        bool fresh = p->n_served == 0;
+        ilki_media_outcome outcome = ilki_media_ask(p, input, ops, seconds, job, result, err);
+        if (outcome == ILKI_MEDIA_ANSWERED) {
+            give(m, p);
+            break;
+        }
+        st = blame(m, p, outcome, seconds, job, err);
+        if (outcome != ILKI_MEDIA_GONE || fresh || try > (int)m->limits.max_processes)
+            return st;
+    }
+    if (result->about.status == ILK_OK)
+        return ILK_OK;
+    free(result->data);
+    result->data = NULL;
+    return ilki_base_fail(err, result->about.status, "%s",
+                          result->about.message[0] ? result->about.message : "its reader gave no reason");
+}
+
+ilk_status ilki_media_run(ilki_media *m, const void *data, size_t n, const ilki_buf *ops, double seconds, ilk_job *job,
+                          ilki_media_result *result, ilk_error *err)
+{
+    int input;
+    memset(result, 0, sizeof *result);
+    ilk_error why; /* a caller without an error still gets its status */
+    ilk_error_init_sized(&why, sizeof why);
+    err = err ? err : &why;
+    ilk_status st = ilki_base_buf_check(ops, "operations", err);
+    if (st == ILK_OK)
+        st = ilki_base_memfile_from(&input, data, n, "a file", err);
+    if (st != ILK_OK)
+        return st;
+    st = run_input(m, input, ops, seconds > 0 ? seconds : DEFAULT_SECONDS, job, result, err);
+    close(input);
+    return st;
+}
