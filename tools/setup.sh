@@ -7,7 +7,8 @@ set -eu
 packages=""
 for task in "$@"; do
     case $task in
-    build) packages="$packages gcc libc6-dev cmake ninja-build libsqlite3-dev zlib1g-dev" ;;
+    build) packages="$packages gcc libc6-dev cmake ninja-build libsqlite3-dev zlib1g-dev
+        libxml2-dev libarchive-dev poppler-utils" ;;
     demo) packages="$packages python3 python3-pip ca-certificates" ;;
     test) packages="$packages g++ git pkg-config python3 python3-pip python3-venv ca-certificates qemu-user
         gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;

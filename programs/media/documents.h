@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The readers of documents. */
+#ifndef ILK_MEDIA_DOCUMENTS_H
+#define ILK_MEDIA_DOCUMENTS_H
+
+#include "readers.h"
+
+extern const media_reader media_html;
+
+#endif

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The tables of readers and converters. */
+#include "readers.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "documents.h"
+
+const media_reader *const media_readers[] = {&media_html};
+const size_t media_n_readers = sizeof media_readers / sizeof *media_readers;
+
+const media_reader *media_reader_find(const char *name, const unsigned char *head, size_t n)
+{
+    for (size_t i = 0; i < media_n_readers; i++) {
+        const media_reader *r = media_readers[i];
+        if (*name ? strcmp(r->name, name) == 0 : r->probe && r->probe(head, n))
+            return r;
+    }
+    return NULL;
+}
+
+/* In the order of reading, pages ended by form feeds. */
+static const char *const pdftotext[] = {"pdftotext", "-enc", "UTF-8", "-eol", "unix", "-", "-", NULL};
+
+const media_converter media_converters[] = {{"pdftotext", pdftotext}};
+const size_t media_n_converters = sizeof media_converters / sizeof *media_converters;
+
+char *media_converter_path(const media_converter *c)
+{
+    const char *list = getenv("PATH");
+    size_t n_name = strlen(c->argv[0]);
+    for (list = list ? list : "/usr/bin:/bin"; *list;) {
+        size_t n = strcspn(list, ":");
+        char *path = *list == '/' ? malloc(n + n_name + 2) : NULL; /* nothing of the folder where somebody stands */
+        if (path) {
+            snprintf(path, n + n_name + 2, "%.*s/%s", (int)n, list, c->argv[0]);
+            if (access(path, X_OK) == 0)
+                return path;
+            free(path);
+        }
+        list += n + (list[n] == ':');
+    }
+    return NULL;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What ilk-media reads: one row per reader in readers.c. A row whose library this build lacks stays in the table and says
+ * so. Readers run inside the sandbox: they get bytes and memory, nothing else. They may use libraries that are not safe,
+ * but stay within limits of their own wherever a size comes from the file. */
+#ifndef ILK_MEDIA_READERS_H
+#define ILK_MEDIA_READERS_H
+
+#include "docs/docs.h"
+
+typedef struct media_reader {
+    const char *name;  /* what a client asks for */
+    const char *lacks; /* NULL: it is built */
+    /* Once, before the sandbox is entered: what needs files (tables, modules). May be NULL. */
+    void (*prepare)(void);
+    /* Do these first bytes look like it? For a request that names no reader. May be NULL. */
+    bool (*probe)(const unsigned char *head, size_t n);
+    /* Fills an empty document: text, segments, title. NULL: not a document. Text of at most `most` bytes. */
+    ilk_status (*text)(ilki_doc *doc, const unsigned char *data, size_t n, size_t most, ilk_error *err);
+} media_reader;
+
+extern const media_reader *const media_readers[];
+extern const size_t media_n_readers;
+
+const media_reader *media_reader_find(const char *name, const unsigned char *head, size_t n); /* NULL: none */
+
+/* Programs of others that a client may have run for one file each: `ilk-media convert NAME`. Input at standard input,
+ * output at standard output, both memory files. */
+typedef struct media_converter {
+    const char *name;
+    const char *const *argv; /* argv[0]: looked for in PATH */
+} media_converter;
+
+extern const media_converter media_converters[];
+extern const size_t media_n_converters;
+
+/* The program's file, freed with free(); NULL: it is not installed. */
+char *media_converter_path(const media_converter *c);
+
+#endif

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Operations of a request, one row each. They change one object, which lives as long as the request. An operation that no
+ * row knows is answered with UNSUPPORTED; so is one that does not suit the reader. */
+#include "request.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/utf8.h"
+#include "readers.h"
+
+typedef struct object {
+    const unsigned char *data; /* mapped */
+    size_t n;
+    const media_reader *reader;
+    unsigned char *window;
+    ilki_media_answer *answer;
+    bool answered;
+} object;
+
+/* ------------------------------------------------------------------ operations */
+
+static ilk_status op_open(object *o, ilki_cur *args, ilk_error *err)
+{
+    char name[64];
+    if (!ilki_media_get_str(args, name, sizeof name))
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "open: malformed name of a reader");
+    o->reader = media_reader_find(name, o->data, o->n);
+    if (!o->reader)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, *name ? "no reader \"%s\" in this build" : "no reader knows it%s",
+                              name);
+    if (o->reader->lacks)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: this build has no %s", o->reader->name, o->reader->lacks);
+    return ILK_OK;
+}
+
+static ilk_status op_text(object *o, ilki_cur *args, ilk_error *err)
+{
+    uint64_t most = ilki_base_cur_u64(args);
+    if (!o->reader->text)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: not a document", o->reader->name);
+    ilki_doc *doc = ilki_base_zalloc(1, sizeof *doc);
+    if (!doc)
+        return ilki_base_fail_memory(err, sizeof *doc, "a document");
+    ilki_buf packed;
+    ilki_base_buf_init(&packed, ILKI_MEDIA_WINDOW);
+    ilk_status st = o->reader->text(doc, o->data, o->n,
+                                    most < ILKI_MEDIA_WINDOW / 4 ? (size_t)most : ILKI_MEDIA_WINDOW / 4, err);
+    if (st == ILK_OK) {
+        ilki_docs_pack(doc, &packed);
+        st = ilki_base_buf_check(&packed, "a document", err);
+    }
+    if (st == ILK_OK) {
+        memcpy(o->window, ilki_base_buf_view(&packed), packed.len);
+        o->answer->form = ILKI_MEDIA_FORM_TEXT;
+        o->answer->n_bytes = packed.len;
+        o->answered = true;
+    }
+    ilki_base_buf_deinit(&packed);
+    ilki_docs_free(doc);
+    return st;
+}
+
+static const struct {
+    ilki_media_op op;
+    ilk_status (*run)(object *o, ilki_cur *args, ilk_error *err);
+} operations[] = {
+    {ILKI_MEDIA_OPEN, op_open},
+    {ILKI_MEDIA_TEXT, op_text},
+};
+
+/* ------------------------------------------------------------------ the list */
+
+static ilk_status run_step(object *o, ilki_media_step *s, ilk_error *err)
+{
+    if (o->answered || (s->op == ILKI_MEDIA_OPEN) != (o->reader == NULL))
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "request: operation %d in a wrong place", (int)s->op);
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
+        if (operations[i].op != s->op)
+            continue;
+        ilk_status st = operations[i].run(o, &s->args, err);
+        return st == ILK_OK && s->args.bad ? ilki_base_fail(err, ILK_BAD_FORMAT, "request: operation %d has %s",
+                                                            (int)s->op, "too few arguments")
+                                           : st;
+    }
+    return ilki_base_fail(err, ILK_UNSUPPORTED, "operation %d is not built", (int)s->op);
+}
+
+static ilk_status run_steps(object *o, ilki_media_step *steps, size_t n, ilk_error *err)
+{
+    ilk_status st = ILK_OK;
+    for (size_t i = 0; st == ILK_OK && i < n; i++)
+        st = run_step(o, &steps[i], err);
+    if (st == ILK_OK && !o->answered)
+        st = ilki_base_fail(err, ILK_BAD_FORMAT, "request: no operation that answers");
+    return st;
+}
+
+/* fstat takes a path in newer C libraries, which the sandbox refuses. */
+static ilk_status map_input(int input, object *o, ilk_error *err)
+{
+    off_t n = input >= 0 ? lseek(input, 0, SEEK_END) : -1;
+    if (n < 0)
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "request: no file came with it");
+    void *map = n > 0 ? mmap(NULL, (size_t)n, PROT_READ, MAP_PRIVATE, input, 0) : NULL;
+    if (map == MAP_FAILED)
+        return ilki_base_fail_memory(err, (size_t)n, "the file");
+    o->data = map;
+    o->n = (size_t)n;
+    return ILK_OK;
+}
+
+void media_answer(const ilki_buf *payload, int input, unsigned char *window, ilki_media_answer *answer)
+{
+    object o = {.window = window, .answer = answer};
+    ilki_media_step steps[ILKI_MEDIA_MAX_OPS];
+    ilk_error err;
+    size_t n;
+    ilk_error_init_sized(&err, sizeof err);
+    memset(answer, 0, sizeof *answer);
+    ilk_status st = ilki_media_get_request(&answer->id, steps, &n, ilki_base_buf_view(payload), payload->len, &err);
+    if (st == ILK_OK)
+        st = map_input(input, &o, &err);
+    if (st == ILK_OK)
+        st = run_steps(&o, steps, n, &err);
+    if (o.data)
+        munmap((void *)(uintptr_t)o.data, o.n);
+    answer->status = st;
+    if (st != ILK_OK) {
+        answer->form = ILKI_MEDIA_FORM_NONE;
+        answer->n_bytes = 0;
+        size_t n_message = strlen(err.message), most = sizeof answer->message - 1;
+        memcpy(answer->message, err.message, n_message <= most ? n_message : ilki_base_utf8_floor(err.message, most));
+    }
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The helpers of a runtime, with helpers that lie, hang and die (tests/liar.c), and with the real one. */
+#include "media/media.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/cpu.h"
+#include "test.h"
+#include "tree.h"
+
+static char *top;
+
+/* A copy, not a link: the program asks the system by which name it was started. */
+static const char *liar(const char *way)
+{
+    const char *path = tree_path(top, "liar-%s", way);
+    if (access(path, X_OK) == 0)
+        return path;
+    FILE *from = fopen(ILK_TEST_LIAR, "rbe"), *to = fopen(path, "wbe");
+    TREE_NEED(from && to);
+    char block[65536];
+    for (size_t n; (n = fread(block, 1, sizeof block, from)) > 0;)
+        TREE_NEED(fwrite(block, 1, n, to) == n);
+    fclose(from);
+    TREE_NEED(fclose(to) == 0 && chmod(path, 0700) == 0);
+    return path;
+}
+
+static ilki_media *open_helper(const char *path, uint32_t max_processes)
+{
+    ilki_media *m = NULL;
+    ilki_media_limits limits = {.max_processes = max_processes};
+    if (!top)
+        top = tree_new();
+    CHECK_OK(ilki_media_new(&m, path, &limits, NULL), NULL);
+    return m;
+}
+
+static ilk_status ask(ilki_media *m, const char *reader, const char *text, double seconds, ilk_job *job,
+                      ilki_media_result *r, ilk_error *err)
+{
+    ilki_buf ops;
+    ilki_base_buf_init(&ops, 4096);
+    ilki_media_add_open(&ops, reader);
+    ilki_media_add_text(&ops, 1 << 20);
+    ilk_status st = ilki_media_run(m, text, strlen(text), &ops, seconds, job, r, err);
+    ilki_base_buf_deinit(&ops);
+    return st;
+}
+
+/* Children of this process that nobody has waited for, dead or alive. */
+static int count_children(void)
+{
+    int n = 0, pid, parent;
+    char path[300], state;
+    DIR *d = opendir("/proc");
+    for (struct dirent *e; d && (e = readdir(d));) {
+        snprintf(path, sizeof path, "/proc/%s/stat", e->d_name);
+        FILE *f = e->d_name[0] >= '0' && e->d_name[0] <= '9' ? fopen(path, "re") : NULL;
+        if (f && fscanf(f, "%d %*[^)]) %c %d", &pid, &state, &parent) == 3)
+            n += parent == (int)getpid();
+        if (f)
+            fclose(f);
+    }
+    if (d)
+        closedir(d);
+    return n;
+}
+
+static void lies(void)
+{
+    static const struct {
+        const char *way;
+        ilk_status status;
+        const char *says;
+    } cases[] = {
+        {"dead", ILK_IO, "it ended before its hello: exit 7"},
+        {"version", ILK_IO, "expected protocol 1, found 99"},
+        {"sandbox", ILK_IO, "hello: malformed"},
+        {"rows", ILK_IO, "hello: malformed"},
+        {"crash", ILK_BAD_FORMAT, "its reader crashed over it: signal 11"},
+        {"hang", ILK_LIMIT, "took more than 0.2 s"},
+        {"half", ILK_LIMIT, "took more than 0.2 s"},
+        {"huge", ILK_BAD_FORMAT, "its reader crashed over it"},
+        {"number", ILK_BAD_FORMAT, "broke the protocol: answer: expected id 1, found 2"},
+        {"beyond", ILK_BAD_FORMAT, "broke the protocol: answer: 1099511627776 bytes"},
+        {"pixels", ILK_BAD_FORMAT, "broke the protocol"},
+        {"form", ILK_BAD_FORMAT, "broke the protocol"},
+        {"trailing", ILK_BAD_FORMAT, "broke the protocol"},
+        {"shorter", ILK_BAD_FORMAT, "broke the protocol: shared memory"},
+        {"memory", ILK_LIMIT, "no reason"},
+        {"cancelled", ILK_BAD_FORMAT, "no reason"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ilk_error err;
+        ilki_media_result r;
+        ilk_error_init(&err);
+        if (!top)
+            top = tree_new();
+        ilki_media *m = open_helper(liar(cases[i].way), 1);
+        for (int k = 0; k < 2; k++) { /* and again: nothing of the first stays */
+            CHECK_THAT(ask(m, "html", "x", 0.2, NULL, &r, &err) == cases[i].status, "%s: got %s: %s", cases[i].way,
+                       ilk_status_string(err.status), err.message);
+            CHECK_THAT(strstr(err.message, cases[i].says) != NULL, "%s: no \"%s\" in \"%s\"", cases[i].way,
+                       cases[i].says, err.message);
+            CHECK(r.data == NULL);
+        }
+        ilki_media_free(m);
+        CHECK_INT(count_children(), 0);
+    }
+}
+
+/* What dies of old age costs nobody: the file goes to a fresh one. */
+static void tired(void)
+{
+    ilk_error err;
+    ilki_media_result r;
+    ilk_error_init(&err);
+    if (!top)
+        top = tree_new();
+    ilki_media *m = open_helper(liar("tired"), 1);
+    for (int i = 0; i < 7; i++) {
+        if (CHECK_OK(ask(m, "html", "x", 5, NULL, &r, &err), &err))
+            CHECK_STR((const char *)r.data, "good");
+        free(r.data);
+    }
+    ilki_media_free(m);
+    CHECK_INT(count_children(), 0);
+}
+
+static void absent(void)
+{
+    ilk_error err;
+    ilki_media_result r;
+    ilk_error_init(&err);
+    ilki_media *m = open_helper("/nowhere/ilk-media", 1);
+    CHECK_STATUS(ask(m, "html", "x", 1, NULL, &r, &err), ILK_IO, &err);
+    ilki_media_free(m);
+}
+
+static void *cancel_soon(void *job)
+{
+    nanosleep(&(struct timespec){0, 100 * 1000 * 1000}, NULL);
+    ilk_job_cancel(job);
+    return NULL;
+}
+
+static void cancel(void)
+{
+    ilk_error err;
+    ilki_media_result r;
+    pthread_t t;
+    ilk_error_init(&err);
+    if (!top)
+        top = tree_new();
+    static const char *const ways[] = {"hang", "mute"};
+    for (int i = 0; i < 2; i++) {
+        ilki_media *m = open_helper(liar(ways[i]), 1);
+        ilk_job *job = ilk_job_new(NULL);
+        uint64_t begin = ilki_base_now_ns();
+        REQUIRE(CHECK(pthread_create(&t, NULL, cancel_soon, job) == 0));
+        CHECK_STATUS(ask(m, "html", "x", 30, job, &r, &err), ILK_CANCELLED, &err);
+        double ms = (double)(ilki_base_now_ns() - begin) * 1e-6 - 100;
+        CHECK_THAT(ms < 50 * (double)test_scale() + 400, "the cancel took %.0f ms", ms); /* 20 on a machine at rest */
+        CHECK_INT(count_children(), 0);
+        pthread_join(t, NULL);
+        ilk_job_free(job);
+        ilki_media_free(m);
+    }
+}
+
+/* ---- the real one */
+
+static ilki_media *real_helper(uint32_t max_processes)
+{
+    ilk_error err;
+    const ilki_media_hello *h;
+    ilk_error_init(&err);
+    ilki_media *m = open_helper(ILK_TEST_MEDIA, max_processes);
+    if (ilki_media_hello_of(m, NULL, &h, &err) == ILK_OK)
+        return m;
+    printf("%s\n", err.message);
+    ilki_media_free(m);
+    return NULL;
+}
+
+static void greets(void)
+{
+    ilk_error err;
+    ilki_media_result r;
+    const ilki_media_hello *h = NULL;
+    ilk_error_init(&err);
+    ilki_media *m = real_helper(1);
+    if (!m)
+        TEST_SKIP("ilk-media does not run here");
+    CHECK_OK(ilki_media_hello_of(m, NULL, &h, &err), &err);
+    CHECK(h->n_rows >= 2);
+    CHECK_STATUS(ilki_media_check(m, "no such", NULL, &err), ILK_UNSUPPORTED, &err);
+    CHECK_STATUS(ask(m, "no such", "x", 5, NULL, &r, &err), ILK_UNSUPPORTED, &err);
+    CHECK_STR(err.message, "no reader \"no such\" in this build");
+    CHECK_INT(count_children(), 1); /* it lives on */
+    ilki_buf ops;
+    ilki_base_buf_init(&ops, 4096);
+    ilki_media_add_text(&ops, 1 << 20);
+    CHECK_STATUS(ilki_media_run(m, "x", 1, &ops, 5, NULL, &r, &err), ILK_BAD_FORMAT, &err);
+    ilki_base_buf_reset(&ops);
+    CHECK_STATUS(ilki_media_run(m, "x", 1, &ops, 5, NULL, &r, &err), ILK_BAD_FORMAT, &err);
+    ilki_media_add_op(&ops, (ilki_media_op)77, NULL, 0);
+    CHECK_STATUS(ilki_media_run(m, "x", 1, &ops, 5, NULL, &r, &err), ILK_BAD_FORMAT, &err);
+    ilki_base_buf_deinit(&ops);
+    ilki_media_free(m);
+    CHECK_INT(count_children(), 0);
+}
+
+typedef struct crowd {
+    ilki_media *m;
+    atomic_int n_ok;
+} crowd;
+
+static void *ask_often(void *arg)
+{
+    crowd *c = arg;
+    for (int i = 0; i < 20; i++) {
+        ilki_media_result r;
+        ilk_error err;
+        ilk_error_init(&err);
+        if (ask(c->m, "html", "x", 20, NULL, &r, &err) == ILK_OK)
+            c->n_ok += r.about.n_bytes == 4;
+        free(r.data);
+    }
+    return NULL;
+}
+
+static void threads(void)
+{
+    pthread_t t[6];
+    if (!top)
+        top = tree_new();
+    crowd c = {.m = open_helper(liar("good"), 2)};
+    for (int i = 0; i < 6; i++)
+        REQUIRE(CHECK(pthread_create(&t[i], NULL, ask_often, &c) == 0));
+    for (int i = 0; i < 6; i++)
+        pthread_join(t[i], NULL);
+    CHECK_INT(c.n_ok, 120);
+    CHECK(count_children() <= 2);
+    ilki_media_free(c.m);
+    CHECK_INT(count_children(), 0);
+}
+
+/* In a forked child the helpers stay the parent's. */
+static void forked(void)
+{
+    ilk_error err;
+    ilki_media_result r;
+    ilk_error_init(&err);
+    if (!top)
+        top = tree_new();
+    ilki_media *m = open_helper(liar("good"), 1);
+    CHECK_OK(ask(m, "html", "x", 5, NULL, &r, &err), &err);
+    free(r.data);
+    pid_t pid = fork();
+    if (pid == 0) {
+        ilki_media_free(m);
+        _exit(0);
+    }
+    int status = -1;
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    CHECK_OK(ask(m, "html", "x", 5, NULL, &r, &err), &err);
+    free(r.data);
+    CHECK_INT(count_children(), 1);
+    ilki_media_free(m);
+}
+
+/* Everything that a decoder may not do, tried from inside. */
+static void sandbox(void)
+{
+    static const struct {
+        const char *what;
+        int signal;
+    } trials[] = {{"open", 0},      {"write", 0}, {"socket", SIGSYS}, {"fork", SIGSYS}, {"exec", SIGSYS},
+                  {"kill", SIGSYS}, {"code", 0},  {"memory", 0},      {"cpu", SIGXCPU}, {"thread", 0}};
+    if (system(ILK_TEST_MEDIA " try open >/dev/null 2>&1") == 3 << 8)
+        TEST_SKIP("no seccomp here, or a build with a sanitizer");
+    for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            execl(ILK_TEST_MEDIA, "ilk-media", "try", trials[i].what, (char *)NULL);
+            _exit(9);
+        }
+        int status = -1;
+        CHECK(waitpid(pid, &status, 0) == pid);
+        if (trials[i].signal)
+            CHECK_THAT(WIFSIGNALED(status) && (WTERMSIG(status) == trials[i].signal || WTERMSIG(status) == SIGKILL),
+                       "try %s: status %#x, want signal %d", trials[i].what, (unsigned)status, trials[i].signal);
+        else
+            CHECK_THAT(status == 0, "try %s: status %#x, want 0", trials[i].what, (unsigned)status);
+    }
+}
+
+static void end(void)
+{
+    CHECK_INT(count_children(), 0);
+    if (top)
+        tree_free(top);
+}
+
+TEST_MAIN({"lies", lies}, {"tired", tired}, {"absent", absent}, {"cancel", cancel}, {"greets", greets},
+          {"threads", threads}, {"forked", forked}, {"sandbox", sandbox}, {"end", end})
