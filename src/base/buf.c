@@ -143,12 +143,20 @@ ilk_status ilki_base_buf_check(const ilki_buf *b, const char *what, ilk_error *e
 
 /* ---- numbers, little-endian on every machine */
 
-static bool put_le(ilki_buf *b, uint64_t v, size_t n)
+/* Inline, so that n is known and the loop becomes one store: records are made of these. */
+static inline bool put_le(ilki_buf *b, uint64_t v, size_t n)
 {
-    unsigned char bytes[8];
-    for (size_t i = 0; i < n; i++)
-        bytes[i] = (unsigned char)(v >> (8 * i));
-    return ilki_base_buf_add(b, bytes, n);
+    if (b->cap <= n || b->len >= b->cap - n) { /* no room for n and the NUL */
+        if (!ilki_base_buf_reserve(b, n))
+            return false;
+    }
+    const unsigned char bytes[8] = {(unsigned char)v,         (unsigned char)(v >> 8),  (unsigned char)(v >> 16),
+                                    (unsigned char)(v >> 24), (unsigned char)(v >> 32), (unsigned char)(v >> 40),
+                                    (unsigned char)(v >> 48), (unsigned char)(v >> 56)};
+    memcpy(b->data + b->len, bytes, n);
+    b->len += n;
+    b->data[b->len] = '\0';
+    return true;
 }
 
 bool ilki_base_buf_put_u8(ilki_buf *b, uint8_t v)
@@ -206,13 +214,17 @@ const unsigned char *ilki_base_cur_bytes(ilki_cur *c, size_t n)
     return p;
 }
 
-static uint64_t get_le(ilki_cur *c, size_t n)
+static inline uint64_t get_le(ilki_cur *c, size_t n)
 {
-    const unsigned char *p = ilki_base_cur_bytes(c, n);
-    uint64_t v = 0;
-    for (size_t i = 0; p && i < n; i++)
-        v |= (uint64_t)p[i] << (8 * i);
-    return v;
+    if (c->bad || n > ilki_base_cur_left(c)) {
+        c->bad = true;
+        return 0;
+    }
+    unsigned char b[8] = {0};
+    memcpy(b, c->p, n);
+    c->p += n;
+    return (uint64_t)b[0] | (uint64_t)b[1] << 8 | (uint64_t)b[2] << 16 | (uint64_t)b[3] << 24 | (uint64_t)b[4] << 32 |
+           (uint64_t)b[5] << 40 | (uint64_t)b[6] << 48 | (uint64_t)b[7] << 56;
 }
 
 uint8_t ilki_base_cur_u8(ilki_cur *c)

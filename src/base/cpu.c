@@ -65,9 +65,9 @@ static bool has(uint32_t reg, uint32_t bits)
 static uint32_t read_features(void)
 {
     enum { OSXSAVE = 1 << 27, XCR_AVX = 6, XCR_AVX512 = 0xe6 };
-    enum { SSE42 = 1 << 20, FMA = 1 << 12, F16C = 1 << 29, AVX = 1 << 28 };       /* leaf 1, ecx */
-    enum { BMI2 = 1 << 8, AVX2 = 1 << 5, SHA = 1 << 29 };                         /* leaf 7, ebx */
-    const uint32_t avx512 = 1U << 16 | 1U << 17 | 1U << 28 | 1U << 30 | 1U << 31; /* F DQ CD BW VL */
+    enum { PCLMUL = 1 << 1, SSE42 = 1 << 20, FMA = 1 << 12, F16C = 1 << 29, AVX = 1 << 28 }; /* leaf 1, ecx */
+    enum { BMI2 = 1 << 8, AVX2 = 1 << 5, SHA = 1 << 29 };                                    /* leaf 7, ebx */
+    const uint32_t avx512 = 1U << 16 | 1U << 17 | 1U << 28 | 1U << 30 | 1U << 31;            /* F DQ CD BW VL */
     uint32_t a, b, c, d, b7 = 0, c7 = 0, d7 = 0, a71 = 0, xcr = 0, found = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d))
         return 0;
@@ -81,6 +81,8 @@ static uint32_t read_features(void)
     }
     if (has(c, SSE42))
         found |= ILKI_CPU_SSE42;
+    if (has(c, PCLMUL))
+        found |= ILKI_CPU_PCLMUL;
     if (has(b7, SHA) && has(c, SSE42))
         found |= ILKI_CPU_SHA;
     if (!has(xcr, XCR_AVX) || !has(c, AVX | FMA | F16C) || !has(b7, AVX2 | BMI2))
@@ -108,11 +110,8 @@ static uint32_t read_features(void)
         int second; /* of the two hwcap words */
         unsigned long bit;
         uint32_t feature;
-    } caps[] = {{0, 1UL << 20, ILKI_CPU_DOTPROD},
-                {0, 1UL << 7, ILKI_CPU_ARM_CRC},
-                {0, 1UL << 6, ILKI_CPU_ARM_SHA2},
-                {1, 1UL << 13, ILKI_CPU_I8MM},
-                {1, 1UL << 14, ILKI_CPU_ARM_BF16}};
+    } caps[] = {{0, 1UL << 20, ILKI_CPU_DOTPROD},  {0, 1UL << 7, ILKI_CPU_ARM_CRC}, {0, 1UL << 6, ILKI_CPU_ARM_SHA2},
+                {0, 1UL << 4, ILKI_CPU_ARM_PMULL}, {1, 1UL << 13, ILKI_CPU_I8MM},   {1, 1UL << 14, ILKI_CPU_ARM_BF16}};
     unsigned long words[2] = {getauxval(AT_HWCAP), getauxval(AT_HWCAP2)};
     for (size_t i = 0; i < sizeof caps / sizeof *caps; i++)
         if (words[caps[i].second] & caps[i].bit)

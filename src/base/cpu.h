@@ -26,7 +26,9 @@
     X(ARM_SHA2, "sha2", 13)                                                                                            \
     X(AMX_TILE, "amxtile", 14)                                                                                         \
     X(AMX_BF16, "amxbf16", 15)                                                                                         \
-    X(AMX_INT8, "amxint8", 16)
+    X(AMX_INT8, "amxint8", 16)                                                                                         \
+    X(PCLMUL, "pclmul", 17)                                                                                            \
+    X(ARM_PMULL, "pmull", 18)
 
 enum {
 #define ILKI_CPU_ENUM(name, text, bit) ILKI_CPU_##name = 1 << (bit),

@@ -14,14 +14,18 @@
 #include <arm_neon.h>
 /* GCC switches the instructions on per function; clang's headers have them only where the whole file does. */
 #if !defined(__clang__)
-#define ARM_SHA __attribute__((target("+crypto")))
-#define ARM_CRC __attribute__((target("+crc")))
+#define ARM_SHA   __attribute__((target("+crypto")))
+#define ARM_CRC   __attribute__((target("+crc")))
+#define ARM_LANES __attribute__((target("+crc+crypto")))
 #else
 #if defined(__ARM_FEATURE_SHA2)
 #define ARM_SHA
 #endif
 #if defined(__ARM_FEATURE_CRC32)
 #define ARM_CRC
+#if defined(__ARM_FEATURE_AES)
+#define ARM_LANES
+#endif
 #endif
 #endif
 #endif
@@ -239,40 +243,105 @@ uint32_t ilki_base_crc32c_ref(uint32_t crc, const void *data, size_t n)
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) static uint32_t crc_x86(uint32_t crc, const uint8_t *p, size_t n)
+#define CRC_TARGET   __attribute__((target("sse4.2")))
+#define LANES_TARGET __attribute__((target("sse4.2,pclmul")))
+enum { HAS_CRC = ILKI_CPU_SSE42, HAS_LANES = ILKI_CPU_SSE42 | ILKI_CPU_PCLMUL };
+
+CRC_TARGET static inline uint32_t crc_byte(uint32_t c, uint8_t byte)
 {
-    uint64_t c = (uint32_t)~crc, word;
-    for (; n >= 8; n -= 8, p += 8) {
-        memcpy(&word, p, 8);
-        c = _mm_crc32_u64(c, word);
-    }
-    for (; n > 0; n--, p++)
-        c = _mm_crc32_u8((uint32_t)c, *p);
-    return ~(uint32_t)c;
+    return _mm_crc32_u8(c, byte);
+}
+
+CRC_TARGET static inline uint64_t crc_word(uint64_t c, uint64_t word)
+{
+    return _mm_crc32_u64(c, word);
+}
+
+LANES_TARGET static inline uint64_t times(uint64_t a, uint64_t b)
+{
+    __m128i x = _mm_cvtsi64_si128((int64_t)a), y = _mm_cvtsi64_si128((int64_t)b);
+    return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(x, y, 0));
 }
 #elif defined(ARM_CRC)
-ARM_CRC static uint32_t crc_arm(uint32_t crc, const uint8_t *p, size_t n)
+#define CRC_TARGET ARM_CRC
+#if defined(ARM_LANES)
+#define LANES_TARGET ARM_LANES
+#endif
+enum { HAS_CRC = ILKI_CPU_ARM_CRC, HAS_LANES = ILKI_CPU_ARM_CRC | ILKI_CPU_ARM_PMULL };
+
+ARM_CRC static inline uint32_t crc_byte(uint32_t c, uint8_t byte)
 {
-    uint64_t word;
-    crc = ~crc;
+    return __crc32cb(c, byte);
+}
+
+ARM_CRC static inline uint64_t crc_word(uint64_t c, uint64_t word)
+{
+    return __crc32cd((uint32_t)c, word);
+}
+
+#if defined(LANES_TARGET)
+LANES_TARGET static inline uint64_t times(uint64_t a, uint64_t b)
+{
+    return vgetq_lane_u64(vreinterpretq_u64_p128(vmull_p64(a, b)), 0);
+}
+#endif
+#endif
+
+#if defined(LANES_TARGET)
+/* The instruction has a latency of three cycles and a throughput of one, so three lanes of n bytes, one behind the other,
+ * are read at once. A lane is then carried over the bytes that follow it by a product with x^(8 * bytes - 33) mod P: the
+ * missing 33 come from reflection (1) and from the reduction, which is one more step of the instruction (32). */
+LANES_TARGET static uint64_t three_lanes(uint64_t c, const uint8_t *p, size_t n, const uint32_t over[2])
+{
+    uint64_t second = 0, third = 0, word[3];
+    for (const uint8_t *end = p + n; p < end; p += 8) {
+        memcpy(&word[0], p, 8);
+        memcpy(&word[1], p + n, 8);
+        memcpy(&word[2], p + 2 * n, 8);
+        c = crc_word(c, word[0]);
+        second = crc_word(second, word[1]);
+        third = crc_word(third, word[2]);
+    }
+    return crc_word(0, times(c, over[1])) ^ crc_word(0, times(second, over[0])) ^ third;
+}
+
+LANES_TARGET static uint64_t crc_lanes(uint64_t c, const uint8_t **p, size_t *n)
+{
+    /* x^(8 * bytes - 33) mod P, reflected, for one lane and for two */
+    static const struct {
+        size_t bytes;
+        uint32_t over[2];
+    } lanes[] = {{2048, {0xa51b6135, 0x82f89c77}}, {512, {0xdd7e3b0c, 0x170076fa}}, {64, {0x9e4addf8, 0x0d3b6092}}};
+    for (size_t i = 0; i < sizeof lanes / sizeof *lanes; i++)
+        for (; *n >= 3 * lanes[i].bytes; *p += 3 * lanes[i].bytes, *n -= 3 * lanes[i].bytes)
+            c = three_lanes(c, *p, lanes[i].bytes, lanes[i].over);
+    return c;
+}
+#endif
+
+#if defined(CRC_TARGET)
+CRC_TARGET static uint32_t crc_fast(uint32_t crc, const uint8_t *p, size_t n)
+{
+    uint64_t c = (uint32_t)~crc, word;
+#if defined(LANES_TARGET)
+    if ((ilki_base_cpu_features() & HAS_LANES) == HAS_LANES)
+        c = crc_lanes(c, &p, &n);
+#endif
     for (; n >= 8; n -= 8, p += 8) {
         memcpy(&word, p, 8);
-        crc = __crc32cd(crc, word);
+        c = crc_word(c, word);
     }
     for (; n > 0; n--, p++)
-        crc = __crc32cb(crc, *p);
-    return ~crc;
+        c = crc_byte((uint32_t)c, *p);
+    return ~(uint32_t)c;
 }
 #endif
 
 uint32_t ilki_base_crc32c(uint32_t crc, const void *data, size_t n)
 {
-#if defined(__x86_64__)
-    if (ilki_base_cpu_features() & ILKI_CPU_SSE42)
-        return crc_x86(crc, data, n);
-#elif defined(ARM_CRC)
-    if (ilki_base_cpu_features() & ILKI_CPU_ARM_CRC)
-        return crc_arm(crc, data, n);
+#if defined(CRC_TARGET)
+    if (ilki_base_cpu_features() & HAS_CRC)
+        return crc_fast(crc, data, n);
 #endif
     return ilki_base_crc32c_ref(crc, data, n);
 }

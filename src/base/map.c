@@ -108,24 +108,44 @@ bool ilki_base_map_reserve(ilki_map *m, size_t n)
     return true;
 }
 
-bool ilki_base_map_put(ilki_map *m, const char *key, size_t len, uint32_t value, uint32_t *old)
+/* The slot for key, `*was_there` or empty so far; NULL when memory is short. */
+static struct ilki_map_slot *slot_for(ilki_map *m, const char *key, size_t len, bool *was_there)
 {
-    assert(value != ILKI_MAP_NONE);
-    if (old)
-        *old = ILKI_MAP_NONE;
     if (len > UINT32_MAX || !ilki_base_map_reserve(m, m->n + 1))
-        return false;
+        return NULL;
     uint64_t hash = ilki_base_hash64(key, len, m->seed);
     struct ilki_map_slot *s = &m->slots[find(m, key, len, hash)];
-    if (s->key) {
-        if (old)
-            *old = s->value;
-        s->value = value;
-        return true;
+    *was_there = s->key != NULL;
+    if (!s->key) {
+        *s = (struct ilki_map_slot){len ? key : "", hash, (uint32_t)len, 0};
+        m->n++;
     }
-    *s = (struct ilki_map_slot){len ? key : "", hash, (uint32_t)len, value};
-    m->n++;
-    return true;
+    return s;
+}
+
+bool ilki_base_map_put(ilki_map *m, const char *key, size_t len, uint32_t value, uint32_t *old)
+{
+    bool was_there = false;
+    assert(value != ILKI_MAP_NONE);
+    struct ilki_map_slot *s = slot_for(m, key, len, &was_there);
+    if (old)
+        *old = was_there ? s->value : ILKI_MAP_NONE;
+    if (s)
+        s->value = value;
+    return s != NULL;
+}
+
+bool ilki_base_map_renew(ilki_map *m, const char *key, size_t len, uint32_t value, uint32_t *old)
+{
+    bool was_there = false;
+    assert(value != ILKI_MAP_NONE);
+    struct ilki_map_slot *s = slot_for(m, key, len, &was_there);
+    *old = was_there ? s->value : ILKI_MAP_NONE;
+    if (s) {
+        s->key = len ? key : "";
+        s->value = value;
+    }
+    return s != NULL;
 }
 
 uint32_t ilki_base_map_get(const ilki_map *m, const char *key, size_t len)

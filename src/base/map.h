@@ -21,6 +21,8 @@ bool ilki_base_map_reserve(ilki_map *m, size_t n);
 /* Sets key to value, which is not ILKI_MAP_NONE; `*old` (may be NULL) gets what was there, or ILKI_MAP_NONE. The map
  * keeps the key of the first put. False when memory is short or the key is longer than 4 GiB. */
 bool ilki_base_map_put(ilki_map *m, const char *key, size_t len, uint32_t value, uint32_t *old);
+/* The same, but the map keeps this key from now on: for keys whose memory goes when they are put again. */
+bool ilki_base_map_renew(ilki_map *m, const char *key, size_t len, uint32_t value, uint32_t *old);
 uint32_t ilki_base_map_get(const ilki_map *m, const char *key, size_t len); /* ILKI_MAP_NONE where absent */
 bool ilki_base_map_remove(ilki_map *m, const char *key, size_t len);
 

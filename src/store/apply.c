@@ -49,11 +49,16 @@ static ilk_status end_version(ilki_conn *c, const ilki_entry *e, ilk_error *err)
     return bound(c, s, rc, err);
 }
 
-/* The number of a field name, made where it is new. */
+/* The number of a field name, made where it is new. The connection knows the first of a transaction by heart. */
 static ilk_status name_number(ilki_conn *c, const char *name, int64_t *n, ilk_error *err)
 {
     ilk_status st;
     bool row = false;
+    for (size_t i = 0; i < c->n_names; i++) {
+        *n = c->names[i].n;
+        if (strcmp(c->names[i].name, name) == 0)
+            return ILK_OK;
+    }
     sqlite3_stmt *s = ilki_store_db_stmt(c, ILKI_SQL_NAME, &st, err);
     if (!s)
         return st;
@@ -63,12 +68,15 @@ static ilk_status name_number(ilki_conn *c, const char *name, int64_t *n, ilk_er
         *n = sqlite3_column_int64(s, 0);
         sqlite3_reset(s);
     }
-    if (st || row)
-        return st;
-    s = ilki_store_db_stmt(c, ILKI_SQL_ADD_NAME, &st, err);
-    if (s)
+    s = st || row ? NULL : ilki_store_db_stmt(c, ILKI_SQL_ADD_NAME, &st, err);
+    if (s) {
         st = bound(c, s, bind_bytes(s, 1, name, strlen(name)), err);
-    *n = sqlite3_last_insert_rowid(c->db);
+        *n = sqlite3_last_insert_rowid(c->db);
+    }
+    if (!st && c->n_names < ILKI_KNOWN_NAMES && strlen(name) < sizeof c->names->name) {
+        c->names[c->n_names].n = *n;
+        strcpy(c->names[c->n_names++].name, name);
+    }
     return st;
 }
 
@@ -104,24 +112,44 @@ static ilk_status malformed(ilki_conn *c, const ilki_entry *e, ilk_error *err)
                           (unsigned long long)e->lsn);
 }
 
-static ilk_status add_item(ilki_conn *c, const ilki_entry *e, ilk_error *err)
+/* *added: false where an item of this id is current. */
+static ilk_status add_row(ilki_conn *c, const ilki_entry *e, const ilki_item_body *item, bool *added, ilk_error *err)
 {
-    ilki_item_body item;
     ilk_status st;
-    if (!ilki_store_get_item(e->body, e->place.body_bytes, &item))
-        return malformed(c, e, err);
     sqlite3_stmt *s = ilki_store_db_stmt(c, ILKI_SQL_ADD_ITEM, &st, err);
     if (!s)
         return st;
     int rc = sqlite3_bind_int64(s, 1, (sqlite3_int64)e->lsn);
-    rc = rc ? rc : bind_bytes(s, 2, item.id, item.id_bytes);
-    rc = rc ? rc : item.parent ? bind_bytes(s, 3, item.parent, item.parent_bytes) : sqlite3_bind_null(s, 3);
+    rc = rc ? rc : bind_bytes(s, 2, item->id, item->id_bytes);
+    rc = rc ? rc : item->parent ? bind_bytes(s, 3, item->parent, item->parent_bytes) : sqlite3_bind_null(s, 3);
     rc = rc ? rc : sqlite3_bind_int64(s, 4, (sqlite3_int64)e->place.file);
     rc = rc ? rc : sqlite3_bind_int64(s, 5, (sqlite3_int64)e->place.at);
     rc = rc ? rc : sqlite3_bind_int64(s, 6, (sqlite3_int64)e->place.total);
     rc = rc ? rc : sqlite3_bind_int64(s, 7, e->place.body_bytes);
-    rc = rc ? rc : sqlite3_bind_int64(s, 8, item.n_vectors);
+    rc = rc ? rc : sqlite3_bind_int64(s, 8, item->n_vectors);
     st = bound(c, s, rc, err);
+    *added = sqlite3_changes(c->db) == 1;
+    return st;
+}
+
+/* Most ids are new: the old version is looked for only where the insertion finds one. */
+static ilk_status add_item(ilki_conn *c, const ilki_entry *e, ilk_error *err)
+{
+    ilki_item_body item;
+    bool added = false;
+    if (!ilki_store_get_item(e->body, e->place.body_bytes, &item))
+        return malformed(c, e, err);
+    ilk_status st = add_row(c, e, &item, &added, err);
+    if (!st && !added) {
+        st = end_version(c, e, err);
+        if (!st)
+            st = add_row(c, e, &item, &added, err);
+        if (!st && !added) {
+            atomic_store(&c->owner->unfit, true);
+            st = ilki_base_fail(err, ILK_CORRUPT, "%s: it holds LSN %llu already", c->owner->path,
+                                (unsigned long long)e->lsn);
+        }
+    }
     for (uint32_t i = 0; !st && i < item.n_fields; i++) {
         ilk_field f;
         ilki_store_next_field(&item.fields, &f);
@@ -181,11 +209,9 @@ static ilk_status add_space(ilki_conn *c, const ilki_entry *e, ilk_error *err)
 
 static ilk_status apply_entry(ilki_conn *c, const ilki_entry *e, ilk_error *err)
 {
-    ilk_status st = ILK_OK;
     switch (e->type) {
     case ILKI_RECORD_ITEM:
-        st = end_version(c, e, err);
-        return st ? st : add_item(c, e, err);
+        return add_item(c, e, err);
     case ILKI_RECORD_DELETE:
         return end_version(c, e, err);
     case ILKI_RECORD_SPACE:
@@ -236,6 +262,7 @@ static ilk_status apply_batches(ilki_conn *c, ilki_tail_batch *const *batches, s
 
 ilk_status ilki_store_db_apply(ilki_conn *c, ilki_tail_batch *const *batches, size_t n, ilk_error *err)
 {
+    c->n_names = 0; /* a transaction rolled back may have taken a name with it */
     ilk_status st = ilki_store_db_run(c, ILKI_SQL_BEGIN_WRITE, err);
     if (st)
         return st;

@@ -14,8 +14,10 @@
 enum {
     ILKI_TAIL_MAX_BYTES = 64 << 20, /* of memory: past it a writer helps to apply */
     ILKI_TAIL_MAX_ENTRIES = 1 << 18,
-    ILKI_SLICE_ENTRIES = 2000, /* records applied in one transaction, if no batch is longer */
-    ILKI_INLINE_ENTRIES = 1000 /* without a service thread: let so many gather before they are applied */
+    ILKI_SLICE_ENTRIES = 4000, /* records applied in one transaction, if no batch is longer */
+    /* So many gather before they are applied, unless somebody reads: many small transactions write the same pages of
+     * SQLite's log again and again, and take the core and the disk of who writes. */
+    ILKI_GATHER_ENTRIES = 4000
 };
 
 typedef struct ilki_space_row {
@@ -29,6 +31,7 @@ struct ilki_store {
     ilk_runtime *rt;
     char *dir;
     ilk_sync sync;
+    size_t gather;
     bool read_only, foreign;
     ilki_file *lock_file;
     ilki_log log;
@@ -52,8 +55,10 @@ struct ilki_store {
 ilk_status ilki_store_apply_slice(ilki_store *s, uint64_t limit, bool *more, ilk_error *err);
 /* The same until nothing is left, after syncing the log where that has not been done. With write_lock held. */
 ilk_status ilki_store_apply_all(ilki_store *s, ilk_error *err);
-/* After a write: has the service thread apply, or applies here. With write_lock held. */
+/* After a write: once enough has gathered, has the service thread apply it, or applies it here. With write_lock held. */
 void ilki_store_apply_behind(ilki_store *s);
+/* Has the service thread apply what there is; false: there is no such thread. Any lock may be held but service_lock. */
+bool ilki_store_apply_post(ilki_store *s);
 /* After a failed read: true when the tables were unfit and have been rebuilt, so that the caller tries once more. */
 bool ilki_store_mend(ilki_store *s, ilk_status *st, int attempt, ilk_error *err);
 /* Replays the log from the state of `db` to the LSN `upto`; `c` is its writing connection. */

@@ -46,7 +46,7 @@ static const char *const sql[ILKI_SQL_COUNT] = {
     [ILKI_SQL_ITEM_BY_ID] = ITEM_COLUMNS "WHERE id = ?",
     [ILKI_SQL_ITEM_BY_LSN] = ITEM_COLUMNS "WHERE lsn = ?",
     [ILKI_SQL_PARTS] = "SELECT id FROM item WHERE parent = ?",
-    [ILKI_SQL_ADD_ITEM] = "INSERT INTO item VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+    [ILKI_SQL_ADD_ITEM] = "INSERT OR IGNORE INTO item VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
     [ILKI_SQL_DROP_ITEM] = "DELETE FROM item WHERE lsn = ?",
     [ILKI_SQL_ADD_DEAD] = "INSERT INTO dead VALUES(?, ?, ?)",
     [ILKI_SQL_ADD_FIELD] = "INSERT INTO field VALUES(?, ?, ?, ?, ?)",

@@ -44,6 +44,8 @@ typedef enum ilki_sql {
     ILKI_SQL_COUNT
 } ilki_sql;
 
+enum { ILKI_KNOWN_NAMES = 16 };
+
 typedef struct ilki_conn {
     sqlite3 *db;
     sqlite3_stmt *stmts[ILKI_SQL_COUNT];
@@ -51,6 +53,11 @@ typedef struct ilki_conn {
     struct ilki_conn *next;
     ilk_status func_status; /* of a function of ours that failed inside a statement; else OK */
     ilk_error func_error;
+    struct {
+        char name[ILKI_FIELD_NAME_BYTES + 1];
+        int64_t n;
+    } names[ILKI_KNOWN_NAMES]; /* of fields, seen in this transaction */
+    size_t n_names;
 } ilki_conn;
 
 /* Up to where the log has been applied: with the tables, in one transaction. */

@@ -123,27 +123,32 @@ static void tell_error(ilki_store *s)
         ilki_base_log(s->rt, ILK_LOG_WARN, "%s: the tables fall behind the log: %s", s->dir, err.message);
 }
 
+bool ilki_store_apply_post(ilki_store *s)
+{
+    if (s->read_only || !s->rt || !s->rt->pool)
+        return false;
+    pthread_mutex_lock(&s->service_lock);
+    bool post = !s->posted;
+    s->posted = true;
+    pthread_mutex_unlock(&s->service_lock);
+    if (post && ilki_base_pool_post(s->rt->pool, ILK_PRIORITY_LOW, serve, s, NULL) != ILK_OK) {
+        pthread_mutex_lock(&s->service_lock);
+        s->posted = false;
+        pthread_mutex_unlock(&s->service_lock);
+    }
+    return true;
+}
+
 void ilki_store_apply_behind(ilki_store *s)
 {
     uint64_t bytes;
     size_t n;
     tell_error(s);
     tail_size(s, &bytes, &n);
-    if (s->rt && s->rt->pool && n) {
-        pthread_mutex_lock(&s->service_lock);
-        bool post = !s->posted;
-        s->posted = true;
-        pthread_mutex_unlock(&s->service_lock);
-        if (post && ilki_base_pool_post(s->rt->pool, ILK_PRIORITY_LOW, serve, s, NULL) != ILK_OK) {
-            pthread_mutex_lock(&s->service_lock);
-            s->posted = false;
-            pthread_mutex_unlock(&s->service_lock);
-        }
-        if (bytes < ILKI_TAIL_MAX_BYTES && n < ILKI_TAIL_MAX_ENTRIES)
-            return;
-    } else if (n < ILKI_INLINE_ENTRIES && bytes < ILKI_TAIL_MAX_BYTES) {
+    if (n < s->gather && bytes < ILKI_TAIL_MAX_BYTES)
         return;
-    }
+    if (ilki_store_apply_post(s) && bytes < ILKI_TAIL_MAX_BYTES && n < ILKI_TAIL_MAX_ENTRIES)
+        return;
     /* The batch is acknowledged whatever happens here: a failure becomes an error when the tail is full. */
     bool more;
     ilk_error err;

@@ -154,13 +154,11 @@ void ilki_store_tail_add(ilki_tail *t, ilki_tail_batch *b)
         ilki_entry *e = &b->entries[i];
         if (!is_version(e))
             continue;
-        uint32_t slot = ilki_base_map_get(&t->newest, e->key, e->key_bytes);
-        if (slot != ILKI_MAP_NONE)
-            ilki_base_map_remove(&t->newest, e->key, e->key_bytes);
-        else
-            slot = t->n_free ? t->free_slots[--t->n_free] : (uint32_t)t->n_slots++;
+        uint32_t slot = t->n_free ? t->free_slots[--t->n_free] : (uint32_t)t->n_slots++, old;
         t->slots[slot] = e;
-        ilki_base_map_put(&t->newest, e->key, e->key_bytes, slot, NULL);
+        ilki_base_map_renew(&t->newest, e->key, e->key_bytes, slot, &old);
+        if (old != ILKI_MAP_NONE)
+            t->free_slots[t->n_free++] = old;
     }
     pthread_mutex_unlock(&t->lock);
 }

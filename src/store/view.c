@@ -50,6 +50,8 @@ ilk_status ilki_store_view_open(ilki_store *s, ilki_view *v, ilk_error *err)
     pthread_mutex_unlock(&s->tail.lock);
     if (!st)
         st = ilki_store_view_collect(v, v->last, &v->items, &v->n_items, err);
+    if (!st && v->n_held) /* who reads would merge them every time */
+        ilki_store_apply_post(s);
     if (st)
         ilki_store_view_close(v);
     return st;

@@ -79,21 +79,20 @@ static ilk_status check_field(const ilk_item *item, const ilk_field *f, ilk_erro
     return ILK_OK;
 }
 
-/* Four lanes, so that the loop is not one chain of comparisons. */
+/* Sixteen at a time without a branch, so that the compiler takes them as vectors. */
 static bool all_finite(const float *x, size_t n)
 {
-    uint32_t most[4] = {0, 0, 0, 0}, w[4];
+    enum { STEP = 16 };
+    uint32_t bad[STEP] = {0}, w[STEP];
     size_t i = 0;
-    for (; i + 4 <= n; i += 4) {
+    for (; i + STEP <= n; i += STEP) {
         memcpy(w, x + i, sizeof w);
-        for (int k = 0; k < 4; k++) {
-            w[k] &= 0x7fffffff;
-            most[k] = most[k] > w[k] ? most[k] : w[k];
-        }
+        for (int k = 0; k < STEP; k++)
+            bad[k] |= (w[k] & 0x7f800000) == 0x7f800000 ? UINT32_MAX : 0;
     }
     bool ok = true;
-    for (int k = 0; k < 4; k++)
-        ok &= most[k] < 0x7f800000;
+    for (int k = 0; k < STEP; k++)
+        ok &= bad[k] == 0;
     for (; i < n; i++)
         ok &= isfinite(x[i]) != 0;
     return ok;

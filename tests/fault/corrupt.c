@@ -26,7 +26,7 @@ typedef struct rig {
 
 static ilk_status open_store(rig *r, ilki_store **s, bool read_only)
 {
-    ilki_store_open_options opt = {.vfs = r->v, .read_only = read_only, .max_log_bytes = 9000};
+    ilki_store_open_options opt = {.vfs = r->v, .read_only = read_only, .max_log_bytes = 9000, .gather = 1000};
     return ilki_store_open(s, "/store", &opt, &r->err);
 }
 

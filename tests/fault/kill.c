@@ -47,7 +47,7 @@ static void make_batch(uint64_t seed, int64_t k, const state *before, st_batch *
 static ilk_status open_store(const char *dir, ilk_runtime *rt, bool read_only, ilki_store **s, ilk_error *err)
 {
     ilki_store_open_options opt = {
-        .vfs = &ilki_base_vfs_posix, .rt = rt, .read_only = read_only, .max_log_bytes = LOG_BYTES};
+        .vfs = &ilki_base_vfs_posix, .rt = rt, .read_only = read_only, .max_log_bytes = LOG_BYTES, .gather = 1};
     return ilki_store_open(s, dir, &opt, err);
 }
 

@@ -86,7 +86,8 @@ typedef struct life {
 
 static ilk_status open_store(const life *l, ilki_store **s, bool read_only, ilk_error *err)
 {
-    ilki_store_open_options opt = {.vfs = l->v, .sync = l->sync, .read_only = read_only, .max_log_bytes = 6000};
+    ilki_store_open_options opt = {
+        .vfs = l->v, .sync = l->sync, .read_only = read_only, .max_log_bytes = 6000, .gather = 1000};
     return ilki_store_open(s, "/a/store", &opt, err);
 }
 

@@ -26,7 +26,8 @@ static void features_agree_with_cpuinfo(void)
                 {" sha_ni sse4_2 ", ILKI_CPU_SHA},
                 {" amx_tile ", ILKI_CPU_AMX_TILE},
                 {" amx_bf16 ", ILKI_CPU_AMX_BF16},
-                {" amx_int8 ", ILKI_CPU_AMX_INT8}};
+                {" amx_int8 ", ILKI_CPU_AMX_INT8},
+                {" pclmulqdq ", ILKI_CPU_PCLMUL}};
     static char line[16384];
     FILE *f = fopen("/proc/cpuinfo", "re");
     if (!f)

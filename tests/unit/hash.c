@@ -99,5 +99,24 @@ static void crc32c_agrees(void)
     }
 }
 
+/* Around every border of the lanes, and one length past the widest three. */
+static void crc32c_lanes(void)
+{
+    static const size_t widths[] = {3 * 64, 3 * 512, 3 * 2048};
+    enum { MOST = 2 * 3 * 2048 + 3 * 512 + 3 * 64 + 16 };
+    static uint8_t data[MOST + 8];
+    uint64_t rng = 5;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (uint8_t)test_random(&rng);
+    for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
+        for (size_t n = widths[w] - 9; n <= widths[w] + 9; n++)
+            for (size_t from = 0; from < 8; from++)
+                CHECK_INT(ilki_base_crc32c(77, data + from, n), ilki_base_crc32c_ref(77, data + from, n));
+    for (size_t n = 0; n <= MOST; n += n < 4096 ? 1 : 7)
+        CHECK_INT(ilki_base_crc32c(0, data + n % 8, n), ilki_base_crc32c_ref(0, data + n % 8, n));
+    CHECK_INT(ilki_base_crc32c(0, data, MOST), ilki_base_crc32c_ref(0, data, MOST));
+}
+
 TEST_MAIN({"sha256_known_answers", sha256_known_answers}, {"sha256_pieces", sha256_pieces},
-          {"crc32c_known_answers", crc32c_known_answers}, {"crc32c_agrees", crc32c_agrees})
+          {"crc32c_known_answers", crc32c_known_answers}, {"crc32c_agrees", crc32c_agrees},
+          {"crc32c_lanes", crc32c_lanes})

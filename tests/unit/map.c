@@ -42,6 +42,23 @@ static void put_get_remove(void)
     ilki_base_map_deinit(&m);
 }
 
+/* The old key's memory may go once it is renewed. */
+static void renew(void)
+{
+    ilki_map m = {0};
+    uint32_t old = 7;
+    char first[] = "key", second[] = "key";
+    CHECK(ilki_base_map_renew(&m, first, 3, 1, &old));
+    CHECK_INT(old, ILKI_MAP_NONE);
+    CHECK(ilki_base_map_renew(&m, second, 3, 2, &old));
+    CHECK_INT(old, 1);
+    first[0] = 'x';
+    CHECK_INT(ilki_base_map_get(&m, "key", 3), 2);
+    CHECK_INT(m.n, 1);
+    CHECK(!ilki_base_map_renew(&m, "x", (size_t)UINT32_MAX + 1, 1, &old));
+    ilki_base_map_deinit(&m);
+}
+
 /* Random puts and removes against an array, in a table kept nearly full so that runs are long and wrap. */
 static void against_an_array(void)
 {
@@ -122,5 +139,5 @@ static void hash_spreads(void)
     CHECK_INT(ilki_base_hash64(NULL, 0, 3), ilki_base_hash64("x", 0, 3));
 }
 
-TEST_MAIN({"empty_map", empty_map}, {"put_get_remove", put_get_remove}, {"against_an_array", against_an_array},
-          {"hash_spreads", hash_spreads})
+TEST_MAIN({"empty_map", empty_map}, {"put_get_remove", put_get_remove}, {"renew", renew},
+          {"against_an_array", against_an_array}, {"hash_spreads", hash_spreads})
