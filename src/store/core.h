@@ -32,6 +32,7 @@ struct ilki_store {
     char *dir;
     ilk_sync sync;
     size_t gather;
+    uint64_t seed; /* of hashes */
     bool read_only, foreign;
     ilki_file *lock_file;
     ilki_log log;

@@ -339,10 +339,12 @@ ilk_status ilki_store_open(ilki_store **out, const char *dir, const ilki_store_o
     if (!st)
         st = ilki_store_log_open(&s->log, s->vfs, s->dir, !s->read_only, err);
     if (!st) {
+        st = ilki_store_random(&s->seed, sizeof s->seed, err);
         s->gather = opt->gather ? opt->gather : ILKI_GATHER_ENTRIES;
         s->log.max_bytes = opt->max_log_bytes ? opt->max_log_bytes : DEFAULT_LOG_BYTES;
-        st = ilki_store_db_init(&s->db, s, err);
     }
+    if (!st)
+        st = ilki_store_db_init(&s->db, s, err);
     if (!st)
         st = recover(s, err);
     if (st) {

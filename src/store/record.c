@@ -44,12 +44,10 @@ static void head_put(unsigned char *p, const ilki_record_head *h, uint32_t salt)
     put32(p + 4, ilki_base_crc32c(salt, p + 8, ILKI_HEAD_BYTES - 8));
 }
 
-bool ilki_store_head_get(const unsigned char *p, uint32_t salt, ilki_record_head *h)
+void ilki_store_head_read(const unsigned char *p, ilki_record_head *h)
 {
     ilki_cur c;
-    ilki_base_cur_init(&c, p, ILKI_HEAD_BYTES);
-    if (ilki_base_cur_u32(&c) != MAGIC || ilki_base_cur_u32(&c) != ilki_base_crc32c(salt, p + 8, ILKI_HEAD_BYTES - 8))
-        return false;
+    ilki_base_cur_init(&c, p + 8, ILKI_HEAD_BYTES - 8);
     h->type = ilki_base_cur_u8(&c);
     h->flags = ilki_base_cur_u8(&c);
     ilki_base_cur_u16(&c);
@@ -60,6 +58,15 @@ bool ilki_store_head_get(const unsigned char *p, uint32_t salt, ilki_record_head
     h->lsn = ilki_base_cur_u64(&c);
     h->batch = ilki_base_cur_u64(&c);
     h->durable = ilki_base_cur_u64(&c);
+}
+
+bool ilki_store_head_get(const unsigned char *p, uint32_t salt, ilki_record_head *h)
+{
+    ilki_cur c;
+    ilki_base_cur_init(&c, p, 8);
+    if (ilki_base_cur_u32(&c) != MAGIC || ilki_base_cur_u32(&c) != ilki_base_crc32c(salt, p + 8, ILKI_HEAD_BYTES - 8))
+        return false;
+    ilki_store_head_read(p, h);
     return h->type != 0 && h->body_bytes <= ILKI_MAX_BODY_BYTES && h->data_bytes <= ILKI_MAX_BATCH_BYTES &&
            h->data_bytes % 8 == 0 && h->lsn < INT64_MAX && h->batch <= h->lsn && h->durable < h->lsn;
 }

@@ -44,6 +44,8 @@ static inline uint64_t ilki_store_head_total(const ilki_record_head *h)
     return ILKI_HEAD_BYTES + ilki_pad8(h->body_bytes) + h->data_bytes;
 }
 
+/* What is written there, unchecked: of a batch that is known to be valid. */
+void ilki_store_head_read(const unsigned char *p, ilki_record_head *h);
 /* False unless magic, crc and limits hold; p has ILKI_HEAD_BYTES. */
 bool ilki_store_head_get(const unsigned char *p, uint32_t salt, ilki_record_head *h);
 /* Body crc, and the form of a body of a known type. NULL, or what is wrong with it. `p` is the body. */

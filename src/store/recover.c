@@ -194,7 +194,7 @@ ilk_status ilki_store_replay(ilki_store *s, ilki_conn *c, uint64_t upto, ilk_err
                                 (unsigned long long)scan.next_lsn - 1, (unsigned long long)upto);
         if (st)
             break;
-        batches[n] = ilki_store_tail_batch_new(scan.bytes, scan.n, scan.batch_file, scan.batch_at, scan.salt);
+        batches[n] = ilki_store_tail_batch_new(scan.bytes, scan.n, scan.batch_file, scan.batch_at);
         if (!batches[n]) {
             st = ilki_base_fail_memory(err, scan.n, "a replay");
             break;
@@ -242,10 +242,10 @@ bool ilki_store_mend(ilki_store *s, ilk_status *st, int attempt, ilk_error *err)
 
 ilk_status ilki_store_take_batch(ilki_store *s, const ilki_scan *scan, ilk_error *err)
 {
-    ilki_tail_batch *b = ilki_store_tail_batch_new(scan->bytes, scan->n, scan->batch_file, scan->batch_at, scan->salt);
+    ilki_tail_batch *b = ilki_store_tail_batch_new(scan->bytes, scan->n, scan->batch_file, scan->batch_at);
     if (!b)
         return ilki_base_fail_memory(err, scan->n, "the tail of the log");
-    ilk_status st = ilki_store_tail_reserve(&s->tail, b, err);
+    ilk_status st = ilki_store_tail_reserve(&s->tail, err);
     for (size_t i = 0; !st && b->n_spaces && i < b->n; i++) {
         if (b->entries[i].type != ILKI_RECORD_SPACE)
             continue;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See tail.h. The map's keys lie in the bodies of batches: an entry that replaces another puts its own key in place, so
- * that a trimmed batch leaves no key behind. */
+ * See tail.h. The map is made when somebody asks: a batch that is applied before anybody does is never in it. Its keys lie
+ * in the bodies of batches: an entry that replaces another puts its own key in place, so that a trimmed batch leaves no
+ * key behind. */
 #include "store/tail.h"
 
 #include <stdlib.h>
@@ -8,10 +9,11 @@
 
 /* ---- batches */
 
-static bool next_record(const unsigned char **p, const unsigned char *end, uint32_t salt, ilki_record_head *h)
+static bool next_record(const unsigned char **p, const unsigned char *end, ilki_record_head *h)
 {
-    if (end - *p < ILKI_HEAD_BYTES || !ilki_store_head_get(*p, salt, h))
+    if (end - *p < ILKI_HEAD_BYTES)
         return false;
+    ilki_store_head_read(*p, h);
     uint64_t total = ilki_store_head_total(h);
     if (total > (uint64_t)(end - *p))
         return false;
@@ -27,13 +29,12 @@ static void count(ilki_tail_batch *b, uint8_t type)
     b->n_spaces += type == ILKI_RECORD_SPACE;
 }
 
-ilki_tail_batch *ilki_store_tail_batch_new(const unsigned char *bytes, size_t n, uint64_t file, uint64_t at,
-                                           uint32_t salt)
+ilki_tail_batch *ilki_store_tail_batch_new(const unsigned char *bytes, size_t n, uint64_t file, uint64_t at)
 {
     const unsigned char *p = bytes, *end = bytes + n;
     ilki_record_head h;
     size_t n_records = 0, body_bytes = 0, total;
-    while (next_record(&p, end, salt, &h)) {
+    while (next_record(&p, end, &h)) {
         n_records++;
         body_bytes += h.body_bytes + 1;
     }
@@ -48,7 +49,7 @@ ilki_tail_batch *ilki_store_tail_batch_new(const unsigned char *bytes, size_t n,
     p = bytes;
     for (size_t i = 0; i < n_records; i++) {
         const unsigned char *from = p;
-        next_record(&p, end, salt, &h);
+        next_record(&p, end, &h);
         ilki_entry *e = &b->entries[i];
         *e = (ilki_entry){.lsn = h.lsn, .type = h.type, .key = "", .body = body, .batch = b};
         e->place = (ilki_place){file, at + (uint64_t)(from - bytes), ilki_store_head_total(&h), h.body_bytes};
@@ -100,29 +101,29 @@ static bool is_version(const ilki_entry *e)
     return e->type == ILKI_RECORD_ITEM || e->type == ILKI_RECORD_DELETE;
 }
 
-static ilk_status reserve_slots(ilki_tail *t, size_t n, ilk_error *err)
+static bool reserve_slots(ilki_tail *t, size_t n)
 {
     if (t->n_free + (t->cap_slots - t->n_slots) >= n)
-        return ILK_OK;
+        return true;
     size_t cap = t->n_slots + n + t->cap_slots / 2 + 256;
     if (cap >= ILKI_MAP_NONE)
-        return ilki_base_fail(err, ILK_LIMIT, "the store has %zu changes that are not applied yet", t->n_slots);
+        return false;
     ilki_entry **slots = realloc(t->slots, cap * sizeof *slots);
     if (slots)
         t->slots = slots;
     uint32_t *free_slots = slots ? realloc(t->free_slots, cap * sizeof *free_slots) : NULL;
     if (!free_slots)
-        return ilki_base_fail_memory(err, cap * sizeof *slots, "the tail of the log");
+        return false;
     t->free_slots = free_slots;
     t->cap_slots = cap;
-    return ILK_OK;
+    return true;
 }
 
-ilk_status ilki_store_tail_reserve(ilki_tail *t, const ilki_tail_batch *b, ilk_error *err)
+ilk_status ilki_store_tail_reserve(ilki_tail *t, ilk_error *err)
 {
+    ilk_status st = ILK_OK;
     pthread_mutex_lock(&t->lock);
-    ilk_status st = reserve_slots(t, b->n, err);
-    if (!st && t->first + t->n == t->cap) {
+    if (t->first + t->n == t->cap) {
         if (t->first > t->n) {
             memmove(t->batches, t->batches + t->first, t->n * sizeof *t->batches);
             t->first = 0;
@@ -137,8 +138,6 @@ ilk_status ilki_store_tail_reserve(ilki_tail *t, const ilki_tail_batch *b, ilk_e
             }
         }
     }
-    if (!st && !ilki_base_map_reserve(&t->newest, t->newest.n + b->n))
-        st = ilki_base_fail_memory(err, b->n * 16, "the tail of the log");
     pthread_mutex_unlock(&t->lock);
     return st;
 }
@@ -150,6 +149,14 @@ void ilki_store_tail_add(ilki_tail *t, ilki_tail_batch *b)
     t->bytes += b->bytes;
     t->n_entries += b->n;
     t->last_lsn = b->last_lsn;
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* One batch into the map. False when memory is short. */
+static bool enter(ilki_tail *t, ilki_tail_batch *b)
+{
+    if (!reserve_slots(t, b->n) || !ilki_base_map_reserve(&t->newest, t->newest.n + b->n))
+        return false;
     for (size_t i = 0; i < b->n; i++) {
         ilki_entry *e = &b->entries[i];
         if (!is_version(e))
@@ -160,7 +167,7 @@ void ilki_store_tail_add(ilki_tail *t, ilki_tail_batch *b)
         if (old != ILKI_MAP_NONE)
             t->free_slots[t->n_free++] = old;
     }
-    pthread_mutex_unlock(&t->lock);
+    return true;
 }
 
 /* Takes the oldest batch out. */
@@ -172,7 +179,7 @@ static void shift(ilki_tail *t)
         t->first = 0;
     t->bytes -= b->bytes;
     t->n_entries -= b->n;
-    for (size_t i = 0; i < b->n; i++) {
+    for (size_t i = 0; t->n_entered && i < b->n; i++) {
         ilki_entry *e = &b->entries[i];
         uint32_t slot = is_version(e) ? ilki_base_map_get(&t->newest, e->key, e->key_bytes) : ILKI_MAP_NONE;
         if (slot == ILKI_MAP_NONE || t->slots[slot] != e)
@@ -180,6 +187,7 @@ static void shift(ilki_tail *t)
         ilki_base_map_remove(&t->newest, e->key, e->key_bytes);
         t->free_slots[t->n_free++] = slot;
     }
+    t->n_entered -= t->n_entered > 0;
     ilki_store_tail_batch_drop(b);
 }
 
@@ -202,8 +210,27 @@ void ilki_store_tail_restart(ilki_tail *t, uint64_t lsn)
     pthread_mutex_unlock(&t->lock);
 }
 
-ilki_entry *ilki_store_tail_find(const ilki_tail *t, const char *id, size_t n)
+/* The newest of an id in one batch. */
+static ilki_entry *find_in(ilki_tail_batch *b, const char *id, size_t n)
 {
+    for (size_t i = b->n; i-- > 0;) {
+        ilki_entry *e = &b->entries[i];
+        if (is_version(e) && e->key_bytes == n && memcmp(e->key, id, n) == 0)
+            return e;
+    }
+    return NULL;
+}
+
+ilki_entry *ilki_store_tail_find(ilki_tail *t, const char *id, size_t n)
+{
+    while (t->n_entered < t->n && enter(t, t->batches[t->first + t->n_entered]))
+        t->n_entered++;
+    /* where memory is short, slowly */
+    for (size_t i = t->n; i-- > t->n_entered;) {
+        ilki_entry *e = find_in(t->batches[t->first + i], id, n);
+        if (e)
+            return e;
+    }
     uint32_t slot = ilki_base_map_get(&t->newest, id, n);
     return slot == ILKI_MAP_NONE ? NULL : t->slots[slot];
 }

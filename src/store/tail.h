@@ -30,8 +30,7 @@ typedef struct ilki_tail_batch {
 } ilki_tail_batch;
 
 /* From the bytes of one valid batch that begin at `at` of log file `file`. NULL when memory is short. */
-ilki_tail_batch *ilki_store_tail_batch_new(const unsigned char *bytes, size_t n, uint64_t file, uint64_t at,
-                                           uint32_t salt);
+ilki_tail_batch *ilki_store_tail_batch_new(const unsigned char *bytes, size_t n, uint64_t file, uint64_t at);
 void ilki_store_tail_batch_hold(ilki_tail_batch *b);
 void ilki_store_tail_batch_drop(ilki_tail_batch *b);
 
@@ -43,6 +42,7 @@ typedef struct ilki_tail {
     size_t n_entries;
     uint64_t base;     /* all up to this LSN has been applied and dropped */
     uint64_t last_lsn; /* of the newest batch ever added, or where the tail began */
+    size_t n_entered;  /* batches, from the oldest, that `newest` knows */
     ilki_map newest;   /* id -> slot of its newest put or delete */
     ilki_entry **slots;
     size_t n_slots, cap_slots;
@@ -53,14 +53,14 @@ typedef struct ilki_tail {
 void ilki_store_tail_init(ilki_tail *t);
 void ilki_store_tail_deinit(ilki_tail *t);
 /* Room for a batch, so that the add cannot fail: called before the batch is written. */
-ilk_status ilki_store_tail_reserve(ilki_tail *t, const ilki_tail_batch *b, ilk_error *err);
+ilk_status ilki_store_tail_reserve(ilki_tail *t, ilk_error *err);
 void ilki_store_tail_add(ilki_tail *t, ilki_tail_batch *b); /* takes the reference */
 /* Drops batches up to and with `lsn`. */
 void ilki_store_tail_trim(ilki_tail *t, uint64_t lsn);
 /* Drops everything; the tail begins behind `lsn`. */
 void ilki_store_tail_restart(ilki_tail *t, uint64_t lsn);
 /* Under t->lock: the newest put or delete of an id, NULL where the tail has none. */
-ilki_entry *ilki_store_tail_find(const ilki_tail *t, const char *id, size_t n);
+ilki_entry *ilki_store_tail_find(ilki_tail *t, const char *id, size_t n);
 /* Under t->lock: the entry of an LSN. */
 ilki_entry *ilki_store_tail_find_lsn(const ilki_tail *t, uint64_t lsn);
 

@@ -21,6 +21,7 @@ typedef struct plan {
     size_t n_spaces;
     const ilk_space **space_args; /* what they were made from */
     ilki_space_ref *refs;         /* of all vectors of all items, in order */
+    const ilki_space_row *space;  /* the last one looked for */
     bool *skip;                   /* items that a later one of the same id replaces */
     ilki_map deletes;             /* ids that go -> index into `gone` */
     const char **gone;
@@ -79,23 +80,36 @@ static ilk_status check_field(const ilk_item *item, const ilk_field *f, ilk_erro
     return ILK_OK;
 }
 
-/* Sixteen at a time without a branch, so that the compiler takes them as vectors. */
+typedef uint32_t four __attribute__((vector_size(16))); /* an array of accumulators would be stored at every step */
+
 static bool all_finite(const float *x, size_t n)
 {
-    enum { STEP = 16 };
-    uint32_t bad[STEP] = {0}, w[STEP];
+    const four exponent = {0x7f800000, 0x7f800000, 0x7f800000, 0x7f800000};
+    four bad = {0}, bad_too = {0}, w, v;
     size_t i = 0;
-    for (; i + STEP <= n; i += STEP) {
-        memcpy(w, x + i, sizeof w);
-        for (int k = 0; k < STEP; k++)
-            bad[k] |= (w[k] & 0x7f800000) == 0x7f800000 ? UINT32_MAX : 0;
+    for (; i + 8 <= n; i += 8) {
+        memcpy(&w, x + i, sizeof w);
+        memcpy(&v, x + i + 4, sizeof v);
+        bad |= (four)((w & exponent) == exponent);
+        bad_too |= (four)((v & exponent) == exponent);
     }
-    bool ok = true;
-    for (int k = 0; k < STEP; k++)
-        ok &= bad[k] == 0;
+    bad |= bad_too;
+    bool ok = (bad[0] | bad[1] | bad[2] | bad[3]) == 0;
     for (; i < n; i++)
         ok &= isfinite(x[i]) != 0;
     return ok;
+}
+
+/* Apart from the other checks: encoding follows at once, while a vector is in the nearest cache. */
+static ilk_status check_finite(const ilk_item *item, ilk_error *err)
+{
+    for (size_t i = 0; i < item->n_vectors; i++) {
+        const ilk_vector *v = &item->vectors[i];
+        if (!all_finite(v->data, (size_t)v->rows * v->dim))
+            return ilki_base_fail(err, ILK_NOT_FINITE, "item %s: its vector in space %s holds a NaN or infinity",
+                                  item->id, v->space);
+    }
+    return ILK_OK;
 }
 
 static ilk_status check_vector(const ilk_item *item, const ilk_vector *v, const ilk_space *space, ilk_error *err)
@@ -109,9 +123,6 @@ static ilk_status check_vector(const ilk_item *item, const ilk_vector *v, const 
                               space->name);
     if ((v->dim && !v->data) || (sparse && v->dim && !v->indices))
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "item %s: no data for space %s", item->id, space->name);
-    if (!all_finite(v->data, (size_t)v->rows * v->dim))
-        return ilki_base_fail(err, ILK_NOT_FINITE, "item %s: its vector in space %s holds a NaN or infinity", item->id,
-                              space->name);
     for (uint32_t i = 0; sparse && i < v->dim; i++)
         if ((i && v->indices[i] <= v->indices[i - 1]) || (space->dim && v->indices[i] >= space->dim))
             return ilki_base_fail(err, ILK_BAD_ARGUMENT,
@@ -128,9 +139,8 @@ static const ilki_space_row *find_space(ilki_store *s, const plan *p, const char
     return ilki_store_space_by_name(s, name);
 }
 
-static ilk_status check_item(ilki_store *s, const plan *p, const ilk_item *item, ilki_space_ref *refs, ilk_error *err)
+static ilk_status check_item(ilki_store *s, plan *p, const ilk_item *item, ilki_space_ref *refs, ilk_error *err)
 {
-    const ilki_space_row *row = NULL;
     ilk_status st = check_id(item->id, "item", err);
     if (!st && item->parent)
         st = check_id(item->parent, "parent of an item", err);
@@ -148,8 +158,9 @@ static ilk_status check_item(ilki_store *s, const plan *p, const ilk_item *item,
     }
     for (size_t i = 0; !st && i < item->n_vectors; i++) {
         const char *name = item->vectors[i].space;
+        const ilki_space_row *row = p->space;
         if (!row || !name || strcmp(row->space.name, name) != 0)
-            row = name ? find_space(s, p, name) : NULL;
+            p->space = row = name ? find_space(s, p, name) : NULL;
         if (!row)
             return ilki_base_fail(err, ILK_MISMATCH, "item %s: the store has no space \"%s\"", item->id,
                                   name ? name : "(NULL)");
@@ -388,7 +399,7 @@ static ilk_status plan_deletes(ilki_store *s, plan *p, const ilki_batch *b, ilk_
 static ilk_status plan_items(ilki_store *s, plan *p, const ilki_batch *b, ilk_error *err)
 {
     size_t n_refs = 0;
-    ilki_map ids = {0};
+    ilki_map ids = {.seed = s->seed}; /* drawing one would be a system call */
     for (size_t i = 0; i < b->n_items; i++)
         n_refs += b->items[i].n_vectors;
     p->refs = ilki_base_zalloc(n_refs, sizeof *p->refs);
@@ -449,7 +460,7 @@ static void plan_deinit(plan *p)
 
 /* ---- encoding and publishing */
 
-static void encode(ilki_store *s, const plan *p, const ilki_batch *b)
+static ilk_status encode(ilki_store *s, const plan *p, const ilki_batch *b, ilk_error *err)
 {
     ilki_encoder e = {.buf = &s->buf,
                       .salt = ilki_store_log_salt(&s->log),
@@ -464,14 +475,19 @@ static void encode(ilki_store *s, const plan *p, const ilki_batch *b)
         ilki_store_put_space(&e, p->space_args[i], p->spaces[i]->id);
     for (size_t i = 0; i < p->n_gone; i++)
         ilki_store_put_delete(&e, p->gone[i], strlen(p->gone[i]));
-    for (size_t i = 0; i < b->n_items; refs += b->items[i++].n_vectors)
+    for (size_t i = 0; i < b->n_items; refs += b->items[i++].n_vectors) {
+        ilk_status st = check_finite(&b->items[i], err);
+        if (st)
+            return st;
         if (!p->skip[i])
             ilki_store_put_item(&e, &b->items[i], refs);
+    }
     for (size_t i = 0; i < b->n_sources; i++)
         ilki_store_put_source(&e, &b->sources[i]);
     for (size_t i = 0; i < b->n_meta; i++)
         ilki_store_put_meta(&e, b->meta[2 * i], b->meta[2 * i + 1]);
     assert(e.n_left == 0); /* or no record would be flagged as the last */
+    return ilki_base_buf_check(&s->buf, "a batch", err);
 }
 
 static ilk_status log_batch(ilki_store *s, plan *p, const ilki_batch *b, ilk_error *err)
@@ -479,15 +495,12 @@ static ilk_status log_batch(ilki_store *s, plan *p, const ilki_batch *b, ilk_err
     ilk_status st = ilki_store_log_room(&s->log, p->n_bytes, err);
     if (st)
         return st;
-    encode(s, p, b);
-    st = ilki_base_buf_check(&s->buf, "a batch", err);
+    st = encode(s, p, b, err);
     if (st)
         return st;
     const unsigned char *bytes = (const unsigned char *)s->buf.data;
-    ilki_tail_batch *tb = ilki_store_tail_batch_new(bytes, s->buf.len, ilki_store_log_number(&s->log), s->log.at,
-                                                    ilki_store_log_salt(&s->log));
-    st = tb ? ilki_store_tail_reserve(&s->tail, tb, err)
-            : ilki_base_fail_memory(err, s->buf.len, "the tail of the log");
+    ilki_tail_batch *tb = ilki_store_tail_batch_new(bytes, s->buf.len, ilki_store_log_number(&s->log), s->log.at);
+    st = tb ? ilki_store_tail_reserve(&s->tail, err) : ilki_base_fail_memory(err, s->buf.len, "the tail of the log");
     if (!st)
         st = ilki_store_log_append(&s->log, bytes, s->buf.len, p->n_records, s->sync == ILK_SYNC_FULL, err);
     if (st) {
