@@ -247,6 +247,14 @@ typedef struct ilk_model_info {
     const char *prompt_document;
     const char *notes;         /* rows of the quirks table that apply, with their sources, newline-separated; or NULL */
     const char *score_kind;    /* of ilk_rerank: "prob" or "logit"; NULL where the model is no reranker */
+    uint32_t image_size;       /* of the pictures that the model sees: image_size x image_size; 0: it sees none */
+    uint32_t patch_size;
+    uint32_t image_layers;     /* of the tower of pictures; n_layers is the text's, where there is one */
+    const char *image_pooling; /* likewise, as pooling */
+    const char *image_processing; /* how a picture comes to that size, in words; or NULL */
+    const char *compare_by;    /* what makes probabilities of a picture's scores against texts, compare_scale * cosine +
+                                  compare_bias: "softmax" over the texts, "sigmoid" of each; NULL: the model has none */
+    float compare_scale, compare_bias;
 } ilk_model_info;
 
 ILK_API void ilk_model_info_init_sized(void *info, size_t size);
@@ -271,7 +279,8 @@ typedef enum ilk_part_kind {
     ILK_PART_ROWS      /* data: float, shape = rows, dim: input rows of a tower */
 } ilk_part_kind;
 
-/* One piece of an input. In this version models read ILK_PART_TEXT and ILK_PART_IDS; others are UNSUPPORTED. */
+/* One piece of an input. Models of text read ILK_PART_TEXT and ILK_PART_IDS; those of pictures ILK_PART_PIXELS of their
+ * own size and ILK_PART_ROWS, patches [channel][y][x] as the processor leaves them. Others are UNSUPPORTED as yet. */
 typedef struct ilk_part {
     size_t size;
     ilk_part_kind kind;
@@ -307,6 +316,7 @@ typedef struct ilk_embed_options {
                           module leaves it */
     uint32_t heads;    /* 0: ILK_HEAD_DENSE */
     int strict;        /* an input longer than the limit is an error instead of cut and flagged */
+    float text_share;  /* of the text in the sum of an input of text and pictures, up to 1; 0: 0.5 */
 } ilk_embed_options;
 
 ILK_API void ilk_embed_options_init_sized(void *opt, size_t size);
@@ -350,6 +360,11 @@ ILK_API ilk_status ilk_vectors_get_status(const ilk_vectors *v, size_t i, const 
 
 /* Tokens of input i after truncation, specials included, and through `*n_dropped` (may be NULL) how many the limit cut. */
 ILK_API size_t ilk_vectors_get_tokens(const ilk_vectors *v, size_t i, size_t *n_dropped);
+
+/* An input of text and pictures, or of several pictures, gets the sum of the unit vectors of all, at unit length: the text
+ * has its share, the pictures have equal parts of the rest. Bits 1 << ilk_modality of what was added; 0 where the vector
+ * is one alone. */
+ILK_API uint32_t ilk_vectors_get_fused(const ilk_vectors *v, size_t i);
 
 /* The whole batch: row i is data + i * stride, `dim` floats; rows of failed inputs are zeros. Owned by v. */
 typedef struct ilk_matrix {

@@ -54,6 +54,49 @@ static void put_known(ilki_jsonw *w, const ilk_known *k)
     ilki_base_jsonw_close(w, '}');
 }
 
+static void put_pictures(ilki_jsonw *w, const ilk_model_info *i)
+{
+    ilki_base_jsonw_key(w, "image");
+    if (!i->image_size) {
+        ilki_base_jsonw_null(w);
+        return;
+    }
+    ilki_base_jsonw_open(w, '{');
+    put_uint(w, "size", i->image_size);
+    put_uint(w, "patch", i->patch_size);
+    put_uint(w, "layers", i->image_layers);
+    put_string(w, "pooling", i->image_pooling);
+    put_string(w, "processing", i->image_processing);
+    ilki_base_jsonw_close(w, '}');
+}
+
+static void put_comparison(ilki_jsonw *w, const ilk_model_info *i)
+{
+    ilki_base_jsonw_key(w, "compare");
+    if (!i->compare_by) {
+        ilki_base_jsonw_null(w);
+        return;
+    }
+    ilki_base_jsonw_open(w, '{');
+    put_string(w, "by", i->compare_by);
+    ilki_base_jsonw_key(w, "scale");
+    ilki_base_jsonw_float(w, i->compare_scale);
+    ilki_base_jsonw_key(w, "bias");
+    ilki_base_jsonw_float(w, i->compare_bias);
+    ilki_base_jsonw_close(w, '}');
+}
+
+static void put_modalities(ilki_jsonw *w, uint32_t bits)
+{
+    ilki_base_jsonw_key(w, "modalities");
+    ilki_base_jsonw_open(w, '[');
+    if (bits & 1u << ILK_TEXT)
+        ilki_base_jsonw_cstring(w, "text");
+    if (bits & 1u << ILK_IMAGE)
+        ilki_base_jsonw_cstring(w, "image");
+    ilki_base_jsonw_close(w, ']');
+}
+
 static void put_json(cli *c, const ilk_model *m, const ilk_model_info *i, const char *fingerprint)
 {
     ilki_buf b;
@@ -66,6 +109,7 @@ static void put_json(cli *c, const ilk_model *m, const ilk_model_info *i, const 
     put_string(&w, "path", i->path);
     put_string(&w, "family", i->family);
     put_uint(&w, "dim", i->dim);
+    put_modalities(&w, i->modalities);
     put_uint(&w, "max_tokens", i->max_tokens);
     put_string(&w, "pooling", i->pooling);
     ilki_base_jsonw_key(&w, "normalized");
@@ -75,6 +119,8 @@ static void put_json(cli *c, const ilk_model *m, const ilk_model_info *i, const 
     put_uint(&w, "parameters", i->n_parameters);
     put_uint(&w, "vocabulary", i->vocab_size);
     put_uint(&w, "weights_bytes", i->weights_bytes);
+    put_pictures(&w, i);
+    put_comparison(&w, i);
     put_string(&w, "prompt_query", i->prompt_query);
     put_string(&w, "prompt_document", i->prompt_document);
     ilki_base_jsonw_key(&w, "prompts");
@@ -99,12 +145,23 @@ static void put_fields(cli *c, const ilk_model *m, const ilk_model_info *i, cons
         cli_field(c, "path", "%s", i->path);
     cli_field(c, "family", "%s", i->family);
     cli_field(c, "dimension", "%u", i->dim);
-    cli_field(c, "max tokens", "%u", i->max_tokens);
+    bool texts = (i->modalities & 1u << ILK_TEXT) != 0;
+    if (texts)
+        cli_field(c, "max tokens", "%u", i->max_tokens);
     cli_field(c, "pooling", "%s%s", i->pooling, i->normalized ? ", unit length" : "");
     cli_field(c, "similarity", "%s", i->similarity);
     cli_field(c, "layers", "%u", i->n_layers);
+    if (i->image_size) {
+        cli_field(c, "pictures", "%u x %u in patches of %u, %u layers, pooling %s", i->image_size, i->image_size,
+                  i->patch_size, i->image_layers, i->image_pooling);
+        cli_field(c, "processing", "%s", i->image_processing);
+    }
+    if (i->compare_by)
+        cli_field(c, "probability", "%s of %.9g * cosine + %.9g", i->compare_by, (double)i->compare_scale,
+                  (double)i->compare_bias);
     cli_field(c, "parameters", "%.1f million", (double)i->n_parameters * 1e-6);
-    cli_field(c, "vocabulary", "%u", i->vocab_size);
+    if (texts)
+        cli_field(c, "vocabulary", "%u", i->vocab_size);
     cli_field(c, "weights", "%.1f MB", (double)i->weights_bytes * 1e-6);
     for (size_t k = 0; ilk_model_get_prompt(m, k, &name, &text, NULL) == ILK_OK; k++)
         cli_field(c, "prompt", "%s: \"%s\"", name, text);

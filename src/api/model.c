@@ -264,6 +264,11 @@ size_t ilk_vectors_get_tokens(const ilk_vectors *v, size_t i, size_t *n_dropped)
     return there ? v->state[i].n_tokens : 0;
 }
 
+uint32_t ilk_vectors_get_fused(const ilk_vectors *v, size_t i)
+{
+    return v != NULL && i < v->n ? v->state[i].fused : 0;
+}
+
 ilk_status ilk_vectors_view_matrix(const ilk_vectors *v, ilk_matrix *m, ilk_error *err)
 {
     if (v == NULL)
@@ -286,6 +291,8 @@ ilk_status ilk_tokenize(ilk_model *m, const char *text, size_t n_bytes, ilk_toke
     ilk_status st = check_model(m, "ilk_tokenize", err);
     if (st != ILK_OK)
         return st;
+    if (m->tokenizer == NULL)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "ilk_tokenize: this model reads pictures alone");
     if (text == NULL && n_bytes)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_tokenize: text is NULL for %zu bytes", n_bytes);
     ilk_tokens *t = ilki_base_zalloc(1, sizeof *t);

@@ -176,6 +176,8 @@ static size_t collect(const ilk_model *m, entry *list)
     }
     for (unsigned i = 0; i < m->modules.n_files; i++)
         add(list, &n, m->modules.files[i], m->modules.files[i]);
+    if (m->processor)
+        add(list, &n, m->processor, m->processor);
     add(list, &n, "weights", m->weights_path);
     return n;
 }

@@ -38,9 +38,9 @@ struct ilki_window {
 
 /* ------------------------------------------------------------------ what an input says */
 
-static const ilk_part *part_at(const ilk_input *in, size_t i)
+const ilk_part *ilki_embed_part(const ilk_input *in, size_t k)
 {
-    return (const ilk_part *)(const void *)((const char *)in->parts + i * in->parts[0].size);
+    return (const ilk_part *)(const void *)((const char *)in->parts + k * in->parts[0].size);
 }
 
 static ilk_status choose_prompt(const ilk_model *m, const ilk_input *in, const char **prompt, ilk_error *err)
@@ -64,59 +64,97 @@ static ilk_status choose_prompt(const ilk_model *m, const ilk_input *in, const c
     return ILK_OK;
 }
 
-static ilk_status check_parts(const ilk_input *in, bool *is_ids, ilk_error *err)
+/* What an input is made of. */
+typedef struct contents {
+    size_t n_texts, n_ids, n_others;
+    const ilk_part *text; /* the first of them, or the ids */
+} contents;
+
+static ilk_status check_text_part(const ilk_model *m, size_t i, const ilk_part *p, ilk_error *err)
 {
-    *is_ids = false;
+    if (p->kind != ILK_PART_TEXT && p->kind != ILK_PART_IDS)
+        return ilki_base_fail(err, ILK_UNSUPPORTED,
+                              "part %zu: expected text or token ids, found kind %d, which this model does not read", i,
+                              (int)p->kind);
+    if (m->text_tower < 0)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "part %zu: this model reads pictures, found text", i);
+    if (!p->data && (p->kind == ILK_PART_TEXT ? p->n_bytes : p->shape[0]) != 0)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "part %zu: data is NULL", i);
+    return ILK_OK;
+}
+
+static ilk_status check_part(const ilk_model *m, size_t i, const ilk_part *p, contents *c, ilk_error *err)
+{
+    ilk_modality modality = ilki_embed_part_modality(p);
+    const ilki_modality *row = ilki_embed_modality(modality);
+    if (row && ilki_embed_tower(m, modality) >= 0 && p->kind != ILK_PART_TEXT && p->kind != ILK_PART_IDS) {
+        ilk_status st = row->check(m, p, err);
+        if (st != ILK_OK)
+            ilki_base_error_prefix(err, "part %zu", i);
+        c->n_others++;
+        return st;
+    }
+    if (p->modality != 0 && p->modality != ILK_TEXT)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "part %zu: this model reads %s, found modality %d", i,
+                              m->image_tower < 0  ? "text"
+                              : m->text_tower < 0 ? "pictures"
+                                                  : "text and pictures",
+                              (int)p->modality);
+    ilk_status st = check_text_part(m, i, p, err);
+    c->n_texts += p->kind == ILK_PART_TEXT;
+    c->n_ids += p->kind == ILK_PART_IDS;
+    c->text = c->text ? c->text : p;
+    return st;
+}
+
+static ilk_status check_parts(const ilk_model *m, const ilk_input *in, contents *c, ilk_error *err)
+{
+    *c = (contents){0};
     if (in->n_parts == 0 || !in->parts || in->parts[0].size < sizeof(size_t))
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "input: expected at least one part, found none");
     if (in->instruction)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "instruction: this model takes none");
     for (size_t i = 0; i < in->n_parts; i++) {
-        const ilk_part *p = part_at(in, i);
-        if (p->kind != ILK_PART_TEXT && p->kind != ILK_PART_IDS)
-            return ilki_base_fail(err, ILK_UNSUPPORTED,
-                                  "part %zu: expected text or token ids, found kind %d, which this model does not read",
-                                  i, (int)p->kind);
-        if (p->modality != 0 && p->modality != ILK_TEXT)
-            return ilki_base_fail(err, ILK_UNSUPPORTED, "part %zu: this model reads text, found modality %d", i,
-                                  (int)p->modality);
-        if (!p->data && (p->kind == ILK_PART_TEXT ? p->n_bytes : p->shape[0]) != 0)
-            return ilki_base_fail(err, ILK_BAD_ARGUMENT, "part %zu: data is NULL", i);
-        *is_ids |= p->kind == ILK_PART_IDS;
+        ilk_status st = check_part(m, i, ilki_embed_part(in, i), c, err);
+        if (st != ILK_OK)
+            return st;
     }
-    if (*is_ids && in->n_parts != 1)
+    if (c->n_ids && c->n_ids + c->n_texts != 1)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "input: token ids stand alone, found %zu parts", in->n_parts);
     return ILK_OK;
 }
 
 /* The prompt and all parts as one text: borrowed where it is one piece, else in the buffer. */
-static ilk_status join_text(ilki_buf *buf, const ilk_input *in, const char *prompt, const char **text, size_t *n,
-                            ilk_error *err)
+static ilk_status join_text(ilki_buf *buf, const ilk_input *in, const contents *c, const char *prompt,
+                            const char **text, size_t *n, ilk_error *err)
 {
-    if (in->n_parts == 1 && (!prompt || !*prompt)) {
-        *text = in->parts[0].data ? in->parts[0].data : "";
-        *n = in->parts[0].n_bytes;
+    if (c->n_texts == 1 && (!prompt || !*prompt)) {
+        *text = c->text->data ? c->text->data : "";
+        *n = c->text->n_bytes;
         return ILK_OK;
     }
     ilki_base_buf_reset(buf);
     if (prompt)
         ilki_base_buf_adds(buf, prompt);
     for (size_t i = 0; i < in->n_parts; i++)
-        ilki_base_buf_add(buf, part_at(in, i)->data, part_at(in, i)->n_bytes);
+        if (ilki_embed_part(in, i)->kind == ILK_PART_TEXT)
+            ilki_base_buf_add(buf, ilki_embed_part(in, i)->data, ilki_embed_part(in, i)->n_bytes);
     *text = ilki_base_buf_view(buf);
     *n = buf->len;
     return ilki_base_buf_check(buf, "an input's text", err);
 }
 
-ilk_status ilki_embed_pair_text(const ilk_input *in, ilki_buf *buf, const char **text, size_t *n, ilk_error *err)
+ilk_status ilki_embed_pair_text(const ilk_model *m, const ilk_input *in, ilki_buf *buf, const char **text, size_t *n,
+                                ilk_error *err)
 {
-    bool is_ids;
-    ilk_status st = check_parts(in, &is_ids, err);
-    if (st == ILK_OK && is_ids)
-        return ilki_base_fail(err, ILK_UNSUPPORTED, "input: a pair is two texts, found token ids");
+    contents c;
+    ilk_status st = check_parts(m, in, &c, err);
+    if (st == ILK_OK && (c.n_ids || c.n_others))
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "input: a pair is two texts, found %s",
+                              c.n_ids ? "token ids" : "a picture");
     if (st == ILK_OK && (in->prompt || in->prompt_name))
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: a pair takes none", in->prompt ? "prompt" : "prompt_name");
-    return st == ILK_OK ? join_text(buf, in, NULL, text, n, err) : st;
+    return st == ILK_OK ? join_text(buf, in, &c, NULL, text, n, err) : st;
 }
 
 /* ------------------------------------------------------------------ tokens */
@@ -144,9 +182,27 @@ static ilk_status append(part_ids *to, const int32_t *ids, const int32_t *types,
     return ILK_OK;
 }
 
-static ilk_status take_ids(const ilk_model *m, const ilk_input *in, part_ids *to, ilki_input_tokens *t, ilk_error *err)
+/* `ids` with pads up to the length that the tower attends. */
+static ilk_status append_padded(const ilk_model *m, part_ids *to, ilki_input_tokens *t, const int32_t *ids, size_t n,
+                                ilk_error *err)
 {
-    const ilk_part *p = in->parts;
+    size_t all = (size_t)m->net->tower[m->text_tower].pad_to, n_pads = n < all ? all - n : 0;
+    ilk_status st = m->pad_left ? ILK_OK : append(to, ids, NULL, n, err);
+    for (size_t i = 0; i < n_pads && st == ILK_OK; i++)
+        st = append(to, &m->pad_id, NULL, 1, err);
+    if (st == ILK_OK && m->pad_left)
+        st = append(to, ids, NULL, n, err);
+    t->n = (uint32_t)(n + n_pads);
+    return st;
+}
+
+static bool is_padded(const ilk_model *m)
+{
+    return m->net->tower[m->text_tower].pad_to > 0;
+}
+
+static ilk_status take_ids(const ilk_model *m, const ilk_part *p, part_ids *to, ilki_input_tokens *t, ilk_error *err)
+{
     const int32_t *ids = p->data;
     uint32_t n = p->shape[0];
     if (n == 0)
@@ -160,10 +216,10 @@ static ilk_status take_ids(const ilk_model *m, const ilk_input *in, part_ids *to
         n = m->info.max_tokens;
     }
     t->n = n;
-    return append(to, ids, NULL, n, err);
+    return is_padded(m) ? append_padded(m, to, t, ids, n, err) : append(to, ids, NULL, n, err);
 }
 
-static ilk_status take_encoding(slot *s, part_ids *to, ilki_input_tokens *t, ilk_error *err)
+static ilk_status take_encoding(const ilk_model *m, slot *s, part_ids *to, ilki_input_tokens *t, ilk_error *err)
 {
     if (s->encoding.n == 0)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "text: it has no token, and this model adds none");
@@ -171,11 +227,13 @@ static ilk_status take_encoding(slot *s, part_ids *to, ilki_input_tokens *t, ilk
     t->n_dropped = s->encoding.n_dropped > UINT32_MAX ? UINT32_MAX : (uint32_t)s->encoding.n_dropped;
     if (t->n_prompt >= t->n)
         t->n_prompt = t->n - 1;
+    if (is_padded(m))
+        return append_padded(m, to, t, s->encoding.ids, s->encoding.n, err);
     return append(to, s->encoding.ids, s->encoding.types, s->encoding.n, err);
 }
 
-static ilk_status take_text(ilki_window *w, slot *s, const ilk_input *in, part_ids *to, ilki_input_tokens *t,
-                            ilk_error *err)
+static ilk_status take_text(ilki_window *w, slot *s, const ilk_input *in, const contents *c, part_ids *to,
+                            ilki_input_tokens *t, ilk_error *err)
 {
     const char *prompt, *text;
     size_t n;
@@ -187,10 +245,10 @@ static ilk_status take_text(ilki_window *w, slot *s, const ilk_input *in, part_i
         t->n_prompt = s->encoding.n ? (uint32_t)s->encoding.n - 1 : 0;
     }
     if (st == ILK_OK)
-        st = join_text(&s->text, in, prompt, &text, &n, err);
+        st = join_text(&s->text, in, c, prompt, &text, &n, err);
     if (st == ILK_OK)
         st = ilki_text_encode(w->m->tokenizer, s->scratch, text, n, &opt, &s->encoding, err);
-    return st == ILK_OK ? take_encoding(s, to, t, err) : st;
+    return st == ILK_OK ? take_encoding(w->m, s, to, t, err) : st;
 }
 
 /* The query and this text, the longer of them cut where both are too long. */
@@ -198,20 +256,23 @@ static ilk_status take_pair(ilki_window *w, slot *s, const ilk_input *in, part_i
                             ilk_error *err)
 {
     ilki_encode_options opt = {.max_tokens = w->m->info.max_tokens, .add_specials = true};
-    ilk_status st = ilki_embed_pair_text(in, &s->text, &opt.pair, &opt.n_pair, err);
+    ilk_status st = ilki_embed_pair_text(w->m, in, &s->text, &opt.pair, &opt.n_pair, err);
     if (st == ILK_OK)
         st = ilki_text_encode(w->m->tokenizer, s->scratch, w->query->text, w->query->n, &opt, &s->encoding, err);
-    return st == ILK_OK ? take_encoding(s, to, t, err) : st;
+    return st == ILK_OK ? take_encoding(w->m, s, to, t, err) : st;
 }
 
 static ilk_status take_input(ilki_window *w, slot *s, size_t i, part_ids *to, ilk_error *err)
 {
     const ilk_input *in = w->in[i];
     ilki_input_tokens *t = &w->tokens[i];
-    bool is_ids;
-    ilk_status st = w->query ? take_pair(w, s, in, to, t, err) : check_parts(in, &is_ids, err);
-    if (st == ILK_OK && !w->query)
-        st = is_ids ? take_ids(w->m, in, to, t, err) : take_text(w, s, in, to, t, err);
+    contents c = {0};
+    ilk_status st = w->query ? take_pair(w, s, in, to, t, err) : check_parts(w->m, in, &c, err);
+    if (st == ILK_OK && c.n_ids)
+        st = take_ids(w->m, c.text, to, t, err);
+    else if (st == ILK_OK && c.n_texts)
+        st = take_text(w, s, in, &c, to, t, err);
+    t->n_others = st == ILK_OK ? (uint32_t)c.n_others : 0;
     if (st == ILK_OK && w->strict && t->n_dropped)
         st = ilki_base_fail(err, ILK_LIMIT, "input of %u tokens or more, the limit is %u", t->n + t->n_dropped,
                             w->m->info.max_tokens);
@@ -249,7 +310,7 @@ static uint64_t cost(const ilki_window *w)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < w->n; i++)
-        if (w->in[i]->n_parts && w->in[i]->parts)
+        if (w->in[i]->n_parts && w->in[i]->parts && w->in[i]->parts[0].kind == ILK_PART_TEXT)
             bytes += w->in[i]->parts[0].n_bytes;
     return bytes * NS_PER_BYTE + w->n * NS_PER_INPUT;
 }

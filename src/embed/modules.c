@@ -210,7 +210,7 @@ static ilk_status read_module(chain *c, const char *type, const char *sub, ilk_e
     const char *dot = strrchr(type, '.');
     char file[512];
     type = dot ? dot + 1 : type;
-    if (strcmp(type, "Transformer") == 0)
+    if (strcmp(type, "Transformer") == 0 || (c->m->own && strcmp(type, "CLIPModel") == 0))
         return ILK_OK;
     if (c->m->n == ILKI_EMBED_MODULES)
         return ilki_base_fail(err, ILK_LIMIT, "%s/modules.json: more than %d modules", c->dir, ILKI_EMBED_MODULES);
@@ -226,7 +226,10 @@ static ilk_status read_module(chain *c, const char *type, const char *sub, ilk_e
                               type);
     if (*sub == '/' || strstr(sub, "..") || strchr(sub, '\\'))
         return ilki_base_fail(err, ILK_BAD_FORMAT, "%s/modules.json: path \"%s\" leads out of the folder", c->dir, sub);
-    if (dense && !c->m->pooling)
+    if (pooling && c->m->own)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s/modules.json: a Pooling module behind two towers is not built",
+                              c->dir);
+    if (dense && !c->m->pooling && !c->m->own)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s/modules.json: a Dense module before the pooling is not built",
                               c->dir);
     char *folder = ilki_base_path_join(c->dir, sub);
@@ -383,6 +386,8 @@ ilk_status ilki_embed_read_modules(ilki_modules *m, const ilki_vfs *vfs, const c
     if (st == ILK_OK && modules) {
         m->files[m->n_files++] = "modules.json";
         st = read_chain(&c, modules, err);
+    } else if (st == ILK_OK && m->own) {
+        m->list[m->n++].kind = ILKI_MODULE_NORMALIZE;
     } else if (st == ILK_OK) {
         m->pooling = ILKI_POOL_MEAN;
     }
@@ -395,10 +400,10 @@ ilk_status ilki_embed_read_modules(ilki_modules *m, const ilki_vfs *vfs, const c
         if (st == ILK_OK)
             st = read_cross_encoder(m, prompts, arena, err);
     }
-    if (st == ILK_OK && !m->pooling && !m->cross_encoder)
+    if (st == ILK_OK && !m->pooling && !m->cross_encoder && !m->own)
         st = ilki_base_fail(err, ILK_UNSUPPORTED, "%s/modules.json: no Pooling module: vectors per token are not built",
                             dir);
-    if (st == ILK_OK && !m->pooling)
+    if (st == ILK_OK && !m->pooling && !m->own)
         m->pooling = ILKI_POOL_MEAN;
     choose_prompts(m);
     ilki_base_json_free(modules);
@@ -408,7 +413,7 @@ ilk_status ilki_embed_read_modules(ilki_modules *m, const ilki_vfs *vfs, const c
 
 uint32_t ilki_embed_modules_dim(const ilki_modules *m, uint32_t pool_dim)
 {
-    uint32_t dim = pool_dim * (uint32_t)__builtin_popcount(m->pooling);
+    uint32_t dim = m->own ? pool_dim : pool_dim * (uint32_t)__builtin_popcount(m->pooling);
     for (unsigned i = 0; i < m->n; i++)
         if (m->list[i].kind == ILKI_MODULE_DENSE)
             dim = (uint32_t)m->list[i].dense.n_out;

@@ -27,6 +27,7 @@ typedef struct ilki_prompt {
 } ilki_prompt;
 
 typedef struct ilki_modules {
+    bool own;         /* set before reading: the network's vectors are its own, so there is no Pooling module */
     unsigned pooling; /* ILKI_POOL_… or-ed; 0: no Pooling module */
     bool skip_prompt; /* include_prompt false: tokens of the prompt are not pooled */
     ilki_module list[ILKI_EMBED_MODULES];

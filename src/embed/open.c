@@ -125,6 +125,37 @@ static void run_tokenizer_job(void *arg, size_t index, unsigned slot)
     job->status = open_tokenizer(job->m, &job->err);
 }
 
+static void find_towers(ilk_model *m)
+{
+    m->text_tower = ilki_embed_tower(m, ILK_TEXT);
+    m->image_tower = ilki_embed_tower(m, ILK_IMAGE);
+    m->own = m->net->tower[0].embed_dim != 0;
+}
+
+/* That it fits the network, and how it pads where the network wants that. */
+static ilk_status check_tokenizer(ilk_model *m, ilk_error *err)
+{
+    const ilki_tower_info *t = &m->net->tower[m->text_tower];
+    ilki_json *j = NULL;
+    size_t n = ilki_text_vocab_size(m->tokenizer);
+    if (n > t->vocab_size)
+        ilki_base_log(m->rt, ILK_LOG_WARN,
+                      "%s: the tokenizer has %zu tokens, the network %u: texts with the others will fail", m->dir, n,
+                      t->vocab_size);
+    if (t->pad_to == 0)
+        return ILK_OK;
+    ilk_status st = ilki_embed_read_json(&j, m->rt->vfs, m->dir, "tokenizer_config.json", false, err);
+    ilki_json_node root = j ? ilki_base_json_root(j) : 0;
+    const char *side = j ? ilki_base_json_string(j, ilki_base_json_get(j, root, "padding_side"), NULL) : NULL;
+    const char *class = j ? ilki_base_json_string(j, ilki_base_json_get(j, root, "tokenizer_class"), NULL) : NULL;
+    /* the reference's class for SigLIP 2 pads on the left where its file does not say */
+    m->pad_left = side ? strcmp(side, "left") == 0 : class && strcmp(class, "Siglip2Tokenizer") == 0;
+    m->pad_id = ilki_text_special_id(m->tokenizer, ILKI_SPECIAL_PAD);
+    m->pad_id = m->pad_id < 0 ? t->pad_id : m->pad_id;
+    ilki_base_json_free(j);
+    return st;
+}
+
 static ilk_status open_parts(ilk_model *m, ilk_error *err)
 {
     tokenizer_job job = {.m = m};
@@ -135,22 +166,21 @@ static ilk_status open_parts(ilk_model *m, ilk_error *err)
     ilk_error_init(&job.err);
     ilki_base_pool_start(m->rt->pool, &tokenizer, &(ilki_run){.fn = run_tokenizer_job, .arg = &job, .n_tasks = 1});
     st = open_net(m, err);
-    if (st == ILK_OK && m->net->tower[0].embed_dim)
-        st = ilki_base_fail(err, ILK_UNSUPPORTED, "%s: models of pictures are not embedded with yet", m->dir);
     ilk_status finished = ilki_base_pool_finish(m->rt->pool, &tokenizer, st == ILK_OK ? err : NULL);
     if (st == ILK_OK)
         st = finished;
-    if (st == ILK_OK && job.status != ILK_OK) {
-        st = job.status;
+    if (st != ILK_OK)
+        return st;
+    find_towers(m);
+    if (m->text_tower < 0) { /* and whatever the folder has of a tokenizer is for nothing */
+        ilki_text_tokenizer_free(m->tokenizer);
+        m->tokenizer = NULL;
+    } else if (job.status != ILK_OK) {
         if (err)
             ilki_base_error_copy(err, &job.err);
+        return job.status;
     }
-    size_t n = st == ILK_OK ? ilki_text_vocab_size(m->tokenizer) : 0;
-    if (st == ILK_OK && n > m->net->tower[0].vocab_size)
-        ilki_base_log(m->rt, ILK_LOG_WARN,
-                      "%s: the tokenizer has %zu tokens, the network %u: texts with the others will fail", m->dir, n,
-                      m->net->tower[0].vocab_size);
-    return st;
+    return m->text_tower < 0 ? ILK_OK : check_tokenizer(m, err);
 }
 
 /* ------------------------------------------------------------------ what it is */
@@ -159,8 +189,11 @@ static ilk_status open_parts(ilk_model *m, ilk_error *err)
  * less, or more up to what the network has positions for. */
 static ilk_status decide_length(ilk_model *m, uint32_t asked, ilk_error *err)
 {
-    uint32_t positions = m->net->tower[0].max_tokens, n = m->modules.max_seq_length;
-    uint32_t usual = positions ? positions : m->net->tower[0].usual_tokens;
+    if (m->text_tower < 0)
+        return ILK_OK;
+    const ilki_tower_info *t = &m->net->tower[m->text_tower];
+    uint32_t positions = t->max_tokens, n = m->modules.max_seq_length;
+    uint32_t usual = positions ? positions : t->usual_tokens;
     size_t said = ilki_text_max_length(m->tokenizer);
     if (asked && positions && asked > positions)
         return ilki_base_fail(err, ILK_LIMIT, "max_tokens: asked for %u, the network has %u positions", asked,
@@ -196,21 +229,43 @@ static ilk_status join_notes(ilk_model *m, ilk_error *err)
     return st;
 }
 
+/* What the processor makes has to be what the tower reads. */
+static ilk_status describe_pictures(ilk_model *m, ilk_error *err)
+{
+    const ilki_tower_info *t = &m->net->tower[m->image_tower];
+    const ilki_image_spec *s = &m->image;
+    char words[160];
+    uint32_t w = s->crop ? s->crop_width : s->width, h = s->crop ? s->crop_height : s->height;
+    if ((s->crop || s->resize == ILKI_RESIZE_EXACT) && (w != t->image_size || h != t->image_size))
+        return ilki_base_fail(err, ILK_MISMATCH, "%s/%s: expected pictures of %u x %u, the network's, found %u x %u",
+                              m->dir, m->processor, t->image_size, t->image_size, w, h);
+    ilki_embed_print_processor(s, words, sizeof words);
+    m->info.image_size = t->image_size;
+    m->info.patch_size = t->patch_size;
+    m->info.image_layers = t->n_layers;
+    m->info.image_pooling = t->embed_by;
+    m->info.image_processing = copy(m, words);
+    return m->info.image_processing ? ILK_OK : ilki_base_fail_memory(err, sizeof words, "a model's description");
+}
+
 static ilk_status describe(ilk_model *m, const char *where, ilk_error *err)
 {
     char pooling[128];
     ilk_model_info *i = &m->info;
-    const ilki_tower_info *t = &m->net->tower[0];
-    m->pool_dim = t->dim * (uint32_t)__builtin_popcount(m->modules.pooling);
-    m->dim = ilki_embed_modules_dim(&m->modules, t->dim);
+    const ilki_tower_info *t = &m->net->tower[m->text_tower < 0 ? 0 : m->text_tower];
+    m->pool_dim = m->own ? t->embed_dim : t->dim * (uint32_t)__builtin_popcount(m->modules.pooling);
+    m->dim = ilki_embed_modules_dim(&m->modules, m->own ? t->embed_dim : t->dim);
     ilki_embed_pooling_name(m->modules.pooling, pooling, sizeof pooling);
+    if (m->own)
+        snprintf(pooling, sizeof pooling, "%s", t->embed_by);
     i->size = sizeof *i;
     i->id = copy(m, where);
     i->path = copy(m, m->dir);
     i->family = m->net->family->name;
     i->dim = m->modules.truncate_dim && m->modules.truncate_dim < m->dim ? m->modules.truncate_dim : m->dim;
     i->heads = ILK_HEAD_DENSE | (t->n_labels == 1 ? ILK_HEAD_SCORE : 0);
-    i->modalities = t->modalities;
+    for (unsigned k = 0; k < m->net->n_towers; k++)
+        i->modalities |= m->net->tower[k].modalities;
     i->vocab_size = t->vocab_size;
     i->n_layers = t->n_layers;
     i->n_parameters = m->net->n_parameters;
@@ -221,9 +276,13 @@ static ilk_status describe(ilk_model *m, const char *where, ilk_error *err)
     i->similarity = m->modules.similarity;
     i->prompt_query = m->modules.prompt_query;
     i->prompt_document = m->modules.prompt_document;
+    i->compare_by = m->net->compare_by;
+    i->compare_scale = m->net->compare_scale;
+    i->compare_bias = m->net->compare_bias;
     if (!i->id || !i->path || !i->pooling)
         return ilki_base_fail_memory(err, strlen(where), "a model's description");
-    return join_notes(m, err);
+    ilk_status st = m->image_tower < 0 ? ILK_OK : describe_pictures(m, err);
+    return st == ILK_OK ? join_notes(m, err) : st;
 }
 
 /* `where` may name one weight file: the folder around it has the rest. */
@@ -246,6 +305,29 @@ static ilk_status split_file(ilk_model *m, ilk_error *err)
     return ILK_OK;
 }
 
+/* A family's own vectors are of unit length, as the reference compares them; in a folder of sentence-transformers they are
+ * what its modules make of them. */
+static ilk_status open_modules(ilk_model *m, ilk_error *err)
+{
+    uint32_t dim = m->own ? m->net->tower[0].embed_dim : m->net->tower[0].dim;
+    m->modules.own = m->own;
+    return ilki_embed_read_modules(&m->modules, m->rt->vfs, m->dir, m->rt->ops, dim, &m->arena, err);
+}
+
+static ilk_status open_processor(ilk_model *m, ilk_error *err)
+{
+    const ilki_json *j = m->config;
+    const char *type = ilki_base_json_string(j, ilki_base_json_get(j, ilki_base_json_root(j), "model_type"), NULL);
+    ilk_status st = ilki_embed_read_processor(&m->image, m->rt->vfs, m->dir, type, &m->processor, err);
+    if (st != ILK_OK)
+        return st;
+    m->pixel_values = ilki_base_arena_alloc(&m->arena, 3, sizeof *m->pixel_values);
+    if (!m->pixel_values)
+        return ilki_base_fail_memory(err, 3 * sizeof *m->pixel_values, "a processor's table");
+    ilki_embed_pixel_values(&m->image, m->pixel_values);
+    return ILK_OK;
+}
+
 ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
                            ilk_error *err)
 {
@@ -265,7 +347,9 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
     if (st == ILK_OK)
         st = open_parts(m, err);
     if (st == ILK_OK)
-        st = ilki_embed_read_modules(&m->modules, rt->vfs, m->dir, rt->ops, m->net->tower[0].dim, &m->arena, err);
+        st = open_modules(m, err);
+    if (st == ILK_OK && m->image_tower >= 0)
+        st = open_processor(m, err);
     if (st == ILK_OK)
         st = describe(m, name, err);
     if (st == ILK_OK)

@@ -78,7 +78,7 @@ ilk_status ilki_embed_rerank(ilk_model *m, const ilk_input *query, const ilk_inp
     ilki_buf buf;
     ilki_base_buf_init(&buf, (size_t)1 << 30);
     ilk_status st = check_head(m, opt->raw_scores != 0, err);
-    if (st == ILK_OK && (st = ilki_embed_pair_text(query, &buf, &q.text, &q.n, err)) != ILK_OK)
+    if (st == ILK_OK && (st = ilki_embed_pair_text(m, query, &buf, &q.text, &q.n, err)) != ILK_OK)
         ilki_base_error_prefix(err, "query");
     if (st == ILK_OK && !(list = ilki_base_zalloc(n_docs, sizeof *list)))
         st = ilki_base_fail_memory(err, n_docs * sizeof *list, "a batch");

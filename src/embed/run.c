@@ -64,8 +64,12 @@ ilk_status ilki_embed_make_plan(const ilk_model *m, const ilk_embed_options *opt
                               m->dim);
     if (opt->normalize < -1 || opt->normalize > 1)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "normalize: expected -1, 0 or 1, found %d", opt->normalize);
-    *plan = (ilki_embed_plan){
-        .dim = opt->dim ? opt->dim : m->info.dim, .strict = opt->strict != 0, .n_modules = m->modules.n};
+    if (!(opt->text_share >= 0 && opt->text_share <= 1))
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "text_share: expected 0 to 1, found %g", (double)opt->text_share);
+    *plan = (ilki_embed_plan){.dim = opt->dim ? opt->dim : m->info.dim,
+                              .text_share = opt->text_share > 0 ? opt->text_share : 0.5f,
+                              .strict = opt->strict != 0,
+                              .n_modules = m->modules.n};
     plan->cut = plan->dim < m->dim;
     /* what the checkpoint itself cuts (truncate_dim) is left as it is, as the reference leaves it */
     plan->unit = opt->normalize == 1 || (opt->normalize == 0 && opt->dim && plan->cut && m->info.normalized);
@@ -150,7 +154,8 @@ static void free_result(void *result)
 
 static bool same_options(const ilk_embed_options *a, const ilk_embed_options *b)
 {
-    return a->dim == b->dim && a->normalize == b->normalize && a->heads == b->heads && a->strict == b->strict;
+    return a->dim == b->dim && a->normalize == b->normalize && a->heads == b->heads && a->strict == b->strict &&
+           memcmp(&a->text_share, &b->text_share, sizeof a->text_share) == 0;
 }
 
 /* Takes the first request of the highest priority out of the queue, and behind it the small ones that may share its

@@ -6,7 +6,9 @@
 #include <pthread.h>
 
 #include "embed/embed.h"
+#include "embed/modality.h"
 #include "embed/modules.h"
+#include "embed/processor.h"
 
 struct ilki_request;
 
@@ -21,6 +23,13 @@ struct ilk_model {
     ilki_tokenizer *tokenizer;
     ilki_modules modules;
     ilk_model_info info;
+    int text_tower, image_tower; /* of net; -1: none */
+    bool own;                    /* vectors are the towers' own, not pooled by a module */
+    int32_t pad_id;              /* of texts that are padded; they are where the tower says so */
+    bool pad_left;
+    ilki_image_spec image;      /* with an image_tower, and so the next */
+    const char *processor;      /* the file it is from */
+    float (*pixel_values)[256]; /* [3] */
     uint32_t batch_tokens;
     uint32_t pool_dim, dim; /* out of the pooling; out of the chain, truncate_dim not applied */
     bool no_mmap;
@@ -44,6 +53,7 @@ struct ilk_vectors {
         ilk_status status;
         const char *message; /* owned */
         size_t n_tokens, n_dropped;
+        uint32_t fused; /* bits of the modalities whose vectors were added; 0: one vector alone */
     } * state;
 };
 ilk_status ilki_embed_vectors_new(ilk_vectors **out, size_t n, size_t dim, ilk_error *err);
@@ -60,7 +70,8 @@ typedef struct ilki_pair_query {
 /* Checked, complete options: dim is what comes out. */
 typedef struct ilki_embed_plan {
     size_t dim;
-    bool cut, unit; /* keep the first dim entries; end with unit length */
+    bool cut, unit;   /* keep the first dim entries; end with unit length */
+    float text_share; /* of a vector of text and pictures */
     bool strict;
     bool quiet;         /* no progress: this is not the caller's thread */
     unsigned n_modules; /* of the chain, a final Normalize left out where the caller asks for -1 */
@@ -81,7 +92,8 @@ ilk_status ilki_embed_read_score(ilk_model *m, ilk_error *err);
 
 typedef struct ilki_input_tokens {
     const int32_t *ids, *types;      /* types NULL: zeros */
-    uint32_t n, n_dropped, n_prompt; /* n_prompt: tokens that pooling leaves out */
+    uint32_t n, n_dropped, n_prompt; /* n_prompt: tokens that pooling leaves out; n 0: no text, or none that is valid */
+    uint32_t n_others;               /* parts that are no text */
     ilk_status status;
     const char *message; /* owned by the window's owner until freed; NULL where OK */
 } ilki_input_tokens;
@@ -91,8 +103,12 @@ typedef struct ilki_window ilki_window;
 ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_input *const *in, size_t n,
                                  const ilki_embed_plan *plan, ilk_job *job, ilk_error *err);
 /* The parts of one side of a pair as one text: texts alone, no prompt, no instruction. Borrowed, or in buf. */
-ilk_status ilki_embed_pair_text(const ilk_input *in, ilki_buf *buf, const char **text, size_t *n, ilk_error *err);
+ilk_status ilki_embed_pair_text(const ilk_model *m, const ilk_input *in, ilki_buf *buf, const char **text, size_t *n,
+                                ilk_error *err);
 const ilki_input_tokens *ilki_embed_window_view(const ilki_window *w, size_t i);
 void ilki_embed_window_free(ilki_window *w);
+
+/* Part k of an input. */
+const ilk_part *ilki_embed_part(const ilk_input *in, size_t k);
 
 #endif

@@ -54,6 +54,9 @@ static ilk_status decide_room(ilki_ingest *g, ilk_error *err)
     for (size_t m = 0; m < g->n_models; m++) {
         const ilk_model_info *info = ilki_embed_info(g->models[m]);
         size_t n_prompt, taken;
+        if (!ilki_embed_tokenizer(g->models[m]))
+            return ilki_base_fail(err, ILK_UNSUPPORTED,
+                                  "%s: expected a model that reads text, found one of pictures alone", info->id);
         ilk_status st = count_prompt(g->models[m], &n_prompt, err);
         if (st)
             return st;

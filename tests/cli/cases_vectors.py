@@ -216,6 +216,14 @@ def test_show():
         matches(doc["fingerprint"], "^[0-9a-f]{64}$")
         matches(p.run("show", model()).out, "^dimension\t32$")
         matches(p.terminal("show", model(), "--color=never").out, "^dimension {7}32\r$")
+        doc = json.loads(p.run("show", model("clip-quick"), "--json").out)
+        equal((doc["family"], doc["modalities"], doc["pooling"], doc["max_tokens"], doc["compare"]["by"]),
+              ("clip", ["text", "image"], "eos", 16, "softmax"), "two towers")
+        equal(doc["image"], {"size": 12, "patch": 4, "layers": 2, "pooling": "cls", "processing":
+                             "shorter side 12 bicubic, centre 12 x 12 (torchvision)"}, "the tower of pictures")
+        matches(p.run("show", model("clip-quick")).out, "^pictures\t12 x 12 in patches of 4, 2 layers, pooling cls$")
+        doc = json.loads(p.run("show", model("clip-vision"), "--json").out)
+        equal((doc["modalities"], doc["max_tokens"], doc["compare"]), (["image"], 0, None), "one tower")
         r = p.run("show", "no/such-model")
         equal(r.status, 2, "no model")
         matches(r.err, "hf download no/such-model")

@@ -4,6 +4,7 @@
  * together are worth. A new folder needs no line here. */
 #include <dirent.h>
 
+#include "embed/state.h"
 #include "net.h"
 #include "nn/layers.h"
 
@@ -171,6 +172,200 @@ static void check_picture(const golden *g, int i)
     free(rows);
     free(values.x);
 }
+/* ---- the same through the public calls */
+
+/* The pixels as the processor leaves them, every number exactly. */
+static void check_values(const golden *g, const ilk_model *m, int i, const ilk_part *part)
+{
+    const ilki_tower_info *t = &m->net->tower[m->image_tower];
+    numbers values = read_golden(g, "values", i);
+    size_t n = 0, n_bad = 0;
+    float *want = make_rows(t, values.x, &n), *got = calloc(n * t->row_dim, sizeof *got);
+    ilk_error err;
+    ilk_error_init(&err);
+    const ilki_modality *row = ilki_embed_modality(ILK_IMAGE);
+    if (CHECK(want && got && row) &&
+        CHECK_OK(row->fill(m, part, NULL, got + t->n_own_rows * (size_t)t->row_dim, &err), &err)) {
+        for (size_t k = 0; k < n * t->row_dim; k++)
+            n_bad += memcmp(&got[k], &want[k], sizeof *got) != 0 && got[k] != want[k];
+        CHECK_THAT(n_bad == 0, "%s: picture %d: %zu of %zu values differ", g->t.dir, i, n_bad, n * t->row_dim);
+    }
+    free(values.x);
+    free(want);
+    free(got);
+}
+
+static void check_ids(const golden *g, ilk_model *m, int i, const char *text)
+{
+    ilk_tokens *tokens = NULL;
+    ilk_error err;
+    size_t n = 0, n_bad = 0, n_pads = 0;
+    numbers want = read_golden(g, "ids", i);
+    ilk_error_init(&err);
+    if (CHECK_OK(ilk_tokenize(m, text, strlen(text), &tokens, &err), &err)) {
+        const int32_t *got = ilk_tokens_get_ids(tokens, &n);
+        n_pads = m->net->tower[m->text_tower].pad_to && want.n > n ? want.n - n : 0;
+        size_t at = m->pad_left ? n_pads : 0;
+        for (size_t k = 0; k < want.n; k++)
+            n_bad += (k >= at && k - at < n ? got[k - at] : m->pad_id) != (int32_t)want.x[k];
+        CHECK_THAT(n + n_pads == want.n && n_bad == 0, "%s: text %d: %zu ids and %zu pads, want %zu; %zu differ",
+                   g->t.dir, i, n, n_pads, want.n, n_bad);
+    }
+    ilk_tokens_free(tokens);
+    free(want.x);
+}
+
+typedef struct batch {
+    ilk_part *parts;
+    ilk_input *in;
+    uint8_t *bytes;
+    size_t n;
+} batch;
+
+/* Every text, then every picture, then each text with the first picture. */
+static void fill_batch(const golden *g, batch *b, uint32_t side)
+{
+    size_t n_fused = g->n_pictures ? g->n_texts : 0, n_bytes = (size_t)side * side * 3;
+    ilki_json_node text = ilki_base_json_first(g->j, ilki_base_json_get(g->j, ilki_base_json_root(g->j), "texts"));
+    b->n = g->n_texts + g->n_pictures + n_fused;
+    b->parts = calloc(b->n + n_fused + 1, sizeof *b->parts);
+    b->in = calloc(b->n + 1, sizeof *b->in);
+    b->bytes = calloc(g->n_pictures * n_bytes + 1, 1);
+    for (size_t i = 0; i < b->n + n_fused; i++)
+        ilk_part_init(&b->parts[i]);
+    for (size_t i = 0; i < g->n_texts; i++, text = ilki_base_json_next(g->j, text)) {
+        b->parts[i].kind = ILK_PART_TEXT;
+        b->parts[i].data = ilki_base_json_string(g->j, text, &b->parts[i].n_bytes);
+    }
+    for (size_t i = 0; i < g->n_pictures; i++) {
+        ilk_part *p = &b->parts[g->n_texts + i];
+        numbers pixels = read_golden(g, "pixels", (int)i);
+        for (size_t k = 0; k < n_bytes && k < pixels.n; k++)
+            b->bytes[i * n_bytes + k] = (uint8_t)pixels.x[k];
+        free(pixels.x);
+        p->kind = ILK_PART_PIXELS;
+        p->modality = ILK_IMAGE;
+        p->data = b->bytes + i * n_bytes;
+        p->shape[0] = p->shape[1] = side;
+        p->shape[2] = 3;
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        size_t alone = g->n_texts + g->n_pictures;
+        ilk_input_init(&b->in[i]);
+        b->in[i].parts = i < alone ? &b->parts[i] : &b->parts[alone + 2 * (i - alone)];
+        b->in[i].n_parts = i < alone ? 1 : 2;
+        if (i < alone)
+            continue;
+        b->parts[alone + 2 * (i - alone)] = b->parts[g->n_texts];
+        b->parts[alone + 2 * (i - alone) + 1] = b->parts[i - alone];
+    }
+}
+
+static void check_unit(const golden *g, const ilk_vectors *v, size_t row, const char *kind, int i)
+{
+    size_t n = 0;
+    numbers want = read_golden(g, kind, i);
+    const float *got = ilk_vectors_get_dense(v, row, &n);
+    make_unit(want.x, want.n);
+    if (CHECK(got && n == want.n))
+        same(got, want.x, n, VECTOR_ABS, 0, kind, g->t.dir, i, 0);
+    CHECK_INT(ilk_vectors_get_fused(v, row), 0);
+    free(want.x);
+}
+
+/* The unit sum of the two, with the text's share. */
+static void check_fused(const golden *g, const ilk_vectors *v, size_t row, size_t text, float share)
+{
+    size_t n = 0;
+    const float *a = ilk_vectors_get_dense(v, text, &n), *b = ilk_vectors_get_dense(v, g->n_texts, &n),
+                *got = ilk_vectors_get_dense(v, row, &n);
+    float *want = calloc(n + 1, sizeof *want);
+    if (!CHECK(a && b && got && want))
+        return;
+    for (size_t k = 0; k < n; k++)
+        want[k] = share * a[k] + (1 - share) * b[k];
+    make_unit(want, n);
+    same(got, want, n, 1e-6, 0, "fused", g->t.dir, (int)text, 0);
+    CHECK_INT(ilk_vectors_get_fused(v, row), 1 << ILK_TEXT | 1 << ILK_IMAGE);
+    free(want);
+}
+
+/* Scores and probabilities of each picture against all texts. */
+static void check_comparison(const golden *g, const ilk_model_info *info, const ilk_vectors *v)
+{
+    numbers logits = read_golden(g, "logits", -1), probs = read_golden(g, "probs", -1);
+    size_t n = 0;
+    float got[64];
+    for (size_t i = 0; i < g->n_pictures && CHECK(g->n_texts <= 64 && logits.n == g->n_texts * g->n_pictures); i++) {
+        double sum = 0, row[64];
+        for (size_t k = 0; k < g->n_texts; k++) {
+            const float *a = ilk_vectors_get_dense(v, g->n_texts + i, &n), *b = ilk_vectors_get_dense(v, k, &n);
+            double dot = 0;
+            for (size_t e = 0; e < n; e++)
+                dot += (double)a[e] * (double)b[e];
+            row[k] = (double)info->compare_scale * dot + (double)info->compare_bias;
+            got[k] = (float)row[k];
+            sum += exp(row[k]);
+        }
+        same(got, logits.x + i * g->n_texts, g->n_texts, LOGITS_ABS, 0, "logits", g->t.dir, (int)i, 0);
+        for (size_t k = 0; k < g->n_texts; k++)
+            got[k] = (float)(strcmp(info->compare_by, "softmax") == 0 ? exp(row[k]) / sum : 1 / (1 + exp(-row[k])));
+        same(got, probs.x + i * g->n_texts, g->n_texts, LOGITS_ABS, 0, "probabilities", g->t.dir, (int)i, 0);
+    }
+    free(logits.x);
+    free(probs.x);
+}
+
+static void check_batch(const golden *g, ilk_model *m, const ilk_model_info *info, float share)
+{
+    batch b = {0};
+    ilk_vectors *v = NULL;
+    ilk_embed_options opt;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_embed_options_init(&opt);
+    opt.normalize = 1;
+    opt.text_share = share;
+    fill_batch(g, &b, info->image_size);
+    if (CHECK_OK(ilk_embed(m, b.in, b.n, &opt, NULL, &v, &err), &err)) {
+        size_t alone = g->n_texts + g->n_pictures;
+        for (size_t i = 0; i < g->n_texts; i++)
+            check_unit(g, v, i, "text.embedded", (int)i);
+        for (size_t i = 0; i < g->n_pictures; i++)
+            check_unit(g, v, g->n_texts + i, "vision.embedded", (int)i);
+        for (size_t i = alone; i < b.n; i++)
+            check_fused(g, v, i, i - alone, share > 0 ? share : 0.5f);
+        if (b.n > alone)
+            check_comparison(g, info, v);
+    }
+    for (size_t i = 0; i < g->n_pictures; i++)
+        check_values(g, m, (int)i, &b.parts[g->n_texts + i]);
+    for (size_t i = 0; i < g->n_texts; i++)
+        check_ids(g, m, (int)i, b.parts[i].data);
+    ilk_vectors_free(v);
+    free(b.parts);
+    free(b.in);
+    free(b.bytes);
+}
+
+static void check_public(const golden *g)
+{
+    ilk_model *m = NULL;
+    ilk_model_info info;
+    ilk_model_options opt;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_model_info_init(&info);
+    ilk_model_options_init(&opt);
+    for (opt.batch_tokens = 8; opt.batch_tokens <= 1024; opt.batch_tokens *= 128) {
+        if (!CHECK_OK(ilk_model_open(&m, g->t.rt, g->t.dir, &opt, &err), &err))
+            return;
+        CHECK_OK(ilk_model_get_info(m, &info, &err), &err);
+        CHECK_INT(info.modalities, (g->n_texts ? 1 << ILK_TEXT : 0) | (g->n_pictures ? 1 << ILK_IMAGE : 0));
+        check_batch(g, m, &info, opt.batch_tokens == 8 ? 0 : 0.75f);
+        ilk_model_close(m);
+    }
+}
 
 static void check_folder(const char *dir)
 {
@@ -180,6 +375,7 @@ static void check_folder(const char *dir)
             check_text(&g, (int)i);
         for (size_t i = 0; i < g.n_pictures; i++)
             check_picture(&g, (int)i);
+        check_public(&g);
     }
     close_golden(&g);
 }

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The table of modalities beside text. A picture is cut into patches, row by row from the left, each a row of the tower:
+ * [channel][y][x], every byte through the processor's table. Resizing and decoding are room media's. */
+#include "embed/modality.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "embed/state.h"
+
+/* ------------------------------------------------------------------ pictures */
+
+static const ilki_tower_info *picture_tower(const ilk_model *m)
+{
+    return &m->net->tower[m->image_tower];
+}
+
+static ilk_status check_pixels(const ilk_model *m, const ilk_part *p, ilk_error *err)
+{
+    uint32_t side = picture_tower(m)->image_size;
+    size_t n = (size_t)p->shape[0] * p->shape[1] * 3;
+    if (p->shape[2] != 3 || p->shape[0] == 0 || p->shape[1] == 0 || p->shape[0] > 1 << 16 || p->shape[1] > 1 << 16)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT,
+                              "pixels: expected height, width and 3 channels, found %u x %u x %u", p->shape[0],
+                              p->shape[1], p->shape[2]);
+    if (p->n_bytes && p->n_bytes != n)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "pixels: expected %zu bytes of %u x %u x 3, found %zu", n,
+                              p->shape[0], p->shape[1], p->n_bytes);
+    if (p->shape[0] != side || p->shape[1] != side)
+        return ilki_base_fail(err, ILK_UNSUPPORTED,
+                              "pixels: expected %u x %u, the model's own size, found %u x %u: resizing is not built",
+                              side, side, p->shape[0], p->shape[1]);
+    return ILK_OK;
+}
+
+static ilk_status check_rows(const ilk_model *m, const ilk_part *p, ilk_error *err)
+{
+    const ilki_tower_info *t = picture_tower(m);
+    uint32_t n = t->max_tokens - t->n_own_rows;
+    if (p->shape[0] != n || p->shape[1] != t->row_dim)
+        return ilki_base_fail(err, ILK_MISMATCH, "rows: expected %u x %u, found %u x %u", n, t->row_dim, p->shape[0],
+                              p->shape[1]);
+    return ILK_OK;
+}
+
+static ilk_status check_picture(const ilk_model *m, const ilk_part *p, ilk_error *err)
+{
+    if (!p->data)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "picture: data is NULL");
+    switch (p->kind) {
+    case ILK_PART_PIXELS:
+        return check_pixels(m, p, err);
+    case ILK_PART_ROWS:
+        return check_rows(m, p, err);
+    case ILK_PART_PATH:
+    case ILK_PART_ENCODED:
+        return ilki_base_fail(err, ILK_UNSUPPORTED,
+                              "picture: expected pixels or rows, found a file, which is not read yet");
+    default:
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "picture: expected pixels or rows, found kind %d", (int)p->kind);
+    }
+}
+
+/* The picture as bytes [side][side][3]. The one place where another size or a file becomes that: `*owned` is then freed. */
+static ilk_status get_pixels(const ilk_model *m, const ilk_part *p, ilk_job *job, const uint8_t **pixels,
+                             uint8_t **owned, ilk_error *err)
+{
+    (void)job;
+    *owned = NULL;
+    *pixels = p->data;
+    return check_picture(m, p, err);
+}
+
+static void cut_patches(const ilk_model *m, const uint8_t *pixels, float *rows)
+{
+    const ilki_tower_info *t = picture_tower(m);
+    size_t side = t->image_size, p = t->patch_size, across = side / p;
+    for (size_t i = 0; i < across * across; i++)
+        for (size_t c = 0; c < 3; c++)
+            for (size_t y = 0; y < p; y++) {
+                const uint8_t *from = pixels + ((i / across * p + y) * side + i % across * p) * 3 + c;
+                float *to = rows + i * t->row_dim + (c * p + y) * p;
+                for (size_t x = 0; x < p; x++)
+                    to[x] = m->pixel_values[c][from[3 * x]];
+            }
+}
+
+static ilk_status fill_picture(const ilk_model *m, const ilk_part *p, ilk_job *job, float *rows, ilk_error *err)
+{
+    const uint8_t *pixels;
+    uint8_t *owned;
+    if (p->kind == ILK_PART_ROWS) {
+        memcpy(rows, p->data, (size_t)p->shape[0] * p->shape[1] * sizeof *rows);
+        return ILK_OK;
+    }
+    ilk_status st = get_pixels(m, p, job, &pixels, &owned, err);
+    if (st == ILK_OK)
+        cut_patches(m, pixels, rows);
+    free(owned);
+    return st;
+}
+
+/* ------------------------------------------------------------------ the table */
+
+static const ilki_modality modalities[] = {
+    {ILK_IMAGE, "image", check_picture, fill_picture},
+};
+
+const ilki_modality *ilki_embed_modality(ilk_modality modality)
+{
+    for (size_t i = 0; i < sizeof modalities / sizeof *modalities; i++)
+        if (modalities[i].modality == modality)
+            return &modalities[i];
+    return NULL;
+}
+
+ilk_modality ilki_embed_part_modality(const ilk_part *p)
+{
+    if (p->modality)
+        return p->modality;
+    if (p->kind == ILK_PART_TEXT || p->kind == ILK_PART_IDS)
+        return ILK_TEXT;
+    return p->kind == ILK_PART_PIXELS ? ILK_IMAGE : (ilk_modality)0;
+}
+
+int ilki_embed_tower(const ilk_model *m, ilk_modality modality)
+{
+    for (unsigned t = 0; t < m->net->n_towers; t++)
+        if (m->net->tower[t].modalities & 1U << modality)
+            return (int)t;
+    return -1;
+}

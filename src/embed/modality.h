@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What is neither text nor token ids: parts that become rows of a tower. */
+#ifndef ILKI_EMBED_MODALITY_H
+#define ILKI_EMBED_MODALITY_H
+
+#include "embed/embed.h"
+
+typedef struct ilki_modality {
+    ilk_modality modality;
+    const char *name;
+    /* OK where the tower can be given this part; what it is and what was expected where not. Cheap: nothing is decoded. */
+    ilk_status (*check)(const ilk_model *m, const ilk_part *p, ilk_error *err);
+    /* The part's rows [n_rows][row_dim], the tower's own ones before them zeroed by the caller. */
+    ilk_status (*fill)(const ilk_model *m, const ilk_part *p, ilk_job *job, float *rows, ilk_error *err);
+} ilki_modality;
+
+/* The row of a modality; NULL: text, or one that is not built. */
+const ilki_modality *ilki_embed_modality(ilk_modality modality);
+/* What a part is: as it says, else text for text and ids and a picture for pixels; 0: it does not tell. */
+ilk_modality ilki_embed_part_modality(const ilk_part *p);
+/* The tower that reads it; -1: none of this model. */
+int ilki_embed_tower(const ilk_model *m, ilk_modality modality);
+
+#endif

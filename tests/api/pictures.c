@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Pictures through the public calls: what is refused, that one bad input costs itself alone, and that a vector has the same
+ * bits in any company. Values are golden/towers' part. */
+#include <stdlib.h>
+
+#include "ilk.h"
+#include "test.h"
+
+#define FIXTURES ILK_TEST_DIR "/fixtures/"
+
+enum { SIDE = 12, DIM = 20, ROWS = 9, ROW = 48 };
+
+typedef struct room {
+    ilk_runtime *rt;
+    ilk_model *m;
+    uint8_t pixels[SIDE * SIDE * 3];
+    float rows[ROWS * ROW];
+} room;
+
+static bool open_room(room *r, const char *name)
+{
+    ilk_runtime_options opt;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_runtime_options_init(&opt);
+    opt.n_threads = 2;
+    *r = (room){0};
+    for (size_t i = 0; i < sizeof r->pixels; i++)
+        r->pixels[i] = (uint8_t)(i * 7 + i / 36 * 5);
+    for (size_t i = 0; i < ROWS * ROW; i++)
+        r->rows[i] = (float)(i % 17) / 9 - 1;
+    return CHECK_OK(ilk_runtime_open(&r->rt, &opt, &err), &err) &&
+           CHECK_OK(ilk_model_open(&r->m, r->rt, name, NULL, &err), &err);
+}
+
+static void close_room(room *r)
+{
+    ilk_model_close(r->m);
+    ilk_runtime_close(r->rt);
+}
+
+static ilk_part picture(const room *r)
+{
+    ilk_part p;
+    ilk_part_init(&p);
+    p.kind = ILK_PART_PIXELS;
+    p.modality = ILK_IMAGE;
+    p.data = r->pixels;
+    p.n_bytes = sizeof r->pixels;
+    p.shape[0] = p.shape[1] = SIDE;
+    p.shape[2] = 3;
+    return p;
+}
+
+static ilk_part text(const char *s)
+{
+    ilk_part p;
+    ilk_part_init(&p);
+    p.kind = ILK_PART_TEXT;
+    p.data = s;
+    p.n_bytes = strlen(s);
+    return p;
+}
+
+static ilk_input input(const ilk_part *parts, size_t n)
+{
+    ilk_input in;
+    ilk_input_init(&in);
+    in.parts = parts;
+    in.n_parts = n;
+    return in;
+}
+
+/* One input alone: its status and what is said. */
+static void expect(const room *r, const ilk_part *parts, size_t n, ilk_status status, const char *says)
+{
+    ilk_input in = input(parts, n);
+    ilk_vectors *v = NULL;
+    const char *message = NULL;
+    ilk_error err;
+    ilk_error_init(&err);
+    CHECK_OK(ilk_embed(r->m, &in, 1, NULL, NULL, &v, &err), &err);
+    CHECK_INT(ilk_vectors_get_status(v, 0, &message), status);
+    CHECK_THAT(says == NULL || (message && strstr(message, says)), "expected \"%s\" in \"%s\"", says, message);
+    ilk_vectors_free(v);
+}
+
+static void refusals(void)
+{
+    room r;
+    REQUIRE(open_room(&r, FIXTURES "clip-quick"));
+    ilk_part p = picture(&r);
+    expect(&r, &p, 1, ILK_OK, NULL);
+    p.shape[0] = 11;
+    p.n_bytes = 0;
+    expect(&r, &p, 1, ILK_UNSUPPORTED, "part 0: pixels: expected 12 x 12, the model's own size, found 11 x 12");
+    p = picture(&r);
+    p.shape[2] = 4;
+    expect(&r, &p, 1, ILK_BAD_ARGUMENT, "expected height, width and 3 channels, found 12 x 12 x 4");
+    p = picture(&r);
+    p.n_bytes--;
+    expect(&r, &p, 1, ILK_BAD_ARGUMENT, "expected 432 bytes of 12 x 12 x 3, found 431");
+    p = picture(&r);
+    p.data = NULL;
+    expect(&r, &p, 1, ILK_BAD_ARGUMENT, "picture: data is NULL");
+    p = picture(&r);
+    p.kind = ILK_PART_PATH;
+    p.data = "cat.png";
+    expect(&r, &p, 1, ILK_UNSUPPORTED, "found a file, which is not read yet");
+    p.kind = ILK_PART_SAMPLES;
+    expect(&r, &p, 1, ILK_UNSUPPORTED, "found kind 7");
+    p.modality = ILK_AUDIO;
+    expect(&r, &p, 1, ILK_UNSUPPORTED, "this model reads text and pictures, found modality 3");
+    p = picture(&r);
+    p.kind = ILK_PART_ROWS;
+    p.data = r.rows;
+    p.shape[0] = ROWS;
+    p.shape[1] = ROW;
+    expect(&r, &p, 1, ILK_OK, NULL);
+    r.rows[5] = NAN;
+    expect(&r, &p, 1, ILK_NOT_FINITE, "rows: expected finite numbers");
+    p.shape[0] = ROWS + 1;
+    expect(&r, &p, 1, ILK_MISMATCH, "rows: expected 9 x 48, found 10 x 48");
+    close_room(&r);
+}
+
+/* A tower alone reads its own kind and says so. */
+static void one_tower(void)
+{
+    room r;
+    ilk_tokens *tokens = NULL;
+    ilk_error err;
+    ilk_error_init(&err);
+    REQUIRE(open_room(&r, FIXTURES "clip-vision"));
+    ilk_part p = picture(&r), t = text("a cat");
+    expect(&r, &p, 1, ILK_OK, NULL);
+    expect(&r, &t, 1, ILK_UNSUPPORTED, "this model reads pictures, found text");
+    CHECK_STATUS(ilk_tokenize(r.m, "a cat", 5, &tokens, &err), ILK_UNSUPPORTED, &err);
+    close_room(&r);
+    REQUIRE(open_room(&r, FIXTURES "clip-text"));
+    p = picture(&r);
+    expect(&r, &t, 1, ILK_OK, NULL);
+    expect(&r, &p, 1, ILK_UNSUPPORTED, "this model reads text, found modality 2");
+    close_room(&r);
+}
+
+/* 60 inputs, alone and together: texts, pictures, both, two pictures; one of them bad. */
+static void company(void)
+{
+    enum { N = 60, BAD = 13 };
+    room r;
+    ilk_part parts[N][3];
+    ilk_input in[N];
+    ilk_vectors *all = NULL, *one = NULL;
+    ilk_embed_options opt;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_embed_options_init(&opt);
+    opt.dim = 12;
+    REQUIRE(open_room(&r, FIXTURES "clip-quick"));
+    for (size_t i = 0; i < N; i++) {
+        parts[i][0] = parts[i][2] = picture(&r);
+        parts[i][1] = text(i % 3 ? "a red cat" : "the dogs at the river");
+        in[i] = i % 4 == 0   ? input(&parts[i][1], 1)
+                : i % 4 == 1 ? input(&parts[i][0], 1)
+                : i % 4 == 2 ? input(&parts[i][0], 3)
+                             : input(&parts[i][0], 2);
+    }
+    parts[BAD][0].shape[1] = 1;
+    REQUIRE(CHECK_OK(ilk_embed(r.m, in, N, &opt, NULL, &all, &err), &err));
+    for (size_t i = 0; i < N; i++) {
+        size_t n = 0;
+        REQUIRE(CHECK_OK(ilk_embed(r.m, &in[i], 1, &opt, NULL, &one, &err), &err));
+        const float *a = ilk_vectors_get_dense(all, i, &n), *b = ilk_vectors_get_dense(one, 0, &n);
+        CHECK_INT(a == NULL, i == BAD);
+        double length = 0;
+        for (size_t k = 0; a && b && k < n; k++)
+            length += (double)a[k] * (double)a[k];
+        if (a && b) {
+            CHECK_MEM(a, b, n * sizeof *a);
+            CHECK_NEAR(length, 1, 1e-5);
+            CHECK_INT(n, 12);
+        }
+        CHECK_INT(ilk_vectors_get_fused(all, i) != 0, i % 4 > 1);
+        ilk_vectors_free(one);
+    }
+    opt.text_share = 1.5f;
+    CHECK_STATUS(ilk_embed(r.m, in, N, &opt, NULL, &one, &err), ILK_BAD_ARGUMENT, &err);
+    ilk_vectors_free(all);
+    close_room(&r);
+}
+
+TEST_MAIN({"refusals", refusals}, {"one_tower", one_tower}, {"company", company})
