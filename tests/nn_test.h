@@ -42,12 +42,12 @@ static inline ilk_status nn_pass(const ilki_nn *with, nn_fn fn, void *arg, ilk_e
     return ctx.status;
 }
 
-enum { NN_TABLES = 3 };
+enum { NN_TABLES = 4 };
 
-/* The reference, what AVX2 alone gives, the best; the last is the best. */
+/* The reference, what AVX2 and AVX-512 alone give, the best; the last is the best. */
 static inline size_t nn_tables(ilki_kern_ops ops[NN_TABLES])
 {
-    static const char *const masks[NN_TABLES] = {"ref", "avx2", NULL};
+    static const char *const masks[NN_TABLES] = {"ref", "avx2", "avx512", NULL};
     uint32_t features = ilki_base_cpu_features();
     size_t n = 0;
     for (size_t i = 0; i < NN_TABLES; i++)

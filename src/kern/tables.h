@@ -20,7 +20,8 @@
     X(ilki_kern_avx512_dot, "avx512", ILKI_CPU_AVX512)                                                                 \
     X(ilki_kern_avx512vnni_dot, "avx512vnni", ILKI_CPU_AVX512 | ILKI_CPU_AVX512_VNNI)                                  \
     X(ilki_kern_avx512vnni_i8, "avx512vnni", ILKI_CPU_AVX512 | ILKI_CPU_AVX512_VNNI)                                   \
-    X(ilki_kern_amx_i8, "amx", ILKI_CPU_AVX512 | ILKI_CPU_AMX_TILE | ILKI_CPU_AMX_INT8)
+    X(ilki_kern_amx_i8, "amx", ILKI_CPU_AVX512 | ILKI_CPU_AMX_TILE | ILKI_CPU_AMX_INT8)                                \
+    X(ilki_kern_amx_gemm, "amx", ILKI_CPU_AVX512 | ILKI_CPU_AMX_TILE | ILKI_CPU_AMX_BF16)
 #elif defined(__aarch64__)
 #define ILKI_KERN_ISA_LIST(X)                                                                                          \
     X(ilki_kern_neon_gemm, "neon", ILKI_CPU_NEON)                                                                      \

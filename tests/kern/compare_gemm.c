@@ -26,18 +26,21 @@ static void *pen_scratch(size_t m, size_t k)
 static double gemm_exact(const ilki_gemm_f32 *g, const float *w, size_t ldw, size_t i, size_t j, const float *residual,
                          double *bound)
 {
-    double sum = 0.0, size = 0.0;
+    double sum = 0.0, size = 0.0, most = 1.0;
     for (size_t p = 0; p < g->k; p++) {
         double t = (double)g->a[i * g->lda + p] * (double)w[j * ldw + p];
         sum += t;
         size += fabs(t);
+        most = fmax(most, fabs((double)g->a[i * g->lda + p]) + fabs((double)w[j * ldw + p]));
     }
     if (g->bias) {
         sum += (double)g->bias[j];
         size += fabs((double)g->bias[j]);
     }
+    /* a piece of either operand and each of six products; or a product */
+    double lost = (double)(g->k + 1) * (table->gemm_f32_flushes ? 0x1p-126 * (most + 12.0) : TINY);
     /* no activation is steeper than 1.13 */
-    *bound = 1.13 * ((double)(g->k + 1) * U * size + (double)(g->k + 1) * TINY) + act_bound(sum, g->act);
+    *bound = 1.13 * ((double)(g->k + 1) * U * size + lost) + act_bound(sum, g->act);
     double out = act_exact(sum, g->act);
     if (residual) {
         double r = (double)residual[i * g->ldr + j];

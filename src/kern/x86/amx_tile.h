@@ -32,7 +32,15 @@ static inline __attribute__((always_inline)) void tiles_open(size_t rows_a, size
         config.rows[i] = (uint8_t)rows;
         config.row_bytes[i] = rows ? TILE_ROW_BYTES : 0;
     }
+    /* the intrinsics tell compilers too little about the memory that they read: nothing may be left unwritten here */
+    __asm__ volatile("" : : "r"(&config) : "memory");
     _tile_loadconfig(&config);
+}
+
+/* Between stores and the tile loads that read what they wrote, and between tile stores and loads. */
+static inline __attribute__((always_inline)) void tiles_fence(void)
+{
+    __asm__ volatile("" : : : "memory");
 }
 
 static inline __attribute__((always_inline)) void tiles_close(void)

@@ -137,26 +137,13 @@ INLINE void tile(const int rows, const gemm_tile *t)
 TILE(1)
 TILE(2)
 TILE(3)
-TILE(4) TILE(5) TILE(6) TILE(7) TILE(8)
+TILE(4)
+TILE(5) TILE(6) TILE(7) TILE(8)
 
     typedef void tile_fn(const gemm_tile *);
 static tile_fn *const tiles[] = {NULL, tile1, tile2, tile3, tile4, tile5, tile6, tile7, tile8};
 
-/* Bias, activation and residual over a finished tile of rows x n columns at row i, column j. */
-INLINE
-void finish(const ilki_gemm_f32 *g, const ilki_act act, const float *t, size_t i, size_t rows, size_t j, size_t n)
-{
-    for (size_t x = 0; x < n; x += 16) {
-        __mmask16 mask = head_mask(n - x);
-        __m512 bias = g->bias ? _mm512_maskz_loadu_ps(mask, g->bias + j + x) : _mm512_setzero_ps();
-        for (size_t r = 0; r < rows; r++) {
-            __m512 v = act_ps(_mm512_add_ps(_mm512_load_ps(t + r * NR + x), bias), act);
-            if (g->residual)
-                v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(mask, g->residual + (i + r) * g->ldr + j + x));
-            _mm512_mask_storeu_ps(g->c + (i + r) * g->ldc + j + x, mask, v);
-        }
-    }
-}
+#include "kern/x86/avx512_finish.inc"
 
 #include "kern/gemm_loops.inc"
 
