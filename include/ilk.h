@@ -764,6 +764,79 @@ ILK_API void ilk_known_init_sized(void *known, size_t size);
 ILK_API ilk_status ilk_known_get(size_t i, ilk_known *known, ilk_error *err);
 ILK_API ilk_status ilk_known_find(const char *name, ilk_known *known, ilk_error *err);
 
+/* Something that a call met and passed over, or that is good to know; on the calling thread. */
+typedef void (*ilk_note_fn)(void *user, const char *message);
+
+/* Measures of retrieval, as trec_eval computes them; see ilk_eval_retrieval. */
+#define ILK_EVAL_CUTS 8
+typedef struct ilk_eval_scores {
+    size_t size;
+    const char *query; /* its id; NULL: the mean */
+    uint32_t n_cuts;
+    uint32_t cuts[ILK_EVAL_CUTS];                      /* ascending: 1, 5, 10, ... below k, and k */
+    double ndcg[ILK_EVAL_CUTS], recall[ILK_EVAL_CUTS]; /* at each cut */
+    double mrr, mrr10, map;                            /* over the whole ranking; mrr10: over its first ten */
+    uint64_t n_relevant, n_retrieved, n_found;         /* documents; of the mean: sums */
+} ilk_eval_scores;
+typedef void (*ilk_eval_scores_fn)(void *user, const ilk_eval_scores *scores);
+
+typedef struct ilk_eval_options {
+    size_t size;
+    uint32_t k;          /* documents of a ranking; 0: 100 */
+    const char *split;   /* of the judgements; NULL: "test" */
+    const char *run_in;  /* a run of TREC to measure instead of a model's */
+    const char *run_out; /* where the run is written */
+    const char *tag;     /* its last column; NULL: "ilk" */
+    int complete;        /* judged queries that the run lacks count as 0 (trec_eval -c) instead of not at all */
+    int strict;          /* the first line that is junk ends the call */
+    ilk_model *reranker; /* scores the first `top` documents of each ranking anew; the ranking is those alone then */
+    uint32_t top;        /* 0: 100 */
+    const char *prompt_query, *prompt_document; /* NULL: the model's own of that side; of sts the first for both */
+    uint32_t dim;                               /* keep the first dim entries; 0: all */
+    ilk_note_fn note;
+    ilk_eval_scores_fn each; /* every query's measures */
+    void *user;              /* of both */
+} ilk_eval_options;
+ILK_API void ilk_eval_options_init_sized(void *opt, size_t size);
+#define ilk_eval_options_init(opt) ilk_eval_options_init_sized((opt), sizeof *(opt))
+
+typedef struct ilk_eval_result {
+    size_t size;
+    ilk_eval_scores mean;
+    uint64_t n_queries;   /* that `mean` is over */
+    uint64_t n_missing;   /* judged, but not in the run */
+    uint64_t n_documents; /* of the corpus, or named by the run */
+    uint64_t n_junk;      /* lines and texts that were passed over */
+    double seconds;
+} ilk_eval_result;
+ILK_API void ilk_eval_result_init_sized(void *result, size_t size);
+#define ilk_eval_result_init(result) ilk_eval_result_init_sized((result), sizeof *(result))
+
+/* Measures retrieval over a folder of the BEIR layout: corpus.jsonl {"_id", "title"?, "text"}, queries.jsonl {"_id", "text"},
+ * qrels/SPLIT.tsv. Every judged query against every document, exactly, by the model's own similarity; title and text are
+ * one text with a blank between. Equal scores are ordered by id, descending; a grade of 1 and more is relevant and its own
+ * gain. `m` may be NULL where run_in is given; then only the judgements are read, and `dir` may be their file. The corpus
+ * is read as a stream: memory grows with queries times k.
+ * Errors: NOT_FOUND, BAD_FORMAT (nothing usable in a file, or junk with `strict`), CANCELLED, DEADLINE, IO, NO_MEMORY. */
+ILK_API ilk_status ilk_eval_retrieval(ilk_runtime *rt, ilk_model *m, const char *dir, const ilk_eval_options *opt,
+                                      ilk_job *job, ilk_eval_result *result, ilk_error *err);
+
+typedef struct ilk_sts_result {
+    size_t size;
+    uint64_t n_pairs, n_junk;
+    /* correlation of the gold scores with cosine, dot product, negated euclidean and negated manhattan distance; NaN
+       where one side is constant */
+    double spearman[4], pearson[4];
+    double seconds;
+} ilk_sts_result;
+ILK_API void ilk_sts_result_init_sized(void *result, size_t size);
+#define ilk_sts_result_init(result) ilk_sts_result_init_sized((result), sizeof *(result))
+
+/* Semantic textual similarity over a file of pairs with gold scores: .csv or .tsv (with or without names of columns), or
+ * .jsonl; Spearman with average ranks, and Pearson. Of the options prompt_query, dim, strict, note and user count. */
+ILK_API ilk_status ilk_eval_sts(ilk_model *m, const char *file, const ilk_eval_options *opt, ilk_job *job,
+                                ilk_sts_result *result, ilk_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -171,7 +171,7 @@ ilk_status ilk_rerank(ilk_model *m, const ilk_input *query, const ilk_input *doc
         st = check_inputs(query, 1, err);
     if (st == ILK_OK)
         st = check_inputs(docs, n_docs, err);
-    return st == ILK_OK ? ilki_embed_rerank(m, query, docs, n_docs, &o, job, scores, err) : st;
+    return st == ILK_OK ? ilki_embed_rerank(m, query, docs, n_docs, &o, false, job, scores, err) : st;
 }
 
 ilk_status ilk_embed_text(ilk_model *m, const char *text, ilk_role role, float *out, size_t dim, ilk_error *err)

@@ -233,8 +233,9 @@ static void describe(const ilki_pass *p, size_t first, size_t n_seqs, float *x, 
     else if (m->own)
         *out = (ilki_tower_out){.embedded = x};
     else
-        *out = (ilki_tower_out){
-            .pooling = m->modules.pooling, .pooled = x, .pool_skip = m->modules.skip_prompt ? p->skip + first : NULL};
+        *out = (ilki_tower_out){.pooling = p->plan->pooling ? p->plan->pooling : m->modules.pooling,
+                                .pooled = x,
+                                .pool_skip = m->modules.skip_prompt ? p->skip + first : NULL};
 }
 
 /* Sequences [first, last) of the pass: to their places. */

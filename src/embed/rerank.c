@@ -69,10 +69,10 @@ static ilk_status take_scores(const ilk_vectors *v, bool sigmoid, float *scores,
 }
 
 ilk_status ilki_embed_rerank(ilk_model *m, const ilk_input *query, const ilk_input *docs, size_t n_docs,
-                             const ilk_rerank_options *opt, ilk_job *job, float *scores, ilk_error *err)
+                             const ilk_rerank_options *opt, bool quiet, ilk_job *job, float *scores, ilk_error *err)
 {
     ilki_pair_query q = {0};
-    ilki_embed_plan plan = {.dim = 1, .strict = opt->strict != 0, .query = &q};
+    ilki_embed_plan plan = {.dim = 1, .strict = opt->strict != 0, .quiet = quiet, .query = &q};
     ilk_vectors *v = NULL;
     const ilk_input **list = NULL;
     ilki_buf buf;

@@ -73,7 +73,8 @@ typedef struct ilki_embed_plan {
     bool cut, unit;   /* keep the first dim entries; end with unit length */
     float text_share; /* of a vector of text and pictures */
     bool strict;
-    bool quiet;         /* no progress: this is not the caller's thread */
+    bool quiet;         /* no progress: this is not the caller's thread, or the caller tells it */
+    unsigned pooling;   /* ILKI_POOL_… instead of the checkpoint's, as wide as that; 0: its own */
     unsigned n_modules; /* of the chain, a final Normalize left out where the caller asks for -1 */
     const ilki_pair_query
         *query; /* not NULL: rows are the one logit of head "classifier" for (query, input); dim is 1 */
