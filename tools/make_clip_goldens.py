@@ -204,6 +204,63 @@ def write_alone(out, seed, cls, projection):
     save(out, golden, {"texts": TEXTS if is_text else [], "pictures": 0 if is_text else N_PICTURES})
 
 
+# ---------------------------------------------------------------- SigLIP, Chinese-CLIP
+
+def write_siglip(out, seed, resample, tokenizer, pad, processor=None):
+    """All positions count, pads too; every text is padded to their number."""
+    file = json.loads((out.parent / "tok-siglip2" / "tokenizer.json").read_text())
+    file["post_processor"] = {  # as published: an end, no beginning
+        "type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "<eos>", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {"<eos>": {"id": "<eos>", "ids": [file["model"]["vocab"]["<eos>"]], "tokens": ["<eos>"]}}}
+    (out / "tokenizer.json").write_text(json.dumps(file, ensure_ascii=False))
+    write_json(out / "tokenizer_config.json", {"tokenizer_class": "Siglip2Tokenizer", "model_max_length": LIMIT} | tokenizer)
+    size = 1 + max(json.loads((out / "tokenizer.json").read_text())["model"]["vocab"].values())
+    full = transformers.SiglipModel(transformers.SiglipConfig(
+        text_config=TEXT | {"hidden_size": 12, "vocab_size": size, "projection_size": 18, "pad_token_id": pad}, vision_config=VISION)).eval()
+    full.set_attn_implementation("eager")
+    random_weights(full, seed)
+    full.save_pretrained(out)
+    write_json(out / "preprocessor_config.json", processor or {
+        "do_convert_rgb": None, "do_normalize": True, "do_rescale": True, "do_resize": True,
+        "image_mean": [0.5, 0.5, 0.5], "image_processor_type": "SiglipImageProcessor", "image_std": [0.5, 0.5, 0.5],
+        "processor_class": "SiglipProcessor", "resample": resample, "rescale_factor": 0.00392156862745098,
+        "size": {"height": SIDE, "width": SIDE}})
+    golden = {}
+    with torch.no_grad():
+        limit = {"truncation": True, "padding": "max_length", "max_length": LIMIT}
+        text_goldens(golden, out, full.text_model, limit, lambda x: full.get_text_features(input_ids=x), TEXTS)
+        name = vision_goldens(golden, out, full.vision_model, lambda x: full.get_image_features(pixel_values=x), True)
+        compare(golden, len(TEXTS), full.logit_scale.exp(), full.logit_bias, "sigmoid")
+    save(out, golden, {"texts": TEXTS, "pictures": N_PICTURES, "compare_by": "sigmoid", "processor": name})
+
+
+CHINESE = ["a photo of a cat", "\u6c34 water", "", "\u76ae\u5361\u4e18, the red bicycle " * 4]
+
+
+def write_chinese(out, seed):
+    shutil.copy(out.parent / "bert-mean" / "vocab.txt", out / "vocab.txt")
+    write_json(out / "tokenizer_config.json", {"tokenizer_class": "BertTokenizer", "do_lower_case": True,
+                                               "model_max_length": LIMIT})
+    size = len((out / "vocab.txt").read_text().splitlines())
+    full = transformers.ChineseCLIPModel(transformers.ChineseCLIPConfig(
+        text_config=TEXT | {"vocab_size": size, "type_vocab_size": 2}, vision_config=VISION, projection_dim=20)).eval()
+    full.set_attn_implementation("eager")
+    random_weights(full, seed)
+    full.save_pretrained(out)
+    write_json(out / "preprocessor_config.json", {
+        "crop_size": {"height": SIDE, "width": SIDE}, "do_center_crop": False, "do_normalize": True, "do_resize": True,
+        "image_mean": CLIP_PROCESSOR["image_mean"], "image_std": CLIP_PROCESSOR["image_std"], "resample": 3,
+        "image_processor_type": "ChineseCLIPImageProcessorPil", "size": {"height": SIDE, "width": SIDE}})
+    golden = {}
+    with torch.no_grad():
+        text_goldens(golden, out, full.text_model, {"truncation": True, "max_length": LIMIT},
+                     lambda x: full.get_text_features(input_ids=x), CHINESE)
+        name = vision_goldens(golden, out, full.vision_model, lambda x: full.get_image_features(pixel_values=x), False)
+        compare(golden, len(CHINESE), full.logit_scale.exp(), 0, "softmax")
+    save(out, golden, {"texts": CHINESE, "pictures": N_PICTURES, "compare_by": "softmax", "processor": name})
+
+
 FIXTURES = {
     "clip-quick": lambda out: write_clip(out, 1, config=publish_old),
     "clip-gelu-f16": lambda out: write_clip(out, 2, text={"hidden_act": "gelu"}, vision={"hidden_act": "gelu"},
@@ -211,6 +268,9 @@ FIXTURES = {
     "clip-text": lambda out: write_alone(out, 3, "CLIPTextModelWithProjection", True),
     "clip-vision": lambda out: write_alone(out, 4, "CLIPVisionModelWithProjection", True),
     "clip-vision-bare": lambda out: write_alone(out, 5, "CLIPVisionModel", False),
+    "siglip-bicubic": lambda out: write_siglip(out, 6, 3, {}, 1),
+    "siglip-bilinear": lambda out: write_siglip(out, 7, 2, {"padding_side": "right"}, 0),
+    "chinese-clip": lambda out: write_chinese(out, 8),
 }
 
 

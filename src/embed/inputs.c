@@ -221,11 +221,11 @@ static ilk_status take_ids(const ilk_model *m, const ilk_part *p, part_ids *to, 
 
 static ilk_status take_encoding(const ilk_model *m, slot *s, part_ids *to, ilki_input_tokens *t, ilk_error *err)
 {
-    if (s->encoding.n == 0)
+    if (s->encoding.n == 0 && !is_padded(m))
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "text: it has no token, and this model adds none");
     t->n = (uint32_t)s->encoding.n;
     t->n_dropped = s->encoding.n_dropped > UINT32_MAX ? UINT32_MAX : (uint32_t)s->encoding.n_dropped;
-    if (t->n_prompt >= t->n)
+    if (t->n && t->n_prompt >= t->n)
         t->n_prompt = t->n - 1;
     if (is_padded(m))
         return append_padded(m, to, t, s->encoding.ids, s->encoding.n, err);

@@ -187,7 +187,8 @@ static const processor_class *find_class(const char *name, size_t n)
     return NULL;
 }
 
-/* "CLIPImageProcessor", …Fast, …Pil, "CLIPFeatureExtractor"; without a name what the model's type has. */
+/* "CLIPImageProcessor", "CLIPFeatureExtractor", without a name what the model's type has. What stands behind (Fast, Pil) is
+ * no matter: the reference takes the class of torchvision for all of them. */
 static ilk_status choose_class(reader *r, const char *model_type, const processor_class **out)
 {
     const char *name = ilki_base_json_string(r->j, member(r, "image_processor_type"), NULL), *end = NULL;
@@ -209,8 +210,6 @@ static ilk_status choose_class(reader *r, const char *model_type, const processo
     if (!*out)
         *out = &classes[0];
     *r->spec = (*out)->usual;
-    if (end && strstr(end, "Pil"))
-        r->spec->family = ILKI_IMAGE_PILLOW;
     return ILK_OK;
 }
 
@@ -276,7 +275,7 @@ ilk_status ilki_embed_read_processor(ilki_image_spec *spec, const ilki_vfs *vfs,
 void ilki_embed_print_processor(const ilki_image_spec *s, char *to, size_t n)
 {
     static const char *const filters[] = {"nearest", "Lanczos", "bilinear", "bicubic", "box", "Hamming"};
-    static const char *const families[] = {"Pillow", "torchvision", "open_clip"};
+    static const char *const families[] = {"torchvision", "open_clip"};
     char resize[96] = "as it is", crop[64] = "";
     if (s->resize == ILKI_RESIZE_EXACT)
         snprintf(resize, sizeof resize, "%u x %u %s", s->width, s->height, filters[s->filter]);
@@ -297,9 +296,7 @@ void ilki_embed_pixel_values(const ilki_image_spec *s, float table[3][256])
                 float inverse = (float)(1.0 / s->rescale); /* fused: the means are scaled instead of the pixel */
                 x = (x - mean * inverse) / (std * inverse);
             } else {
-                if (s->do_rescale && s->family == ILKI_IMAGE_PILLOW)
-                    x = (float)((double)b * s->rescale);
-                else if (s->do_rescale && s->family == ILKI_IMAGE_OPEN_CLIP)
+                if (s->do_rescale && s->family == ILKI_IMAGE_OPEN_CLIP)
                     x = x / 255.0f;
                 else if (s->do_rescale)
                     x = x * (float)s->rescale;

@@ -19,9 +19,9 @@ typedef enum ilki_image_filter {
 
 /* Whose resampling it is; the crop's rounding goes with it. */
 typedef enum ilki_image_family {
-    ILKI_IMAGE_PILLOW = 0,  /* transformers' PIL classes: the crop begins at floor((size - crop) / 2) */
-    ILKI_IMAGE_TORCHVISION, /* transformers' usual classes: uint8 with antialias; the crop likewise */
-    ILKI_IMAGE_OPEN_CLIP /* Pillow before the conversion to RGB; the crop begins at round-half-even((size - crop) / 2) */
+    ILKI_IMAGE_TORCHVISION =
+        0,               /* transformers' classes: uint8 with antialias; the crop begins at floor((n - crop) / 2) */
+    ILKI_IMAGE_OPEN_CLIP /* Pillow's, before the conversion to RGB; the crop begins at round-half-even((n - crop) / 2) */
 } ilki_image_family;
 
 typedef enum ilki_image_resize {

@@ -8,11 +8,12 @@
 #include "models/quirks.h"
 
 extern const ilki_family ilki_family_bert, ilki_family_roberta, ilki_family_distilbert, ilki_family_mpnet,
-    ilki_family_modernbert, ilki_family_nomic, ilki_family_gte, ilki_family_clip;
+    ilki_family_modernbert, ilki_family_nomic, ilki_family_gte, ilki_family_clip, ilki_family_siglip,
+    ilki_family_chinese_clip;
 
-static const ilki_family *const families[] = {&ilki_family_bert,  &ilki_family_roberta,    &ilki_family_distilbert,
-                                              &ilki_family_mpnet, &ilki_family_modernbert, &ilki_family_nomic,
-                                              &ilki_family_gte,   &ilki_family_clip};
+static const ilki_family *const families[] = {
+    &ilki_family_bert,  &ilki_family_roberta, &ilki_family_distilbert, &ilki_family_mpnet,  &ilki_family_modernbert,
+    &ilki_family_nomic, &ilki_family_gte,     &ilki_family_clip,       &ilki_family_siglip, &ilki_family_chinese_clip};
 
 static const ilki_quirk quirks[] = {
 #define ILKI_QUIRK(model_type, key, value, effect, arg, note) {model_type, key, value, effect, arg, note},

@@ -398,7 +398,7 @@ static void every_fixture(void)
         n++;
     }
     closedir(d);
-    CHECK(n >= 5);
+    CHECK(n >= 8);
 }
 
 TEST_MAIN({"every_fixture", every_fixture})

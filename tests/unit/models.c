@@ -9,7 +9,8 @@
 
 #define TYPES                                                                                                          \
     "bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, nomic_bert, gte, new, clip, "               \
-    "clip_text_model, clip_vision_model, metaclip_2, metaclip_2_text_model, metaclip_2_vision_model"
+    "clip_text_model, clip_vision_model, metaclip_2, metaclip_2_text_model, metaclip_2_vision_model, siglip, "         \
+    "siglip_text_model, siglip_vision_model, siglip2, chinese_clip"
 
 static ilki_json *parse(const char *text)
 {
