@@ -17,7 +17,8 @@
 #define HEAD_BYTES   4096
 #define MAX_SEGMENTS ((size_t)1 << 20)
 
-static const ilki_doc_kind *const kinds[] = {&ilki_docs_markdown, &ilki_docs_rst, &ilki_docs_man, &ilki_docs_source};
+static const ilki_doc_kind *const kinds[] = {&ilki_docs_markdown, &ilki_docs_rst,   &ilki_docs_man,
+                                             &ilki_docs_jsonl,    &ilki_docs_table, &ilki_docs_source};
 
 /* ------------------------------------------------------------------ what is not read */
 
@@ -59,16 +60,9 @@ static const magic magics[] = {
 static const struct {
     const char *suffix, *what;
 } refused[] = {
-    {".html", "an HTML page"},
-    {".htm", "an HTML page"},
-    {".xhtml", "an HTML page"},
     {".svg", "an SVG picture"},
     {".xml", "an XML file"},
     {".json", "a JSON file"},
-    {".jsonl", "a JSON file"},
-    {".ndjson", "a JSON file"},
-    {".csv", "a table of data"},
-    {".tsv", "a table of data"},
     {".ipynb", "a notebook"},
     {".po", "a message catalogue"},
     {".pot", "a message catalogue"},
@@ -406,12 +400,39 @@ static void plain_name(const char *name, char *to, size_t n_to)
     to[n] = 0;
 }
 
+/* The file as it is or unpacked into `unpacked`. */
+ilk_status ilki_docs_plain(const void *data, size_t n, size_t max, ilki_buf *unpacked, const void **out, size_t *n_out,
+                           ilk_error *err)
+{
+    *out = data;
+    *n_out = n;
+    if (!is_gzip(data, n))
+        return ILK_OK;
+    if (n > UINT32_MAX)
+        return ilki_base_fail(err, ILK_LIMIT, "gzip file of %zu bytes is over 4 GiB", n);
+    ilk_status st = unpack(data, n, max, unpacked, err);
+    *out = ilki_base_buf_view(unpacked);
+    *n_out = unpacked->len;
+    return st;
+}
+
 static const ilki_doc_kind *find_kind(const char *name, const char *head, size_t n)
 {
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i]->probe(name, head, n))
             return kinds[i];
     return NULL;
+}
+
+const ilki_doc_outside *ilki_docs_outside(const char *name, const void *head, size_t n)
+{
+    char plain[256];
+    unsigned char block[HEAD_BYTES];
+    plain_name(name, plain, sizeof plain);
+    if (!is_gzip(head, n))
+        return ilki_docs_find_outside(plain, head, n);
+    n = unpack_head(head, n, block, sizeof block);
+    return ilki_docs_find_outside(plain, block, n);
 }
 
 ilk_status ilki_docs_probe(const char *name, const void *head, size_t n, ilk_error *err)
@@ -428,12 +449,20 @@ ilk_status ilki_docs_probe(const char *name, const void *head, size_t n, ilk_err
             return refuse("a gzip archive of nothing that can be read", err);
     }
     plain_name(name, plain, sizeof plain);
-    ilk_status st = check_magic(p, n, err);
-    if (st == ILK_OK)
+    const ilki_doc_outside *outside = ilki_docs_find_outside(plain, p, n);
+    ilk_status st = outside ? ILK_OK : check_magic(p, n, err);
+    if (st == ILK_OK && (!outside || outside->text))
         st = check_text(p, n, err);
     if (st == ILK_OK)
         st = check_name(plain, err);
     return st;
+}
+
+/* Kinds of outside come here only where nobody reads them for us: in tests, and by mistake. */
+static ilk_status refuse_outside(const char *plain, const void *p, size_t n, ilk_error *err)
+{
+    const ilki_doc_outside *o = ilki_docs_find_outside(plain, p, n);
+    return o ? ilki_base_fail(err, ILK_UNSUPPORTED, "%s is read by a helper program", o->what) : ILK_OK;
 }
 
 static ilk_status read_decoded(ilki_doc *doc, const char *name, ilk_error *err)
@@ -454,7 +483,7 @@ ilk_status ilki_docs_read(ilki_doc **out, const char *name, const void *data, si
 {
     char plain[256];
     ilki_buf unpacked;
-    const unsigned char *p = data;
+    const unsigned char *p;
     size_t max = max_text_bytes ? max_text_bytes : ILKI_DOCS_MAX_TEXT;
     *out = NULL;
     ilki_base_buf_init(&unpacked, max + 32768);
@@ -467,16 +496,13 @@ ilk_status ilki_docs_read(ilki_doc **out, const char *name, const void *data, si
     doc->kind = "text";
     if ((st = ilki_docs_probe(name, data, n, err)) != ILK_OK)
         goto fail;
-    if (is_gzip(p, n)) {
-        if (n > UINT32_MAX) {
-            st = ilki_base_fail(err, ILK_LIMIT, "gzip file of %zu bytes is over 4 GiB", n);
-            goto fail;
-        }
-        if ((st = unpack(p, n, max, &unpacked, err)) != ILK_OK)
-            goto fail;
-        p = (const unsigned char *)ilki_base_buf_view(&unpacked);
-        n = unpacked.len;
-    }
+    const void *whole;
+    if ((st = ilki_docs_plain(data, n, max, &unpacked, &whole, &n, err)) != ILK_OK)
+        goto fail;
+    p = whole;
+    plain_name(name, plain, sizeof plain);
+    if ((st = refuse_outside(plain, p, n, err)) != ILK_OK)
+        goto fail;
     if (n > max) {
         st = ilki_base_fail(err, ILK_LIMIT, "file of %zu bytes is over the limit of %zu", n, max);
         goto fail;
@@ -485,7 +511,6 @@ ilk_status ilki_docs_read(ilki_doc **out, const char *name, const void *data, si
         goto fail;
     if ((st = decode(doc, p, n, max, err)) != ILK_OK)
         goto fail;
-    plain_name(name, plain, sizeof plain);
     if ((st = read_decoded(doc, plain, err)) != ILK_OK)
         goto fail;
     ilki_base_buf_deinit(&unpacked);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Bytes of a file to segments of text. A kind of document is a row in docs.c: {name, probe, read}. The decision looks at
  * the name's extension and the first bytes, never at one alone where they can disagree; gzip is unpacked first. What is
- * not text is refused with a reason that a person can use ("binary file", "empty file"). Single-threaded, no I/O. */
+ * not text is refused with a reason that a person can use ("binary file", "empty file"). What needs a library that a
+ * hostile file could break is of a kind outside (outside.c): recognised here, read by the helper program ilk-media.
+ * Single-threaded, no I/O. */
 #ifndef ILKI_DOCS_DOCS_H
 #define ILKI_DOCS_DOCS_H
 
@@ -46,6 +48,25 @@ ilk_status ilki_docs_probe(const char *name, const void *head, size_t n, ilk_err
 
 /* The source line, from 1, that holds byte `at` of text; 0 in a document without lines. Costs the way from the last place that was asked for. */
 uint32_t ilki_docs_line(ilki_doc *doc, size_t at);
+
+/* ---- kinds outside */
+typedef struct ilki_doc_outside {
+    const char *kind;   /* "html", "epub", "docx", "odt", "pdf" */
+    const char *what;   /* "an HTML page" */
+    const char *reader; /* of the helper; of a converter the text comes as pages ended by form feeds */
+    bool converter;
+    bool text; /* a binary file is none of it */
+} ilki_doc_outside;
+
+/* NULL: docs reads it itself, or nobody does. */
+const ilki_doc_outside *ilki_docs_outside(const char *name, const void *head, size_t n);
+
+/* *out: the bytes themselves, or what a gzip file unpacks to, in `unpacked`. */
+ilk_status ilki_docs_plain(const void *data, size_t n, size_t max, ilki_buf *unpacked, const void **out, size_t *n_out,
+                           ilk_error *err);
+
+/* A document from text with a form feed at the end of each page (pages.c); UNSUPPORTED where there is no text on them. */
+ilk_status ilki_docs_read_pages(ilki_doc **out, const char *kind, const char *text, size_t n, ilk_error *err);
 
 /* ---- a document as bytes (packed.c), to come from a process that is not trusted */
 void ilki_docs_pack(const ilki_doc *doc, ilki_buf *out);

@@ -15,7 +15,11 @@ typedef struct ilki_doc_kind {
     ilk_status (*read)(ilki_doc *doc, const char *name, ilk_error *err);
 } ilki_doc_kind;
 
-extern const ilki_doc_kind ilki_docs_markdown, ilki_docs_rst, ilki_docs_man, ilki_docs_source;
+extern const ilki_doc_kind ilki_docs_markdown, ilki_docs_rst, ilki_docs_man, ilki_docs_source, ilki_docs_jsonl,
+    ilki_docs_table;
+
+/* The row of outside.c by lower-case name without .gz and the beginning of the plain bytes. */
+const ilki_doc_outside *ilki_docs_find_outside(const char *name, const void *head, size_t n);
 
 /* Appends a segment over text[start, end), trimmed of blank lines; nothing where only white space is left. `context` is
  * copied. */
@@ -24,6 +28,19 @@ ilk_status ilki_docs_add_segment(ilki_doc *doc, size_t start, size_t end, const 
 
 /* Source lines of all segments, in one walk over the text. */
 void ilki_docs_number_lines(ilki_doc *doc);
+
+/* ---- for kinds that write another text than the file's (line_map.c) */
+
+/* The source line of the next line of text. False: out of memory. */
+bool ilki_docs_add_line(uint32_t **line_of, size_t *n, size_t *cap, uint32_t line);
+
+/* The end of such a kind's read: text and line map go to the document where st is OK, and are freed where not, as is the
+ * source. */
+ilk_status ilki_docs_take_lines(ilki_doc *doc, char *source, ilki_buf *text, uint32_t *line_of, size_t n_lines,
+                                ilk_status st, ilk_error *err);
+
+/* Sets doc->note. */
+ilk_status ilki_docs_note(ilki_doc *doc, ilk_error *err, const char *fmt, ...) ILKI_PRINTF(3, 4);
 
 /* A stack of headings that gives "A > B > C". Levels count from 1; a level closes all that are as deep or deeper. */
 #define ILKI_DOCS_LEVELS 8

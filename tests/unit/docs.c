@@ -123,8 +123,8 @@ static void refused(void)
     } cases[] = {
         {"a.txt", "", 0, "empty file"},
         {"a.txt", "ab\0cd", 5, "binary file"},
-        {"a", "%PDF-1.4 x", 10, "a PDF document"},
-        {"a.html", "<html>", 6, "an HTML page"},
+        {"a.zip", "PK\003\004", 4, "a ZIP archive"},
+        {"a.json", "{}", 2, "a JSON file"},
         {"a.png", "\x89PNG\r\n\x1a\n", 8, "a PNG picture"},
         {"a.txt", "\x01\x02\x03\x04\x05\x06\x07\x0e\x0f\x10", 10, "binary file"},
     };
