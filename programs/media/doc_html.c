@@ -17,7 +17,7 @@
 
 enum { MAX_TITLE = 1000 };
 
-typedef enum what { INLINE, LINE, BLOCK, DROP, HEADING, TITLE, PRE, CELL } what;
+typedef enum what { INLINE, LINE, BLOCK, DROP, HEADING, TITLE, PRE, ROW, CELL } what;
 
 /* In order of the alphabet, for nobody but the reader: the list is short. */
 static const struct {
@@ -35,7 +35,7 @@ static const struct {
     {"p", BLOCK},       {"pre", PRE},        {"script", DROP},     {"section", BLOCK}, {"select", DROP},
     {"style", DROP},    {"summary", LINE},   {"svg", DROP},        {"table", BLOCK},   {"tbody", LINE},
     {"td", CELL},       {"template", DROP},  {"textarea", DROP},   {"tfoot", LINE},    {"th", CELL},
-    {"thead", LINE},    {"title", TITLE},    {"tr", LINE},         {"ul", BLOCK},      {"video", DROP},
+    {"thead", LINE},    {"title", TITLE},    {"tr", ROW},          {"ul", BLOCK},      {"video", DROP},
     {"xmp", PRE},
 };
 
@@ -104,6 +104,9 @@ static void on_start(void *user, const xmlChar *name, const xmlChar **attributes
         media_flow_break(f, 2);
         f->pre++;
         break;
+    case ROW:
+        media_flow_row(f);
+        break;
     case CELL:
         media_flow_cell(f);
         break;
@@ -122,6 +125,9 @@ static void on_end(void *user, const xmlChar *name)
         return;
     }
     switch (find((const char *)name)) {
+    case ROW:
+        media_flow_row_end(f, 1);
+        break;
     case LINE:
         media_flow_break(f, 1);
         break;

@@ -5,6 +5,6 @@
 
 #include "readers.h"
 
-extern const media_reader media_html;
+extern const media_reader media_html, media_epub, media_docx, media_odt;
 
 #endif

@@ -72,7 +72,7 @@ static void settle(media_flow *f)
         put(f, " | ", 3);
     else if (f->space && !at_start)
         put(f, " ", 1);
-    f->cell = f->space = false;
+    f->cell = f->space = f->fresh = false;
 }
 
 static bool is_space(char c)
@@ -136,18 +136,36 @@ void media_flow_break(media_flow *f, unsigned newlines)
         f->space = true;
         return;
     }
+    if (f->fresh)
+        return; /* the first block of a cell stays on its row's line */
     size_t n = f->out.len;
     unsigned has = n && f->out.data[n - 1] == '\n' ? (n > 1 && f->out.data[n - 2] == '\n' ? 2 : 1) : 0;
     newlines = newlines > has ? newlines - has : 0;
     if (newlines > f->breaks)
         f->breaks = newlines;
-    f->space = f->cell = false;
+    f->space = false;
+}
+
+void media_flow_row(media_flow *f)
+{
+    media_flow_row_end(f, 1);
+    f->row = true;
+}
+
+void media_flow_row_end(media_flow *f, unsigned newlines)
+{
+    f->cell = f->fresh = f->row = false;
+    media_flow_break(f, newlines);
 }
 
 void media_flow_cell(media_flow *f)
 {
-    if (!f->level)
-        f->cell = true;
+    if (f->level)
+        return;
+    f->cell = !f->row;
+    f->breaks = f->row ? f->breaks : 0;
+    f->row = false;
+    f->fresh = true;
 }
 
 static void end_section(media_flow *f)
@@ -173,7 +191,6 @@ void media_flow_heading(media_flow *f, unsigned level)
     if (f->level)
         media_flow_heading_end(f);
     media_flow_break(f, 2);
-    end_section(f);
     ilki_base_buf_reset(&f->heading);
     f->space = false;
     f->level = level;
@@ -188,7 +205,8 @@ void media_flow_heading_end(media_flow *f)
     f->level = 0;
     f->space = false;
     if (f->heading.len == 0)
-        return;
+        return; /* no heading, no section */
+    end_section(f);
     settle(f);
     put(f, ilki_base_buf_view(&f->heading), f->heading.len);
     ilki_docs_heading(&f->path, level, f->heading.data, f->heading.len);

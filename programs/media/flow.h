@@ -17,6 +17,8 @@ typedef struct media_flow {
     unsigned pre;        /* depth of text whose white space counts */
     unsigned breaks;     /* newlines that go before the next text: 0, 1, 2 */
     bool space, cell;    /* a space, a border of cells goes before it */
+    bool fresh;          /* a cell has begun, and no text of it */
+    bool row;            /* a row has begun, and no cell of it */
     uint32_t line, page; /* of the source; 0: it has none */
     uint32_t *line_of;
     size_t n_lines, cap_lines;
@@ -29,6 +31,8 @@ typedef struct media_flow {
 void media_flow_begin(media_flow *f, ilki_doc *doc, size_t most, bool lines, ilk_error *err);
 void media_flow_text(media_flow *f, const char *s, size_t n);
 void media_flow_break(media_flow *f, unsigned newlines);
+void media_flow_row(media_flow *f);
+void media_flow_row_end(media_flow *f, unsigned newlines);
 void media_flow_cell(media_flow *f);                    /* the next text is another cell of the row */
 void media_flow_heading(media_flow *f, unsigned level); /* what follows, up to its end, is a heading */
 void media_flow_heading_end(media_flow *f);

@@ -16,7 +16,13 @@
 #include "base/memfile.h"
 #include "media/process.h"
 
-enum { DEFAULT_SECONDS = 60, FIRST_PAUSE_NS = 200 * 1000, MOST_PAUSE_NS = 5 * 1000 * 1000, NOT_STARTED = 127 };
+enum {
+    DEFAULT_SECONDS = 60,
+    FIRST_PAUSE_NS = 200 * 1000,
+    MOST_PAUSE_NS = 5 * 1000 * 1000,
+    NOT_STARTED = 127,
+    SAID_BYTES = 64 << 10
+};
 
 /* Sleeps longer from time to time until the process ends, the time is over or the job stops. *status: its end. */
 static ilk_status await(pid_t pid, double seconds, ilk_job *job, int *status, ilk_error *err)
@@ -86,7 +92,8 @@ static ilk_status run(const char *path, const char *converter, const int fds[5],
     int status;
     snprintf(what, sizeof what, "%s", converter);
     snprintf(cpu, sizeof cpu, "cpu=%.0f", seconds + 1);
-    snprintf(out, sizeof out, "output=%zu", most);
+    /* the limit is one on every file it writes, and it must be able to say what is wrong */
+    snprintf(out, sizeof out, "output=%zu", most < SAID_BYTES ? (size_t)SAID_BYTES : most);
     ilk_status st = ilki_media_spawn(&pid, path, argv, fds, err);
     if (st == ILK_OK)
         st = await(pid, seconds, job, &status, err);
