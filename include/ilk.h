@@ -645,7 +645,7 @@ ILK_API ilk_status ilk_store_check(ilk_store *s, int repair, ilk_finding_fn foun
 
 /* What happened to one path while a folder was read. */
 typedef enum ilk_event_kind {
-    ILK_EVENT_INDEXED = 1,
+    ILK_EVENT_INDEXED = 1, /* `reason`, where there is one, says what of it was passed over */
     ILK_EVENT_UNCHANGED,
     ILK_EVENT_MOVED,   /* same content under another path: the vectors were kept */
     ILK_EVENT_REMOVED, /* gone from the folder: its items were deleted */

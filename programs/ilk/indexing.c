@@ -62,6 +62,8 @@ static void on_event(void *user, const ilk_event *e)
                                         [ILK_EVENT_SKIPPED] = "skipped"};
     if (e->kind == ILK_EVENT_FAILED)
         cli_warn(r->c, "%s: %s", e->path, e->reason ? e->reason : "could not be read");
+    else if (e->kind == ILK_EVENT_INDEXED && e->reason)
+        cli_warn(r->c, "%s: %s", e->path, e->reason);
     else if (r->c->verbose && e->kind != ILK_EVENT_UNCHANGED)
         cli_note(r->c, "%s: %s%s%s", e->path, names[e->kind], e->reason ? ": " : "", e->reason ? e->reason : "");
     if (e->kind == ILK_EVENT_SKIPPED)

@@ -11,13 +11,13 @@
 typedef struct ilki_backend ilki_backend;
 
 enum {
-    ILKI_CAP_FILTER = 1,      /* every operator of ilk_filter */
-    ILKI_CAP_EXACT = 2,       /* scores are those of the original vectors */
-    ILKI_CAP_SOURCES = 4,     /* keeps source files with items, in one batch */
+    ILKI_CAP_FILTER = 1,  /* every operator of ilk_filter */
+    ILKI_CAP_EXACT = 2,   /* scores are those of the original vectors */
+    ILKI_CAP_SOURCES = 4, /* keeps source files with items, in one batch */
     ILKI_CAP_SPARSE = 8,
     ILKI_CAP_MULTI = 16,
     ILKI_CAP_CHECK = 32,
-    ILKI_CAP_READ_ONLY = 64   /* this one, as opened */
+    ILKI_CAP_READ_ONLY = 64 /* this one, as opened */
 };
 
 enum { ILKI_DEFAULT_K = 10, ILKI_MAX_K = 1000000 };
@@ -29,7 +29,8 @@ typedef struct ilki_found {
 
 typedef struct ilki_backend_type {
     const char *name; /* "local" */
-    ilk_status (*open)(ilki_backend **out, ilk_runtime *rt, const char *where, const ilk_store_options *opt, ilk_error *err);
+    ilk_status (*open)(ilki_backend **out, ilk_runtime *rt, const char *where, const ilk_store_options *opt,
+                       ilk_error *err);
     void (*close)(ilki_backend *b);
     uint32_t (*capabilities)(const ilki_backend *b);
     ilk_status (*ensure)(ilki_backend *b, const ilk_space *space, ilk_error *err);
@@ -39,7 +40,8 @@ typedef struct ilki_backend_type {
     ilk_status (*remove)(ilki_backend *b, const char *const *ids, size_t n, ilk_error *err);
     /* at most k (0: ILKI_DEFAULT_K) into found, *n_found of them; records are the caller's to free, without vectors.
        Without a vector: the first k items that pass the filter, in order of id, scores NaN */
-    ilk_status (*query)(ilki_backend *b, const ilk_query *q, ilk_job *job, ilki_found *found, size_t *n_found, ilk_error *err);
+    ilk_status (*query)(ilki_backend *b, const ilk_query *q, ilk_job *job, ilki_found *found, size_t *n_found,
+                        ilk_error *err);
     ilk_status (*get)(ilki_backend *b, const char *id, bool vectors, ilki_record **out, ilk_error *err);
     /* at most `limit` records into out, *n of them, without vectors */
     ilk_status (*scan)(ilki_backend *b, const ilk_filter *filter, const char *after, size_t limit, ilki_record **out,

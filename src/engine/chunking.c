@@ -158,7 +158,7 @@ static void cut_file(void *arg, size_t index, unsigned slot)
     ilki_file_work *w = c->g->read.list[index];
     ilk_error *err = &c->errors[index];
     ilki_chunks chunks = {0};
-    ilk_status st = ilki_docs_read(&w->doc, w->src.path, w->data, w->n_data, (size_t)c->g->max_bytes, err);
+    ilk_status st = ilki_engine_read_document(c->g, w, err);
     free(w->data);
     w->data = NULL;
     for (size_t i = 0, n = 1; !st && i < w->doc->n_segments; i += n) {
@@ -192,6 +192,13 @@ static ilk_status route(ilki_ingest *g, ilki_file_work *w, ilk_status st, const 
         ilki_engine_work_free(w);
         return st;
     }
+    if (st && w->by_helper && st != ILK_UNSUPPORTED) {
+        if (g->opt->strict && !g->strict_status)
+            g->strict_status = ilki_base_fail(err, st, "%s: %s", w->src.path, why->message);
+        return ilki_engine_settle(g, w, ILK_EVENT_FAILED, why->message, err);
+    }
+    if (w->lacking)
+        w->src.mtime_ns = 0;
     if (st) /* what docs cannot read is not a failure of the file */
         return ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, why->message, err);
     if (w->n_passages == 0)

@@ -201,7 +201,8 @@ static ilk_status close_files(ilki_ingest *g, ilk_error *err)
             g->done_bytes += w->n_passages * g->spaces[m]->dim * sizeof(float);
         if (w->failure && g->opt->strict && !g->strict_status)
             g->strict_status = ilki_base_fail(err, w->failure, "%s: %s", w->src.path, reason);
-        st = ilki_engine_settle(g, w, w->failure ? ILK_EVENT_FAILED : ILK_EVENT_INDEXED, reason, err);
+        st = ilki_engine_settle(g, w, w->failure ? ILK_EVENT_FAILED : ILK_EVENT_INDEXED,
+                                w->failure ? reason : w->doc->note, err);
         free(reason);
     }
     drop_first(&g->open, n);
@@ -322,8 +323,10 @@ static bool add_passage(batch_build *b, const ilki_ingest *g, const ilki_file_wo
     if (!item->id || !f || !v)
         return false;
     item->segment.chunk = (uint32_t)k;
-    item->segment.line_first = p->line_first;
-    item->segment.line_last = p->line_last;
+    if (p->line_first) {
+        item->segment.line_first = p->line_first;
+        item->segment.line_last = p->line_last;
+    }
     if (p->page)
         item->segment.page = p->page;
     f[item->n_fields++] = text_field("text", w->doc->text + p->start, p->end - p->start);

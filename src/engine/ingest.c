@@ -29,7 +29,7 @@ enum {
 };
 
 /* Raised when documents are read or cut otherwise than before. */
-static const char settings_version[] = "ilk ingest 2";
+static const char settings_version[] = "ilk ingest 3";
 
 /* ------------------------------------------------------------------ settings */
 

@@ -32,6 +32,8 @@ typedef struct ilki_file_work {
     char *data; /* content, until it is cut */
     size_t n_data;
     ilki_doc *doc;
+    bool by_helper; /* of a kind that the helper program reads */
+    bool lacking;   /* which this build's helper cannot: another's may, so the file is looked at again */
     ilki_passage *passages;
     size_t n_passages, cap_passages;
     size_t n_embedded;
@@ -90,6 +92,11 @@ ilk_status ilki_engine_read_source(const ilki_vfs *vfs, const char *path, const 
 /* root and path of a source from an absolute path, both into the path itself; and back (freed with free()). */
 void ilki_engine_locate(const ilk_store *s, const char *absolute, const char **root, const char **path);
 char *ilki_engine_absolute(const ilk_store *s, const ilki_source *src);
+
+/* ---- by_helper.c */
+
+/* Makes w->doc of w->data, by docs or by the helper program. */
+ilk_status ilki_engine_read_document(ilki_ingest *g, ilki_file_work *w, ilk_error *err);
 
 /* ---- chunking.c */
 
