@@ -764,6 +764,69 @@ ILK_API void ilk_known_init_sized(void *known, size_t size);
 ILK_API ilk_status ilk_known_get(size_t i, ilk_known *known, ilk_error *err);
 ILK_API ilk_status ilk_known_find(const char *name, ilk_known *known, ilk_error *err);
 
+/* Fetching a model from the Hugging Face hub (or what HF_ENDPOINT names) into the Hugging Face cache, where ilk_model_open
+ * and other programs find it. HF_TOKEN or the file of the hub's own tools give the token, which goes to the hub's host
+ * alone; HF_HUB_OFFLINE forbids the fetch. Only files that ilk reads are fetched; each is checked against the hub's
+ * checksum; a fetch that was interrupted, by a signal or by kill -9, goes on where it ended; the snapshot appears when it
+ * is whole. Several processes may pull one model. */
+typedef struct ilk_pull ilk_pull;
+
+typedef struct ilk_pull_options {
+    size_t size;
+    const char *revision; /* branch, tag or commit; NULL: what the id has behind '@', else "main" */
+} ilk_pull_options;
+ILK_API void ilk_pull_options_init_sized(void *opt, size_t size);
+#define ilk_pull_options_init(opt) ilk_pull_options_init_sized((opt), sizeof *(opt))
+
+typedef struct ilk_pull_info {
+    size_t size;
+    const char *id;        /* "org/name"; strings live as long as the ilk_pull */
+    const char *revision;  /* as asked for */
+    const char *commit;
+    const char *endpoint;  /* scheme and host of the hub */
+    const char *path;      /* of the snapshot: what ilk_model_open takes, once it is whole */
+    const char *licence;   /* as the model's card says, or ilk's own table; NULL: neither does */
+    const char *languages; /* likewise */
+    int gated;             /* its owner lets in whom he will */
+    uint64_t n_files;
+    uint64_t n_bytes;
+    uint64_t n_present_bytes; /* in the cache already, beginnings included */
+} ilk_pull_info;
+ILK_API void ilk_pull_info_init_sized(void *info, size_t size);
+#define ilk_pull_info_init(info) ilk_pull_info_init_sized((info), sizeof *(info))
+
+typedef struct ilk_pull_file {
+    size_t size;
+    const char *path; /* in the model */
+    uint64_t n_bytes, n_present_bytes;
+    int whole;        /* nothing of it is to be fetched */
+} ilk_pull_file;
+ILK_API void ilk_pull_file_init_sized(void *file, size_t size);
+#define ilk_pull_file_init(file) ilk_pull_file_init_sized((file), sizeof *(file))
+
+/* Asks the hub what the model is: "org/name", "org/name@revision" or a short name of ilk_known_get. Writes nothing.
+ * Errors: NOT_FOUND (no such model or revision, or a private one), IO (gated, denied, no answer), UNSUPPORTED (offline by
+ * the environment; libcurl is absent; no weights that ilk reads), BAD_FORMAT (an answer that is none, names that lead out
+ * of the folder), LIMIT, CANCELLED, DEADLINE. */
+ILK_API ilk_status ilk_pull_open(ilk_pull **out, ilk_runtime *rt, const char *id, const ilk_pull_options *opt,
+                                 ilk_job *job, ilk_error *err);
+ILK_API void ilk_pull_close(ilk_pull *p);
+ILK_API ilk_status ilk_pull_get_info(const ilk_pull *p, ilk_pull_info *info, ilk_error *err);
+/* The i-th file, the small ones first; NOT_FOUND past the last. */
+ILK_API ilk_status ilk_pull_get_file(const ilk_pull *p, size_t i, ilk_pull_file *file, ilk_error *err);
+
+/* Fetches what is missing and shows the snapshot. Progress counts bytes. Waits for other processes that fetch the same
+ * file. After an error or a cancel it may be called again and goes on. Errors also: BAD_FORMAT (a checksum or a size that
+ * is not the hub's), LIMIT (the disk is too full). */
+ILK_API ilk_status ilk_pull_run(ilk_pull *p, ilk_job *job, ilk_error *err);
+
+/* All of it in one call. */
+ILK_API ilk_status ilk_model_pull(ilk_runtime *rt, const char *id, const ilk_pull_options *opt, ilk_job *job,
+                                  ilk_error *err);
+
+/* The library that fetches, as "7.88.1"; NULL, with the reason in err, where it cannot be loaded. */
+ILK_API const char *ilk_network_version(ilk_error *err);
+
 /* Something that a call met and passed over, or that is good to know; on the calling thread. */
 typedef void (*ilk_note_fn)(void *user, const char *message);
 

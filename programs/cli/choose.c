@@ -10,12 +10,11 @@
 
 #define MAX_CACHED 1024
 
-static const char advice[] =
-    "good ones to begin with, each fetched once with the tool of Hugging Face (pip install huggingface_hub):\n"
-    "  hf download sentence-transformers/all-MiniLM-L6-v2   English, 91 MB, fast\n"
-    "  hf download BAAI/bge-small-en-v1.5                   English, 134 MB, better\n"
-    "  hf download BAAI/bge-small-zh-v1.5                   Chinese, 96 MB\n"
-    "then: -m ORG/NAME; or -m DIR for a checkpoint in a directory of its own";
+static const char advice[] = "good ones to begin with, each fetched once:\n"
+                             "  ilk pull minilm         English, 91 MB, fast\n"
+                             "  ilk pull bge-small-en   English, 133 MB, better\n"
+                             "  ilk pull e5-small       99 languages, 471 MB\n"
+                             "then: -m NAME; more with `ilk models --known`; or -m DIR for a checkpoint in a directory";
 
 char *cli_cache_dir(void)
 {
@@ -46,8 +45,8 @@ static bool is_complete(const char *dir)
 {
     static const char *const weights[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
                                           "pytorch_model.bin.index.json"};
-    static const char *const tokenizer[] = {"tokenizer.json", "vocab.txt", "vocab.json", "sentencepiece.bpe.model",
-                                            "spiece.model", "tokenizer.model"};
+    static const char *const tokenizer[] = {"tokenizer.json",          "vocab.txt",    "vocab.json",
+                                            "sentencepiece.bpe.model", "spiece.model", "tokenizer.model"};
     bool w = false, t = false;
     for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
         w |= is_file(dir, weights[i]);
@@ -172,8 +171,11 @@ bool cli_open_model(cli *c, const char *where, ilk_model **m)
     if (status == ILK_OK)
         return true;
     cli_fail_err(c);
-    if (status == ILK_NOT_FOUND && strchr(where, '/') && where[0] != '/' && where[0] != '.')
-        cli_note(c, "to fetch it: hf download %s", where);
+    ilk_known known;
+    ilk_known_init(&known);
+    bool is_id = strchr(where, '/') && where[0] != '/' && where[0] != '.';
+    if (status == ILK_NOT_FOUND && (is_id || ilk_known_find(where, &known, NULL) == ILK_OK))
+        cli_note(c, "to fetch it: ilk pull %s", where);
     return false;
 }
 

@@ -23,7 +23,7 @@ const cli_flag cli_common_flags[] = {
 };
 
 const cli_flag cli_model_flags[] = {
-    {"model", 'm', CLI_MODEL, "MODEL", "a Hugging Face id (ORG/NAME, ORG/NAME@REVISION) or a directory", 0, 0},
+    {"model", 'm', CLI_MODEL, "MODEL", "a Hugging Face id (ORG/NAME, ORG/NAME@REVISION), a short name or a directory", 0, 0},
     {"max-tokens", 0, CLI_COUNT, "N", "read at most N tokens of a text (default: what the model's files say)", 2,
      1 << 20},
     {"no-mmap", 0, CLI_SWITCH, NULL, "read the weights instead of mapping them", 0, 0},

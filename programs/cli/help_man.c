@@ -7,7 +7,8 @@
 static const char sections[] =
     ".SH MODELS\n"
     "A model is a directory with a checkpoint as published, or an id ORG/NAME or ORG/NAME@REVISION in the cache of\n"
-    "Hugging Face, where \\fBhf download ORG/NAME\\fP puts it.  Nothing is fetched by ilk.  Without \\fB\\-\\-model\\fP the\n"
+    "Hugging Face, where \\fBilk pull\\fP and the hub's own tools put it, or a short name of \\fBilk models \\-\\-known\\fP.\n"
+    "Only \\fBilk pull\\fP fetches anything.  Without \\fB\\-\\-model\\fP the\n"
     "store's model is used, else \\fIILK_MODEL\\fP, else \\fBmodel\\fP of the configuration, else the only model of the\n"
     "cache that fits.\n"
     ".SH STORES\n"
@@ -20,6 +21,8 @@ static const char sections[] =
     ".TP\nILK_MODEL, ILK_STORE, ILK_THREADS, ILK_CPU\nDefaults of \\fB\\-\\-model\\fP, \\fB\\-\\-store\\fP,\n"
     "\\fB\\-\\-threads\\fP and \\fB\\-\\-cpu\\fP.\n"
     ".TP\nHF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME\nWhere the cache of Hugging Face is.\n"
+    ".TP\nHF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE\nThe hub that \\fBilk pull\\fP asks, the token for it (else the file of\n"
+    "\\fBhf auth login\\fP), and whether it may ask at all.  Proxies are those of libcurl: \\fIhttps_proxy\\fP and others.\n"
     ".TP\nNO_COLOR, TERM, COLUMNS\nNo colour with \\fINO_COLOR\\fP or \\fITERM=dumb\\fP.\n"
     ".SH FILES\n"
     ".TP\n.I $XDG_CONFIG_HOME/ilk/config\nLines \\(lqkey = value\\(rq.  Keys: model, store, threads, cpu, color,\n"

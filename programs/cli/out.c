@@ -222,3 +222,15 @@ int cli_usage(cli *c, const char *fmt, ...)
     va_end(args);
     return cli_fail(c, "%s\nTry: ilk %s%s--help", text, c->command ? c->command->name : "", c->command ? " " : "");
 }
+
+bool cli_ask(cli *c, bool otherwise, const char *question)
+{
+    char answer[64];
+    if (!isatty(0) || !c->out.err_terminal)
+        return false;
+    cli_warn(c, "%s [%s]", question, otherwise ? "Y/n" : "y/N");
+    ssize_t n = read(0, answer, sizeof answer);
+    if (n <= 0)
+        return false;
+    return answer[0] == 'y' || answer[0] == 'Y' || (otherwise && answer[0] == '\n');
+}

@@ -47,6 +47,9 @@ void cli_warn(cli *c, const char *fmt, ...) ILKI_PRINTF(2, 3);
 int cli_fail(cli *c, const char *fmt, ...) ILKI_PRINTF(2, 3);  /* returns CLI_FAILED */
 int cli_usage(cli *c, const char *fmt, ...) ILKI_PRINTF(2, 3); /* and points to --help */
 
+/* Asks on a terminal, "[Y/n]" or "[y/N]" by what an empty answer means; elsewhere, and without an answer, false. */
+bool cli_ask(cli *c, bool otherwise, const char *question);
+
 /* ---- text.c: what a terminal shows */
 
 /* Appends s so that it cannot steer a terminal: control and bidirectional characters as \x1b or \u202e, invalid bytes as

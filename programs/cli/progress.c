@@ -49,18 +49,27 @@ static void update_rate(const ilk_progress *p, uint64_t t)
     now.rated_done = p->done;
 }
 
+/* Bytes are told in megabytes. */
+static void add_counts(ilki_buf *b, const ilk_progress *p, const char *dot)
+{
+    bool bytes = p->unit && strcmp(p->unit, "bytes") == 0;
+    double scale = bytes ? 1e-6 : 1, rate = now.rate * scale;
+    ilki_base_buf_addf(b, bytes ? "%.1f" : "%.0f", (double)p->done * scale);
+    if (p->total)
+        ilki_base_buf_addf(b, bytes ? "/%.1f" : "/%.0f", (double)p->total * scale);
+    ilki_base_buf_addf(b, " %s", bytes ? "MB" : p->unit ? p->unit : "");
+    if (now.rate > 0)
+        ilki_base_buf_addf(b, rate < 10 ? "%s%.1f%s/s" : "%s%.0f%s/s", dot, rate, bytes ? " MB" : "");
+}
+
 static void draw(cli *c, const ilk_progress *p)
 {
     ilki_buf b, line;
     const char *dot = c->out.utf8 ? " \xc2\xb7 " : ", ";
     ilki_base_buf_init(&b, 4096);
     ilki_base_buf_init(&line, 4096);
-    ilki_base_buf_addf(&b, "%s %llu", p->stage ? p->stage : "working", (unsigned long long)p->done);
-    if (p->total)
-        ilki_base_buf_addf(&b, "/%llu", (unsigned long long)p->total);
-    ilki_base_buf_addf(&b, " %s", p->unit ? p->unit : "");
-    if (now.rate > 0)
-        ilki_base_buf_addf(&b, now.rate < 10 ? "%s%.1f/s" : "%s%.0f/s", dot, now.rate);
+    ilki_base_buf_addf(&b, "%s ", p->stage ? p->stage : "working");
+    add_counts(&b, p, dot);
     if (now.rate > 0 && p->total > p->done) {
         ilki_base_buf_adds(&b, dot);
         add_seconds(&b, (double)(p->total - p->done) / now.rate);

@@ -74,6 +74,20 @@ static void put_models(report *r)
     free(dir);
 }
 
+/* Without libcurl everything works but `ilk pull`. */
+static void put_network(report *r)
+{
+    ilk_error err;
+    ilk_error_init(&err);
+    const char *version = ilk_network_version(&err);
+    if (r->json) {
+        put_text(r, "libcurl", NULL, version);
+        put_text(r, "libcurl_error", NULL, version ? NULL : err.message);
+    } else {
+        cli_field(r->c, "network", version ? "libcurl %s" : "none: %s", version ? version : err.message);
+    }
+}
+
 /* Where the store of this folder is, and whether it opens. */
 static void put_store(report *r, const cli_place *p)
 {
@@ -135,6 +149,7 @@ static int run(cli *c)
     put_number(&r, "threads", "threads", info.n_threads, 1, "");
     put_number(&r, "cpus", "CPUs", info.n_cpus, 1, " may be used");
     put_number(&r, "memory_ceiling_bytes", "memory ceiling", info.memory_ceiling_bytes, 1e-9, " GB");
+    put_network(&r);
     put_models(&r);
     put_text(&r, "config", "configuration", c->user_config);
     put_text(&r, "folder_config", "of this folder", c->folder_config);

@@ -36,15 +36,14 @@ static bool read_query(cli *c, ilki_buf *b)
     return b->len > 0;
 }
 
-/* Asks on a terminal; elsewhere the answer is no. */
 static bool ask(cli *c, const char *folder)
 {
-    char answer[64];
-    if (!isatty(0) || !c->out.err_terminal)
-        return false;
-    cli_warn(c, "there is no store in %s or above. Index this folder now? [y/N]", folder);
-    ssize_t n = read(0, answer, sizeof answer);
-    return n > 0 && (answer[0] == 'y' || answer[0] == 'Y');
+    ilki_buf b;
+    ilki_base_buf_init(&b, 1 << 16);
+    ilki_base_buf_addf(&b, "there is no store in %s or above. Index this folder now?", folder);
+    bool yes = cli_ask(c, false, ilki_base_buf_view(&b));
+    ilki_base_buf_deinit(&b);
+    return yes;
 }
 
 static bool open_or_index(cli *c, const cli_place *p, ilk_store **s, ilk_model **m)

@@ -18,7 +18,8 @@ enum {
     ILKI_OPEN_WRITE = 1,     /* read and write */
     ILKI_OPEN_CREATE = 2,    /* create where absent, mode 0600 */
     ILKI_OPEN_EXCLUSIVE = 4, /* with CREATE: BUSY where present */
-    ILKI_OPEN_NOFOLLOW = 8   /* a symbolic link is an error */
+    ILKI_OPEN_NOFOLLOW = 8,  /* a symbolic link is an error */
+    ILKI_OPEN_SHARED = 16    /* with CREATE: mode 0666 less the umask, for folders that users may share */
 };
 
 typedef enum ilki_file_type { ILKI_FILE_OTHER, ILKI_FILE_REGULAR, ILKI_FILE_DIR, ILKI_FILE_LINK } ilki_file_type;
@@ -50,6 +51,8 @@ struct ilki_vfs {
     ilk_status (*fstat)(ilki_file *f, ilki_stat *st, ilk_error *err);
     /* whole-file advisory lock that ends with the process (OFD); BUSY where another holds it */
     ilk_status (*lock)(ilki_file *f, ilki_lock how, ilk_error *err);
+    /* the other whole-file lock, flock(2)'s, for folders shared with programs that take it; the two do not see each other */
+    ilk_status (*flock)(ilki_file *f, ilki_lock how, ilk_error *err);
     /* advisory byte-range lock, for SQLite's protocol */
     ilk_status (*lock_range)(ilki_file *f, uint64_t at, uint64_t n, ilki_lock how, ilk_error *err);
     /* read-only private map of [at, at + n), n > 0, at a multiple of 64 KiB, inside the file; unmap with the same n,
@@ -65,6 +68,8 @@ struct ilki_vfs {
     ilk_status (*rename)(const ilki_vfs *v, const char *from, const char *to, ilk_error *err);
     ilk_status (*unlink)(const ilki_vfs *v, const char *path, ilk_error *err); /* absent: NOT_FOUND */
     ilk_status (*sync_dir)(const ilki_vfs *v, const char *dir, ilk_error *err);
+    ilk_status (*make_link)(const ilki_vfs *v, const char *target, const char *path, ilk_error *err); /* BUSY: present */
+    ilk_status (*free_bytes)(const ilki_vfs *v, const char *dir, uint64_t *n, ilk_error *err); /* that this user may take */
     ilk_status (*read_link)(const ilki_vfs *v, const char *path, char *to, size_t n, ilk_error *err);
 };
 

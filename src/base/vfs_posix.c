@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -53,11 +55,11 @@ static ilk_status check_span(const ilki_file *f, const char *verb, uint64_t at, 
 
 /* ---- open files */
 
-static int open_fd(const char *path, int how)
+static int open_fd(const char *path, int how, mode_t mode)
 {
     int fd;
     do
-        fd = open(path, how, 0600);
+        fd = open(path, how, mode);
     while (fd < 0 && errno == EINTR);
     if (fd >= 0 && fd < FIRST_FD) {
         int moved = fcntl(fd, F_DUPFD_CLOEXEC, FIRST_FD), e = errno;
@@ -85,7 +87,7 @@ static ilk_status posix_open(const ilki_vfs *v, ilki_file **out, const char *pat
         return ilki_base_fail_memory(err, sizeof *f + n, "an open file");
     f->base.vfs = v;
     memcpy(f->path, path, n);
-    f->fd = open_fd(path, how);
+    f->fd = open_fd(path, how, flags & ILKI_OPEN_SHARED ? 0666 : 0600);
     if (f->fd < 0) {
         int e = errno;
         free(f);
@@ -243,6 +245,17 @@ static ilk_status posix_lock(ilki_file *f, ilki_lock how, ilk_error *err)
     return set_lock(f, 0, 0, how, err);
 }
 
+static ilk_status posix_flock(ilki_file *f, ilki_lock how, ilk_error *err)
+{
+    int op = how == ILKI_LOCK_NONE ? LOCK_UN : how == ILKI_LOCK_SHARED ? LOCK_SH : LOCK_EX, r;
+    do
+        r = flock(fd_of(f), op | LOCK_NB);
+    while (r != 0 && errno == EINTR);
+    if (r != 0 && errno == EWOULDBLOCK)
+        return ilki_base_fail(err, ILK_BUSY, "%s is locked by another process or handle", path_of(f));
+    return r == 0 ? ILK_OK : ilki_base_fail_errno(err, ILK_IO, errno, "lock %s", path_of(f));
+}
+
 static ilk_status posix_lock_range(ilki_file *f, uint64_t at, uint64_t n, ilki_lock how, ilk_error *err)
 {
     if (n == 0)
@@ -354,7 +367,7 @@ static ilki_file_type entry_type(DIR *d, const struct dirent *e)
 static ilk_status posix_list(const ilki_vfs *v, const char *dir, ilki_dir_fn fn, void *user, ilk_error *err)
 {
     (void)v;
-    int fd = open_fd(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
+    int fd = open_fd(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK, 0);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
     if (d == NULL) {
         int e = errno;
@@ -412,7 +425,7 @@ static ilk_status posix_unlink(const ilki_vfs *v, const char *path, ilk_error *e
 static ilk_status posix_sync_dir(const ilki_vfs *v, const char *dir, ilk_error *err)
 {
     (void)v;
-    int fd = open_fd(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = open_fd(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0)
         return ilki_base_fail_errno(err, ILK_IO, errno, "sync directory %s", dir);
     int r, e = 0;
@@ -424,6 +437,26 @@ static ilk_status posix_sync_dir(const ilki_vfs *v, const char *dir, ilk_error *
     close(fd);
     /* EINVAL: this file system orders its directories by itself and offers no call for it */
     return e == 0 || e == EINVAL ? ILK_OK : ilki_base_fail_errno(err, ILK_IO, e, "sync directory %s", dir);
+}
+
+static ilk_status posix_make_link(const ilki_vfs *v, const char *target, const char *path, ilk_error *err)
+{
+    (void)v;
+    if (symlink(target, path) == 0)
+        return ILK_OK;
+    return ilki_base_fail_errno(err, errno == EEXIST ? ILK_BUSY : ILK_IO, errno, "link %s to %s", path, target);
+}
+
+static ilk_status posix_free_bytes(const ilki_vfs *v, const char *dir, uint64_t *n, ilk_error *err)
+{
+    (void)v;
+    struct statvfs s;
+    *n = 0;
+    if (statvfs(dir, &s) != 0)
+        return ilki_base_fail_errno(err, ILK_IO, errno, "free space of %s", dir);
+    if (__builtin_mul_overflow((uint64_t)s.f_bavail, (uint64_t)s.f_frsize, n))
+        *n = UINT64_MAX;
+    return ILK_OK;
 }
 
 static ilk_status posix_read_link(const ilki_vfs *v, const char *path, char *to, size_t n, ilk_error *err)
@@ -449,6 +482,7 @@ const ilki_vfs ilki_base_vfs_posix = {
     .size = posix_size,
     .fstat = posix_fstat,
     .lock = posix_lock,
+    .flock = posix_flock,
     .lock_range = posix_lock_range,
     .map = posix_map,
     .unmap = posix_unmap,
@@ -459,5 +493,7 @@ const ilki_vfs ilki_base_vfs_posix = {
     .rename = posix_rename,
     .unlink = posix_unlink,
     .sync_dir = posix_sync_dir,
+    .make_link = posix_make_link,
+    .free_bytes = posix_free_bytes,
     .read_link = posix_read_link,
 };

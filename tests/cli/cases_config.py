@@ -29,7 +29,7 @@ def test_no_model():
     with Place() as p:
         r = p.run("embed", input="a")
         equal(r.status, 2, "status")
-        equal(r.err.count("hf download"), 3, "three good ones")
+        equal(r.err.count("ilk pull"), 3, "three good ones")
 
 
 def test_the_only_model_of_the_cache():

@@ -226,7 +226,7 @@ def test_show():
         equal((doc["modalities"], doc["max_tokens"], doc["compare"]), (["image"], 0, None), "one tower")
         r = p.run("show", "no/such-model")
         equal(r.status, 2, "no model")
-        matches(r.err, "hf download no/such-model")
+        matches(r.err, "ilk pull no/such-model")
 
 
 def test_doctor():

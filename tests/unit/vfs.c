@@ -95,6 +95,30 @@ static void read_and_write(void)
     end();
 }
 
+/* flock(2)'s lock excludes another handle, and knows nothing of the other kind. */
+static void foreign_locks(void)
+{
+    begin();
+    ilk_error err;
+    ilk_error_init(&err);
+    mode_t mask = umask(0027);
+    ilki_file *a = open_at("file", ILKI_OPEN_WRITE | ILKI_OPEN_CREATE | ILKI_OPEN_SHARED);
+    umask(mask);
+    ilki_file *b = open_at("file", ILKI_OPEN_WRITE);
+    ilki_stat st;
+    CHECK_OK(V->fstat(a, &st, &err), &err);
+    CHECK_INT(st.mode, 0640);
+    CHECK_OK(V->flock(a, ILKI_LOCK_EXCLUSIVE, &err), &err);
+    CHECK_STATUS(V->flock(b, ILKI_LOCK_SHARED, &err), ILK_BUSY, &err);
+    CHECK_OK(V->lock(b, ILKI_LOCK_EXCLUSIVE, &err), &err);
+    CHECK_OK(V->flock(a, ILKI_LOCK_NONE, &err), &err);
+    CHECK_OK(V->flock(b, ILKI_LOCK_SHARED, &err), &err);
+    CHECK_OK(V->flock(a, ILKI_LOCK_SHARED, &err), &err);
+    V->close(a);
+    V->close(b);
+    end();
+}
+
 static void open_failures(void)
 {
     begin();
@@ -308,6 +332,18 @@ static void names(void)
     CHECK_INT(st.type, ILKI_FILE_LINK);
     CHECK_STATUS(V->stat(V, at("l"), true, &st, &err), ILK_NOT_FOUND, &err);
 
+    CHECK_OK(V->make_link(V, "f", at("m"), &err), &err);
+    CHECK_STATUS(V->make_link(V, "g", at("m"), &err), ILK_BUSY, &err);
+    CHECK_STATUS(V->make_link(V, "g", at("none/m"), &err), ILK_NOT_FOUND, &err);
+    CHECK_OK(V->read_link(V, at("m"), to, sizeof to, &err), &err);
+    CHECK_STR(to, "f");
+    CHECK_OK(V->stat(V, at("m"), true, &st, &err), &err);
+    CHECK_INT(st.type, ILKI_FILE_REGULAR);
+    uint64_t free_bytes = 0;
+    CHECK_OK(V->free_bytes(V, root, &free_bytes, &err), &err);
+    CHECK(free_bytes > 0);
+    CHECK_STATUS(V->free_bytes(V, at("none"), &free_bytes, &err), ILK_NOT_FOUND, &err);
+
     CHECK_OK(V->rename(V, at("f"), at("g"), &err), &err);
     CHECK_STATUS(V->rename(V, at("f"), at("g"), &err), ILK_NOT_FOUND, &err);
     CHECK_OK(V->sync_dir(V, root, &err), &err);
@@ -425,6 +461,6 @@ static void whole_files(void)
     end();
 }
 
-TEST_MAIN({"read_and_write", read_and_write}, {"open_failures", open_failures}, {"no_permission", no_permission},
-          {"disk_full", disk_full}, {"descriptors", descriptors}, {"locks", locks}, {"maps", maps}, {"names", names},
-          {"paths", paths}, {"make_dirs", make_dirs}, {"whole_files", whole_files})
+TEST_MAIN({"read_and_write", read_and_write}, {"foreign_locks", foreign_locks}, {"open_failures", open_failures},
+          {"no_permission", no_permission}, {"disk_full", disk_full}, {"descriptors", descriptors}, {"locks", locks},
+          {"maps", maps}, {"names", names}, {"paths", paths}, {"make_dirs", make_dirs}, {"whole_files", whole_files})
