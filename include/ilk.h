@@ -675,6 +675,13 @@ typedef struct ilk_ingest_options {
     size_t n_exclude;
     ilk_event_fn event;
     void *event_user;
+    /* Only tell, in events and counts, what the call would do: files are read and judged, nothing is written, embedded or
+     * made. The store may be open read-only, or NULL for one that is still to be made at `where` (absolute) with `runtime`.
+     * Without models (n_models 0) a file counts as unchanged where its content is, whatever it was indexed with, and
+     * passages are not counted. */
+    int dry_run;
+    ilk_runtime *runtime;
+    const char *where;
 } ilk_ingest_options;
 ILK_API void ilk_ingest_options_init_sized(void *opt, size_t size);
 #define ilk_ingest_options_init(opt) ilk_ingest_options_init_sized((opt), sizeof *(opt))

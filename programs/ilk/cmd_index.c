@@ -9,6 +9,7 @@
 #include "indexing.h"
 
 static const cli_flag flags[] = {
+    {"dry-run", 'n', CLI_SWITCH, NULL, "only say what would be done, and why", 0, 0},
     {"strict", 0, CLI_SWITCH, NULL, "a file that cannot be read is fatal", 0, 0},
     {"json", 0, CLI_SWITCH, NULL, "print what was done as one JSON document", 0, 0},
     {0},
@@ -45,8 +46,9 @@ static int run(cli *c)
     if (check_folders(c, &p)) {
         /* without a folder: all of the one whose store this is, as git does */
         const char *whole = cli_setting_text(c, "store", NULL) ? "." : p.folder;
-        status = c->n_operands ? cli_index(c, &p, c->operands, c->n_operands, NULL, NULL)
-                               : cli_index(c, &p, &whole, 1, NULL, NULL);
+        const char *const *paths = c->n_operands ? c->operands : &whole;
+        size_t n = c->n_operands ? c->n_operands : 1;
+        status = cli_on(c, "dry-run") ? cli_index_preview(c, &p, paths, n) : cli_index(c, &p, paths, n, NULL, NULL);
     }
     cli_place_free(&p);
     return status;
@@ -61,11 +63,14 @@ const cli_command cli_cmd_index = {
     UINT32_MAX,
     "ilk index ~/notes -m ORG/NAME\tthe first time\n"
     "ilk index\tthis folder again: only what changed\n"
+    "ilk index --dry-run\twhat would be done, and why\n"
     "ilk index --store all.ilk src docs\tseveral folders into one store\n",
     "Text, Markdown, reStructuredText, manual pages (also gzipped) and source code are cut into passages, and each "
     "passage gets a vector. The store is DIR/.ilk, or the nearest .ilk above DIR. .gitignore and .ignore are honoured, "
     "hidden and binary files passed over. A moved file keeps its vectors; what a file that is gone left is removed.\n\n"
-    "Work is kept as it is done: after Ctrl-C, or worse, the same command goes on from there.",
+    "Work is kept as it is done: after Ctrl-C, or worse, the same command goes on from there.\n\n"
+    "With --dry-run files are read and judged, nothing is written or embedded. Every file that is not as the store has it is "
+    "a line on standard output: index, move, remove, skip or fail, the path, and why, with a tab between.",
     (const cli_flag *const[]){cli_model_flags, cli_store_flags, cli_chunk_flags, flags, NULL},
     run,
 };

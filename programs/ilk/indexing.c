@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * An ingest and its report: what failed is named always, what was passed over is counted by reason, or named with -v. */
+ * An ingest and its report: what failed is named always, what was passed over is counted by reason, or named with -v. A
+ * preview of one names everything that is not as the store has it. */
 #include "indexing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "show_hits.h"
 
 const cli_flag cli_chunk_flags[] = {
     {"chunk-tokens", 0, CLI_COUNT, "N", "tokens of a passage at most (default: 200, or what the model reads)", 8,
@@ -30,7 +33,9 @@ typedef struct report {
     cli *c;
     group groups[MAX_REASONS];
     size_t n_groups;
-    uint64_t n_more; /* of reasons past the last group */
+    uint64_t n_more;          /* of reasons past the last group */
+    const cli_place *preview; /* NULL: it is done */
+    ilki_jsonw *json;         /* of a preview as JSON: its list */
 } report;
 
 static void count_skip(report *r, const ilk_event *e)
@@ -53,6 +58,44 @@ static void count_skip(report *r, const ilk_event *e)
     g->n++;
 }
 
+static void preview_event(report *r, const ilk_event *e)
+{
+    static const char *const names[] = {[ILK_EVENT_INDEXED] = "index",
+                                        [ILK_EVENT_MOVED] = "move",
+                                        [ILK_EVENT_REMOVED] = "remove",
+                                        [ILK_EVENT_SKIPPED] = "skip",
+                                        [ILK_EVENT_FAILED] = "fail"};
+    if (e->kind == ILK_EVENT_UNCHANGED)
+        return;
+    if (r->json) {
+        ilki_base_jsonw_open(r->json, '{');
+        ilki_base_jsonw_key(r->json, "do");
+        ilki_base_jsonw_cstring(r->json, names[e->kind]);
+        cli_json_path(r->json, r->preview, e->path);
+        if (e->reason) {
+            ilki_base_jsonw_key(r->json, "reason");
+            ilki_base_jsonw_cstring(r->json, e->reason);
+        }
+        ilki_base_jsonw_close(r->json, '}');
+        return;
+    }
+    ilki_buf b, path;
+    ilki_base_buf_init(&b, 1 << 22);
+    ilki_base_buf_init(&path, 1 << 20);
+    cli_place_path(&path, r->preview, e->path);
+    ilki_base_buf_addf(&b, "%s\t", names[e->kind]);
+    if (r->c->out.out_terminal)
+        cli_escape(&b, ilki_base_buf_view(&path), path.len, "");
+    else
+        ilki_base_buf_adds(&b, ilki_base_buf_view(&path));
+    if (e->reason)
+        ilki_base_buf_addf(&b, "\t%s", e->reason);
+    ilki_base_buf_addc(&b, '\n');
+    cli_put(r->c, ilki_base_buf_view(&b), b.len);
+    ilki_base_buf_deinit(&b);
+    ilki_base_buf_deinit(&path);
+}
+
 static void on_event(void *user, const ilk_event *e)
 {
     report *r = user;
@@ -60,6 +103,10 @@ static void on_event(void *user, const ilk_event *e)
                                         [ILK_EVENT_MOVED] = "moved",
                                         [ILK_EVENT_REMOVED] = "removed",
                                         [ILK_EVENT_SKIPPED] = "skipped"};
+    if (r->preview) {
+        preview_event(r, e);
+        return;
+    }
     if (e->kind == ILK_EVENT_FAILED)
         cli_warn(r->c, "%s: %s", e->path, e->reason ? e->reason : "could not be read");
     else if (e->kind == ILK_EVENT_INDEXED && e->reason)
@@ -98,11 +145,11 @@ static void tell(cli *c, const report *r, const ilk_ingest_result *res)
                            r->groups[i].example, r->groups[i].n > 1 ? ", ..." : "");
     if (r->n_more)
         ilki_base_buf_addf(&b, "\n  %llu skipped for other reasons (-v names all)", (unsigned long long)r->n_more);
-    cli_note(c, "%s", ilki_base_buf_view(&b));
+    cli_note(c, "%s%s", r->preview ? "would be: " : "", ilki_base_buf_view(&b));
     ilki_base_buf_deinit(&b);
 }
 
-static void put_json(cli *c, const cli_place *p, const ilk_ingest_result *r)
+static void put_counts(ilki_jsonw *w, const cli_place *p, const ilk_ingest_result *r)
 {
     const struct {
         const char *key;
@@ -111,19 +158,24 @@ static void put_json(cli *c, const cli_place *p, const ilk_ingest_result *r)
                   {"moved", r->n_moved},   {"removed", r->n_removed}, {"skipped", r->n_skipped},
                   {"failed", r->n_failed}, {"passages", r->n_chunks}, {"tokens", r->n_tokens},
                   {"bytes", r->n_bytes}};
+    ilki_base_jsonw_key(w, "store");
+    ilki_base_jsonw_cstring(w, p->store);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        ilki_base_jsonw_key(w, counts[i].key);
+        ilki_base_jsonw_uint(w, counts[i].n);
+    }
+    ilki_base_jsonw_key(w, "seconds");
+    ilki_base_jsonw_double(w, r->seconds);
+}
+
+static void put_json(cli *c, const cli_place *p, const ilk_ingest_result *r)
+{
     ilki_buf b;
     ilki_jsonw w;
     ilki_base_buf_init(&b, 1 << 20);
     ilki_base_jsonw_init(&w, &b);
     ilki_base_jsonw_open(&w, '{');
-    ilki_base_jsonw_key(&w, "store");
-    ilki_base_jsonw_cstring(&w, p->store);
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        ilki_base_jsonw_key(&w, counts[i].key);
-        ilki_base_jsonw_uint(&w, counts[i].n);
-    }
-    ilki_base_jsonw_key(&w, "seconds");
-    ilki_base_jsonw_double(&w, r->seconds);
+    put_counts(&w, p, r);
     ilki_base_jsonw_close(&w, '}');
     cli_put_json(c, &b);
 }
@@ -162,7 +214,10 @@ static ilk_status ingest(cli *c, ilk_store *s, ilk_model *m, const char *const *
     o.max_file_bytes = full ? cli_count(c, "max-file-mb", 0) << 20 : 0;
     o.event = on_event;
     o.event_user = r;
-    return ilk_ingest(s, &m, 1, paths, n, &o, c->job, result, &c->err);
+    o.dry_run = r->preview != NULL;
+    o.runtime = c->rt;
+    o.where = r->preview ? r->preview->store : NULL;
+    return ilk_ingest(s, &m, m != NULL, paths, n, &o, c->job, result, &c->err);
 }
 
 static void tell_interrupted(cli *c, const ilk_ingest_result *result)
@@ -210,6 +265,69 @@ end:
         ilk_store_close(store);
         ilk_model_close(model);
     }
+    free(r);
+    return status;
+}
+
+/* Does the store hold files, so that it matters what they were indexed with? */
+static bool holds_files(ilk_store *s)
+{
+    ilk_store_info info;
+    ilk_store_info_init(&info);
+    return s && ilk_store_get_info(s, &info, NULL) == ILK_OK && info.n_sources > 0;
+}
+
+static ilk_status preview(cli *c, ilk_store *s, ilk_model *m, const char *const *paths, size_t n, report *r)
+{
+    ilki_buf b;
+    ilki_jsonw w;
+    ilk_ingest_result result;
+    ilk_ingest_result_init(&result);
+    ilki_base_buf_init(&b, 1 << 28);
+    ilki_base_jsonw_init(&w, &b);
+    if (cli_on(c, "json")) {
+        r->json = &w;
+        ilki_base_jsonw_open(&w, '{');
+        ilki_base_jsonw_key(&w, "dry_run");
+        ilki_base_jsonw_bool(&w, true);
+        ilki_base_jsonw_key(&w, "would");
+        ilki_base_jsonw_open(&w, '[');
+    }
+    ilk_status st = ingest(c, s, m, paths, n, r, &result);
+    cli_progress_erase(c);
+    if (st == ILK_OK) {
+        tell(c, r, &result);
+        if (r->json) {
+            ilki_base_jsonw_close(&w, ']');
+            put_counts(&w, r->preview, &result);
+            ilki_base_jsonw_close(&w, '}');
+            cli_put_json(c, &b);
+        }
+        return result.n_files > 0 || result.n_removed > 0 ? ILK_OK : ILK_NOT_FOUND;
+    }
+    ilki_base_buf_deinit(&b);
+    if (c->err.message[0] && !(st == ILK_CANCELLED && cli_signal_caught()))
+        cli_fail_err(c);
+    return st;
+}
+
+int cli_index_preview(cli *c, const cli_place *p, const char *const *paths, size_t n)
+{
+    ilk_store *store = NULL;
+    ilk_model *model = NULL;
+    report *r = ilki_base_zalloc(1, sizeof *r);
+    int status = CLI_FAILED;
+    ilk_status st = r ? cli_store_open(c, p, CLI_OPEN_READ, &store) : ILK_NO_MEMORY;
+    if (st == ILK_OK || st == ILK_NOT_FOUND) {
+        r->c = c;
+        r->preview = p;
+        if (!holds_files(store) || cli_choose_model(c, cli_store_model(store), &model)) {
+            st = preview(c, store, model, paths, n, r);
+            status = st == ILK_OK ? CLI_FOUND : st == ILK_NOT_FOUND ? CLI_NOTHING : CLI_FAILED;
+        }
+    }
+    ilk_store_close(store);
+    ilk_model_close(model);
     free(r);
     return status;
 }

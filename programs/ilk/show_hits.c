@@ -67,7 +67,7 @@ static void put_uint(ilki_jsonw *w, const char *key, uint32_t value)
     }
 }
 
-static void put_path(ilki_jsonw *w, const cli_place *p, const char *path)
+void cli_json_path(ilki_jsonw *w, const cli_place *p, const char *path)
 {
     ilki_buf b, encoded;
     ilki_base_buf_init(&b, 1 << 20);
@@ -142,7 +142,7 @@ static void put_record(ilki_jsonw *w, const cli_place *p, const ilk_hit *h)
     put_uint(w, "rank", h->rank);
     put_string(w, "id", h->id);
     if (h->path)
-        put_path(w, p, h->path);
+        cli_json_path(w, p, h->path);
     put_string(w, "uri", h->uri);
     put_string(w, "modality", h->modality);
     if (!isnan(h->score)) {

@@ -17,6 +17,9 @@ bool cli_hits_one_form(cli *c);
  * Returns CLI_FOUND or CLI_NOTHING. */
 int cli_hits_show(cli *c, const cli_place *p, const ilk_hits *h, const char *query, ilk_model *m);
 
+/* The members of a path in JSON, as it can be opened from here: `path`, and `path_bytes` where that is not UTF-8. */
+void cli_json_path(ilki_jsonw *w, const cli_place *p, const char *path);
+
 /* ---- excerpt.c: a few lines of a passage, around the sentence that answers best */
 
 typedef struct cli_sentence {

@@ -24,7 +24,7 @@ static ilk_status check_store(const ilk_store *s, const char *call, ilk_error *e
 static ilk_status check_ingest(ilk_model *const *models, size_t n_models, const char *const *paths, size_t n_paths,
                                const ilk_ingest_options *o, ilk_error *err)
 {
-    if (n_models == 0 || !models)
+    if ((n_models == 0 || !models) && !(o->dry_run && n_models == 0))
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_ingest: expected a model, found none");
     for (size_t i = 0; i < n_models; i++)
         if (!models[i])
@@ -53,9 +53,13 @@ ilk_status ilk_ingest(ilk_store *s, ilk_model *const *models, size_t n_models, c
 {
     ilk_ingest_options o = ilki_api_ingest_options;
     ilk_ingest_result own = {.size = sizeof own};
-    ilk_status st = check_store(s, "ilk_ingest", err);
+    ilk_status st = ilki_base_take_options(&o, sizeof o, opt, "ingest options", err);
+    bool planned = !st && !s && o.dry_run;
+    if (planned && (!o.runtime || !o.where || o.where[0] != '/'))
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT,
+                            "ilk_ingest: a dry run without a store wants a runtime and an absolute path in `where`");
     if (!st)
-        st = ilki_base_take_options(&o, sizeof o, opt, "ingest options", err);
+        st = planned ? ilki_base_runtime_check(o.runtime, err) : check_store(s, "ilk_ingest", err);
     if (!st)
         st = check_ingest(models, n_models, paths, n_paths, &o, err);
     if (!st)

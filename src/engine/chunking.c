@@ -161,7 +161,7 @@ static void cut_file(void *arg, size_t index, unsigned slot)
     ilk_status st = ilki_engine_read_document(c->g, w, err);
     free(w->data);
     w->data = NULL;
-    for (size_t i = 0, n = 1; !st && i < w->doc->n_segments; i += n) {
+    for (size_t i = 0, n = 1; !st && c->g->n_models && i < w->doc->n_segments; i += n) {
         ilki_doc_segment seg;
         st = ilki_base_job_check(c->g->job, err);
         if (!st)
@@ -171,10 +171,11 @@ static void cut_file(void *arg, size_t index, unsigned slot)
     }
     ilki_text_chunks_deinit(&chunks);
     w->n_models = c->g->n_models;
-    w->vectors = st ? NULL : ilki_base_zalloc(w->n_models, sizeof *w->vectors);
-    if (!st && !w->vectors)
+    bool dry = c->g->opt->dry_run != 0;
+    w->vectors = st || dry ? NULL : ilki_base_zalloc(w->n_models, sizeof *w->vectors);
+    if (!st && !dry && !w->vectors)
         st = ilki_base_fail_memory(err, w->n_models * sizeof *w->vectors, "vectors");
-    for (size_t m = 0; !st && m < w->n_models; m++) {
+    for (size_t m = 0; !st && !dry && m < w->n_models; m++) {
         size_t n;
         bool fits = ilki_base_mul(w->n_passages, c->g->spaces[m]->dim, &n);
         w->vectors[m] = fits ? ilki_base_zalloc(n, sizeof(float)) : NULL;
@@ -201,9 +202,9 @@ static ilk_status route(ilki_ingest *g, ilki_file_work *w, ilk_status st, const 
         w->src.mtime_ns = 0;
     if (st) /* what docs cannot read is not a failure of the file */
         return ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, why->message, err);
-    if (w->n_passages == 0)
+    if (g->n_models ? w->n_passages == 0 : w->doc->n_segments == 0)
         return ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, "no text in it", err);
-    st = ilki_engine_reuse(g, w, err);
+    st = g->opt->dry_run ? ILK_OK : ilki_engine_reuse(g, w, err);
     if (!st && !ilki_engine_work_push(&g->open, w))
         st = ilki_base_fail_memory(err, sizeof *w, "a file");
     if (st)

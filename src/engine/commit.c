@@ -187,12 +187,17 @@ static ilk_status embed_with(ilki_ingest *g, size_t m, const ilk_input *const *i
     return st;
 }
 
+static bool is_complete(const ilki_ingest *g, const ilki_file_work *w)
+{
+    return w->n_embedded == w->n_passages || g->opt->dry_run;
+}
+
 /* Files at the front whose passages all have vectors are done. */
 static ilk_status close_files(ilki_ingest *g, ilk_error *err)
 {
     size_t n = 0;
     ilk_status st = ILK_OK;
-    for (; !st && n < g->open.n && g->open.list[n]->n_embedded == g->open.list[n]->n_passages; n++) {
+    for (; !st && n < g->open.n && is_complete(g, g->open.list[n]); n++) {
         ilki_file_work *w = g->open.list[n];
         char *reason = w->reason;
         w->reason = NULL;
@@ -394,7 +399,7 @@ ilk_status ilki_engine_commit(ilki_ingest *g, ilk_error *err)
     b.sources = ilki_base_arena_alloc(&b.a, g->done.n, sizeof *b.sources);
     b.deletes = ilki_base_arena_alloc(&b.a, g->done.n, sizeof *b.deletes);
     bool ok = b.items && b.sources && b.deletes;
-    for (size_t i = 0; ok && i < g->done.n; i++)
+    for (size_t i = 0; ok && !g->opt->dry_run && i < g->done.n; i++)
         ok = add_file(&b, g, g->done.list[i]);
     ilki_batch batch = {.deletes = b.deletes,
                         .n_deletes = b.n_deletes,
@@ -408,7 +413,7 @@ ilk_status ilki_engine_commit(ilki_ingest *g, ilk_error *err)
     }
     ilk_status st = ok ? ILK_OK : ilki_base_fail_memory(err, n_items * sizeof *b.items, "a batch");
     /* without the job: what is done is kept also by a call that was cancelled */
-    if (!st && g->done.n)
+    if (!st && g->done.n && !g->opt->dry_run)
         st = g->s->backend->type->upsert(g->s->backend, &batch, NULL, err);
     if (!st) {
         g->ensured |= batch.n_spaces > 0;

@@ -106,10 +106,10 @@ static ilk_status decide_space(ilki_ingest *g, size_t m, ilk_error *err)
     ilk_status st = ilki_embed_space(g->models[m], g->job, &made, err);
     if (st)
         return st;
-    had = ilki_engine_space_by_fingerprint(g->s, made->fingerprint);
+    had = g->store ? ilki_engine_space_by_fingerprint(g->s, made->fingerprint) : NULL;
     g->own[m] = had ? *had : *made;
     g->spaces[m] = &g->own[m];
-    if (had)
+    if (had || !g->store) /* a planned store has no space yet */
         return ILK_OK;
     bool taken = ilki_engine_space_by_name(g->s, made->name, &had, NULL) == ILK_OK;
     if (taken && g->n_models == 1)
@@ -128,14 +128,24 @@ static ilk_status decide_space(ilki_ingest *g, size_t m, ilk_error *err)
     return ILK_OK;
 }
 
-static ilk_status set_up(ilki_ingest *g, ilk_error *err)
+static ilk_status check_backend(ilki_ingest *g, ilk_error *err)
 {
+    if (!g->s->backend) /* planned */
+        return ILK_OK;
     uint32_t caps = g->s->backend->type->capabilities(g->s->backend);
     g->store = ilki_engine_local_store(g->s->backend);
     if (!g->store || !(caps & ILKI_CAP_SOURCES))
         return ilki_base_fail(err, ILK_UNSUPPORTED, "backend \"%s\" keeps no source files", g->s->backend->type->name);
-    if (caps & ILKI_CAP_READ_ONLY)
+    if (caps & ILKI_CAP_READ_ONLY && !g->opt->dry_run)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "store %s is open read-only", g->s->path);
+    return g->opt->dry_run ? ilki_store_refresh(g->store, err) : ILK_OK;
+}
+
+static ilk_status set_up(ilki_ingest *g, ilk_error *err)
+{
+    ilk_status st = check_backend(g, err);
+    if (st)
+        return st;
     g->n_threads = ilki_base_pool_threads(g->rt->pool);
     g->scratch = ilki_base_zalloc(g->n_threads, sizeof *g->scratch);
     g->own = ilki_base_zalloc(g->n_models, sizeof *g->own);
@@ -144,10 +154,10 @@ static ilk_status set_up(ilki_ingest *g, ilk_error *err)
     bool ok = g->scratch && g->own && g->names && g->spaces;
     for (unsigned i = 0; ok && i < g->n_threads; i++)
         ok = (g->scratch[i] = ilki_text_scratch_new()) != NULL;
-    ilk_status st = ok ? ILK_OK : ilki_base_fail_memory(err, g->n_models * sizeof *g->own, "an ingest");
+    st = ok ? ILK_OK : ilki_base_fail_memory(err, g->n_models * sizeof *g->own, "an ingest");
     for (size_t m = 0; !st && m < g->n_models; m++)
         st = decide_space(g, m, err);
-    if (!st)
+    if (!st && g->n_models)
         st = decide_room(g, err);
     if (st)
         return st;
@@ -155,7 +165,7 @@ static ilk_status set_up(ilki_ingest *g, ilk_error *err)
     g->group = FIRST_GROUP;
     g->max_bytes = g->opt->max_file_bytes ? g->opt->max_file_bytes : DEFAULT_MAX_BYTES;
     g->committed_ns = ilki_base_now_ns();
-    return ilki_engine_known_load(&g->known, g->store, err);
+    return g->store ? ilki_engine_known_load(&g->known, g->store, err) : ILK_OK;
 }
 
 static void tear_down(ilki_ingest *g)
@@ -195,7 +205,7 @@ static void tell_now(ilki_ingest *g, ilk_event_kind kind, const char *path, cons
 
 static bool same_settings(const ilki_ingest *g, const ilki_source *src)
 {
-    return memcmp(src->settings_hash, g->settings, 32) == 0;
+    return g->n_models == 0 || memcmp(src->settings_hash, g->settings, 32) == 0;
 }
 
 /* Neither read nor written since: nothing is to be done. */
@@ -483,21 +493,34 @@ static ilk_status run(ilki_ingest *g, root *roots, size_t n, ilk_error *err)
         st = g->strict_status;
     gone_from from = {.g = g, .roots = roots, .n_roots = n};
     if (!st && !g->opt->keep_missing)
-        st = ilki_engine_remove(g->s, &g->known, is_gone, &from, false, g->opt, g->job, g->result, err);
+        st = ilki_engine_remove(g->s, &g->known, is_gone, &from, g->opt->dry_run != 0, g->opt, g->job, g->result, err);
     return st;
+}
+
+/* Of a store that is still to be made, what a dry run looks at. */
+static ilk_status plan_store(ilk_store *planned, const ilk_ingest_options *opt, ilk_error *err)
+{
+    const char *slash = strrchr(opt->where, '/');
+    *planned = (ilk_store){.rt = opt->runtime, .path = ilki_base_strndup(opt->where, strlen(opt->where))};
+    planned->home = ilki_base_strndup(opt->where, slash == opt->where ? 1 : (size_t)(slash - opt->where));
+    return planned->path && planned->home ? ILK_OK : ilki_base_fail_memory(err, strlen(opt->where), "a path");
 }
 
 ilk_status ilki_engine_ingest(ilk_store *s, ilk_model *const *models, size_t n_models, const char *const *paths,
                               size_t n_paths, const ilk_ingest_options *opt, ilk_job *job, ilk_ingest_result *result,
                               ilk_error *err)
 {
+    ilk_store planned = {0};
+    ilk_status st = s ? ILK_OK : plan_store(&planned, opt, err);
+    s = s ? s : &planned;
     ilki_ingest g = {.s = s, .rt = s->rt, .vfs = s->rt->vfs, .models = models, .n_models = n_models};
     uint64_t begin = ilki_base_now_ns();
     g.opt = opt;
     g.job = job;
     g.result = result;
     root *roots = ilki_base_zalloc(n_paths, sizeof *roots);
-    ilk_status st = roots ? ILK_OK : ilki_base_fail_memory(err, n_paths * sizeof *roots, "paths");
+    if (!st && !roots)
+        st = ilki_base_fail_memory(err, n_paths * sizeof *roots, "paths");
     for (size_t i = 0; !st && i < n_paths; i++)
         st = resolve_root(&g, paths[i], &roots[i], err);
     if (!st)
@@ -514,5 +537,7 @@ ilk_status ilki_engine_ingest(ilk_store *s, ilk_model *const *models, size_t n_m
     for (size_t i = 0; roots && i < n_paths; i++)
         free(roots[i].path);
     free(roots);
+    free(planned.path);
+    free(planned.home);
     return st;
 }

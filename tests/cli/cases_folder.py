@@ -48,6 +48,41 @@ def test_index_again_only_what_changed():
         lacks(r.err, "rust.txt")
 
 
+def lines_of(r):
+    return sorted(tuple(s.split("\t")) for s in r.out.split("\n") if s)
+
+
+def test_index_dry_run():
+    with Place() as p:
+        fill(p)
+        p.write("sub/junk.bin", "\0\1\2" * 100)
+        r = p.run("index", "--dry-run", "-m", "no/such-model")  # without a store no model is asked for
+        equal(r.status, 0, "no store: %s" % r)
+        equal(lines_of(r), [("index", "rust.txt"), ("index", "sub/cake.md"), ("index", "sub/code.py"),
+                            ("skip", "sub/junk.bin", "not text that is read: it seems to be a binary file")], "all would be read")
+        matches(r.err, r"would be: 4 files, 3 indexed, 1 skipped")
+        check(not os.path.exists(os.path.join(p.dir, ".ilk")), "nothing was made")
+        indexed(p)
+        before = {f: os.stat(os.path.join(p.dir, ".ilk", f)).st_mtime_ns for f in ("manifest", "log/00000001.log")}
+        equal(lines_of(p.run("index", "-n")), [("skip", "sub/junk.bin", "not text that is read: it seems to be a binary file")], "nothing to do")
+        p.write("rust.txt", CAKE)
+        os.rename(os.path.join(p.dir, "sub/cake.md"), os.path.join(p.dir, "pie.md"))
+        os.unlink(os.path.join(p.dir, "sub/code.py"))
+        os.unlink(os.path.join(p.dir, "sub/junk.bin"))
+        r = p.run("index", "-n", "--json")
+        doc = json.loads(r.out)
+        equal(sorted((w["do"], w["path"]) for w in doc["would"]),
+              [("index", "rust.txt"), ("move", "pie.md"), ("remove", "sub/code.py"), ("remove", "sub/junk.bin")], "what would be done")
+        equal((doc["dry_run"], doc["indexed"], doc["moved"], doc["removed"]), (True, 1, 1, 2), "counts")
+        check(doc["passages"] >= 1, "passages are counted where there is a model")
+        equal({f: os.stat(os.path.join(p.dir, ".ilk", f)).st_mtime_ns for f in before}, before, "nothing was written")
+        equal(lines_of(p.run("index", "-n", "--chunk-tokens", "20"))[:2], [("index", "pie.md"), ("index", "rust.txt")],
+              "other settings, other passages")
+        done = json.loads(p.run("index", "--json").out)
+        equal([done[k] for k in ("indexed", "moved", "removed", "passages")],
+              [doc[k] for k in ("indexed", "moved", "removed", "passages")], "what was said was done")
+
+
 def test_search():
     with Place() as p:
         indexed(p)
