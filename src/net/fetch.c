@@ -240,8 +240,7 @@ static size_t take_header(char *line, size_t size, size_t n, void *user)
         uint64_t seconds = number(&s);
         t->answer->retry_seconds = seconds < 86400 ? (double)seconds : 0;
     } else {
-        (void)(header_is(line, len, "ETag", t->answer->etag, sizeof t->answer->etag) ||
-               header_is(line, len, "X-Error-Code", t->answer->code, sizeof t->answer->code) ||
+        (void)(header_is(line, len, "X-Error-Code", t->answer->code, sizeof t->answer->code) ||
                header_is(line, len, "X-Error-Message", t->answer->message, sizeof t->answer->message));
     }
     return len;
@@ -259,7 +258,7 @@ static ilk_status begin_body(transfer *t)
                               (unsigned long long)t->total, (unsigned long long)max);
     t->begun = true;
     t->at = at;
-    return t->req->sink ? t->req->sink->begin(t->req->sink->user, at, t->total, t->err) : ILK_OK;
+    return t->req->sink->begin(t->req->sink->user, at, t->total, t->err);
 }
 
 static size_t take_body(char *data, size_t size, size_t n, void *user)
@@ -279,7 +278,7 @@ static size_t take_body(char *data, size_t size, size_t n, void *user)
     if (t->status == ILK_OK && len > t->req->max_bytes - t->at)
         t->status = ilki_base_fail(t->err, ILK_LIMIT, "%s: more than the %llu bytes that were expected", t->name,
                                    (unsigned long long)t->req->max_bytes);
-    if (t->status == ILK_OK && t->req->sink)
+    if (t->status == ILK_OK)
         t->status = t->req->sink->add(t->req->sink->user, data, len, t->err);
     if (t->status != ILK_OK)
         return len == 0; /* anything but len ends the exchange */
@@ -319,7 +318,6 @@ static struct curl_slist *set_request(transfer *t, const char *url, bool secret)
     c->easy_reset(e);
     set_guards(t->net, e);
     c->easy_setopt(e, CURLOPT_URL, url);
-    c->easy_setopt(e, CURLOPT_NOBODY, (long)t->req->head);
     c->easy_setopt(e, CURLOPT_HEADERFUNCTION, take_header);
     c->easy_setopt(e, CURLOPT_HEADERDATA, t);
     c->easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body);
@@ -381,7 +379,7 @@ static outcome judge_end(transfer *t, CURLcode code)
         ilki_base_fail(t->err, ILK_IO, "%s: HTTP %ld", t->name, status);
         return AGAIN;
     }
-    if (status / 100 == 2 && !t->begun && !t->req->head)
+    if (status / 100 == 2 && !t->begun)
         t->status = begin_body(t);
     return t->status == ILK_OK ? DONE : FAILED;
 }

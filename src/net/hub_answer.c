@@ -41,7 +41,7 @@ static bool is_hex(const char *s, size_t n, size_t want)
     return s != NULL && n == want && strspn(s, "0123456789abcdef") == want;
 }
 
-/* A string, or an array of strings with commas between; "" for anything else. */
+/* A string, or an array of strings with commas between; "" for anything else, NULL where memory is short. */
 static const char *words(ilki_hub_model *m, const ilki_json *j, ilki_json_node node)
 {
     ilki_buf b;
@@ -55,7 +55,7 @@ static const char *words(ilki_hub_model *m, const ilki_json *j, ilki_json_node n
         if (word != NULL && b.len + n + 2 < MAX_WORDS)
             ilki_base_buf_addf(&b, "%s%s", b.len ? ", " : "", word);
     }
-    s = ilki_base_arena_strndup(&m->arena, ilki_base_buf_view(&b), b.len);
+    s = b.failed ? NULL : ilki_base_arena_strndup(&m->arena, ilki_base_buf_view(&b), b.len);
     ilki_base_buf_deinit(&b);
     return s;
 }

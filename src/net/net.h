@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The one way out to the network: HTTP GET and HEAD through libcurl, with certificates verified always, http and https
+ * The one way out to the network: HTTP GET through libcurl, with certificates verified always, http and https
  * alone, a bounded number of redirects, a secret that goes to its own origin and nowhere else, bounds on size and time,
  * retries with growing pauses, and a job that can stop it within 50 ms. Proxies and their environment are libcurl's. */
 #ifndef ILKI_NET_NET_H
@@ -31,7 +31,6 @@ typedef struct ilki_net_answer {
     int status;           /* 200, 404, … */
     char code[64];        /* X-Error-Code, "" where absent */
     char message[256];    /* X-Error-Message */
-    char etag[160];       /* as it is, quotes and all */
     double retry_seconds; /* Retry-After; 0: none */
 } ilki_net_answer;
 
@@ -46,7 +45,6 @@ typedef struct ilki_net_sink {
 
 typedef struct ilki_net_request {
     const char *url;
-    bool head;          /* HEAD: no body */
     const char *secret; /* "Authorization: Bearer …" for the url's own scheme, host and port; NULL: none */
     uint64_t from;      /* the first byte wanted */
     uint64_t max_bytes; /* of the whole file; more is LIMIT */
