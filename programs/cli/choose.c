@@ -155,6 +155,17 @@ static void model_options(cli *c, ilk_model_options *o)
         }
 }
 
+void cli_suggest_model(cli *c, const char *word)
+{
+    cli_suggestion s = {word, NULL, 0};
+    ilk_known known;
+    ilk_known_init(&known);
+    for (size_t i = 0; !strchr(word, '/') && ilk_known_get(i, &known, NULL) == ILK_OK; i++)
+        cli_suggest(&s, known.name);
+    if (s.best)
+        cli_note(c, "did you mean %s?", s.best);
+}
+
 bool cli_open_model(cli *c, const char *where, ilk_model **m)
 {
     ilk_model_options o;
@@ -176,6 +187,8 @@ bool cli_open_model(cli *c, const char *where, ilk_model **m)
     bool is_id = strchr(where, '/') && where[0] != '/' && where[0] != '.';
     if (status == ILK_NOT_FOUND && (is_id || ilk_known_find(where, &known, NULL) == ILK_OK))
         cli_note(c, "to fetch it: ilk pull %s", where);
+    else if (status == ILK_NOT_FOUND)
+        cli_suggest_model(c, where);
     return false;
 }
 

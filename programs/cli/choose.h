@@ -22,6 +22,9 @@ void cli_cache_free(cli_cached_model *list, size_t n);
  * the only one of the cache that fits. False: a message has been printed. */
 bool cli_choose_model(cli *c, const char *of_store, ilk_model **m);
 
+/* Says which short name is near to a word that was meant as one. */
+void cli_suggest_model(cli *c, const char *word);
+
 /* ---- place.c: stores */
 typedef struct cli_place {
     char *store;  /* the store's directory */

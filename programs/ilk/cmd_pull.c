@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cli/choose.h"
 #include "commands.h"
 
 static const cli_flag flags[] = {
@@ -140,6 +141,8 @@ static int pull(cli *c, const char *id, ilki_jsonw *w)
 done:
     if (status == CLI_FAILED)
         cli_fail_err(c);
+    if (status == CLI_FAILED && c->err.status == ILK_NOT_FOUND)
+        cli_suggest_model(c, id);
     ilk_pull_close(p);
     return status;
 }

@@ -135,6 +135,9 @@ static ilk_status snapshot(const ilki_vfs *vfs, const ilki_model_id *id, const c
     ilki_buf path;
     char commit[41];
     ilk_status st = read_ref(vfs, id->repo, id->revision, commit, err);
+    if (st == ILK_NOT_FOUND) /* so it is while a fetch has not ended */
+        return ilki_base_fail(err, st, "%s: revision %s is not in the cache: no %s/refs/%s", where, id->revision,
+                              id->repo, id->revision);
     if (st != ILK_OK)
         return st;
     ilki_base_buf_init(&path, MAX_PATH_BYTES);

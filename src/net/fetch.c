@@ -250,6 +250,11 @@ static size_t take_header(char *line, size_t size, size_t n, void *user)
 static ilk_status begin_body(transfer *t)
 {
     uint64_t at = t->answer->status == 206 ? t->range_from : 0, max = t->req->max_bytes;
+    if (at == UINT64_MAX)
+        return ilki_base_fail(t->err, ILK_BAD_FORMAT,
+                              "%s: asked for the bytes from %llu, and the answer does not say where "
+                              "it begins",
+                              t->name, (unsigned long long)t->at);
     if (at != 0 && at != t->at)
         return ilki_base_fail(t->err, ILK_BAD_FORMAT, "%s: asked for the bytes from %llu, got those from %llu", t->name,
                               (unsigned long long)t->at, (unsigned long long)at);

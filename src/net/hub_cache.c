@@ -122,6 +122,7 @@ static ilk_status take_lock(ilki_hub_cache *c, const char *name, ilki_file **loc
             told |= st == ILK_BUSY;
             v->close(*lock);
             *lock = NULL;
+            ilki_base_job_progress(c->job, "waiting", "bytes", c->done, c->total, 0, false);
             st = ilki_base_job_check(c->job, err);
             nanosleep(&moment, NULL);
         }

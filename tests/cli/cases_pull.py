@@ -184,6 +184,10 @@ def test_revisions_and_short_names():
         matches(r.out, "models--sentence-transformers--all-MiniLM-L6-v2/snapshots/" + COMMIT)
         hub.models["sentence-transformers/all-MiniLM-L6-v2"].card = {}
         matches(p.run("pull", "-n", "minilm", **hub.env()).err, "licence: apache-2.0; languages: English", "ilk's own row")
+        r = p.run("pull", "minilmm", **hub.env())
+        equal(r.status, 2, "a short name with a slip")
+        matches(r.err, "did you mean minilm.$")
+        matches(p.run("show", "nomik").err, "did you mean nomic.$")
         r = p.run("pull", "..", "a/b/c", "not a model", "no/such", **hub.env())
         equal((r.status, r.err.count("\n")), (2, 4), "each is told")
 
@@ -215,6 +219,41 @@ def test_a_server_that_cannot_resume():
         equal(len(hub.asked("cdn")), 2, "at once")
 
 
+def test_headers_that_lie():
+    files = large(300000)
+    blob = sha256(files["model.safetensors"])
+
+    def answer(code, *headers):
+        def reply(h):
+            h.send_response(code)
+            for name, value in headers:
+                h.send_header(name, value)
+            h.end_headers()
+            h.wfile.write(h.server.hub.blobs[blob][:1000])
+            h.close_connection = True
+        return reply
+    lies = [(206, [("Content-Range", "bytes 7-299999/300000")], "asked for the bytes from 100000, got those from 7"),
+            (206, [("Content-Range", "bytes 100000-/99999999999999999999999")], "trying again|bytes"),
+            (206, [("Content-Range", "bytes x-y/z")], "asked for the bytes from 100000"),
+            (206, [], "asked for the bytes from 100000"),
+            (206, [("Content-Range", "bytes 100000-299999/300001")], "300001 bytes"),
+            (302, [], "HTTP 302 without an address"), (302, [("Location", "http://")], "redirect|address"),
+            (200, [("Content-Length", "-5")], "."), (204, [], "ended after")]
+    for code, headers, says in lies:
+        with Place() as p, Hub({ID: Model(files)}) as hub:
+            os.makedirs(os.path.join(p.home, REPO, "blobs"))
+            with open(os.path.join(p.home, REPO, "blobs", blob + ".incomplete"), "wb") as f:
+                f.write(files["model.safetensors"][:100000])
+            hub.fault("cdn", "", answer(code, *headers))
+            r = p.run("pull", ID, "-v", **hub.env())
+            matches(r.err, says, "HTTP %d %r" % (code, headers))
+            check(r.status in (0, 2), "it ends: %r" % r)
+            equal(r.status == 0, shown(p), "and shows what is whole")
+            hub.faults.clear()
+            equal(p.run("pull", ID, **hub.env()).status, 0, "the next one goes on")
+            whole(p, files, files)
+
+
 def begin(p, hub, upto=1 << 20):
     """Starts a fetch that is slow, and returns when a part of the weights is there."""
     hub.fault("cdn", "", of_blob(pause=0.05))
@@ -238,6 +277,7 @@ def test_killed_and_gone_on():
         child, part = begin(p, hub)
         stop(child, signal.SIGKILL)
         check(not shown(p), "a model is not visible before it is whole")
+        matches(p.run("show", ID).err, "revision main is not in the cache.*ilk pull org/model")
         size = os.path.getsize(part)
         check(size >= 1 << 20, "a part is there")
         hub.forget()
