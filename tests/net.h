@@ -66,12 +66,17 @@ static inline ilk_status test_net_open_log(test_net *t, const char *dir, unsigne
     opt.log_user = user;
     t->dir = dir;
     ilk_status s = ilk_runtime_open(&t->rt, &opt, err);
+    static const char *const configs[] = {"config.json", "open_clip_config.json"};
+    static const char *const weights[] = {"model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors",
+                                          "open_clip_pytorch_model.bin", "epoch_3.pt"};
     if (s == ILK_OK)
-        s = test_read_json(&t->config, dir, "config.json", err);
+        s = ILK_NOT_FOUND;
+    for (size_t i = 0; s == ILK_NOT_FOUND && i < sizeof configs / sizeof *configs; i++)
+        s = test_read_json(&t->config, dir, configs[i], err);
     if (s == ILK_OK)
-        s = test_open_weights(&t->weights, dir, "model.safetensors", err);
-    if (s == ILK_NOT_FOUND && !t->weights)
-        s = test_open_weights(&t->weights, dir, "pytorch_model.bin", err);
+        s = test_open_weights(&t->weights, dir, weights[0], err);
+    for (size_t i = 1; s == ILK_NOT_FOUND && !t->weights && i < sizeof weights / sizeof *weights; i++)
+        s = test_open_weights(&t->weights, dir, weights[i], err);
     if (s == ILK_OK) {
         ilki_model_source src = {.dir = t->dir,
                                  .config = t->config,

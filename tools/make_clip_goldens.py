@@ -22,6 +22,7 @@ import sys
 
 try:
     import numpy
+    import PIL.Image
     import safetensors.torch
     import torch
     import transformers
@@ -261,6 +262,106 @@ def write_chinese(out, seed):
     save(out, golden, {"texts": CHINESE, "pictures": N_PICTURES, "compare_by": "softmax", "processor": name})
 
 
+# ---------------------------------------------------------------- open_clip's own layout
+
+def tower_states(run, blocks, start):
+    """What each layer gives, by hooks: what goes into the first, then the output of each."""
+    states, hooks = [], []
+    hooks.append(start.register_forward_pre_hook(lambda _, args: states.append(args[0])))
+    hooks += [b.register_forward_hook(lambda _, __, got: states.append(got)) for b in blocks]
+    result = run()
+    for h in hooks:
+        h.remove()
+    return states, result
+
+
+def write_openclip(out, seed, cls, text, vision, save_as, **more):
+    import open_clip
+    vocab = clip_tokenizer(out)
+    vision = {"image_size": SIDE, "patch_size": 4, "layers": 2, "width": 18, "head_width": 6, "mlp_ratio": 2.3} | vision
+    text = {"context_length": LIMIT, "vocab_size": len(vocab), "width": 12, "heads": 2, "layers": 2, "mlp_ratio": 1.5} | text
+    config = {"embed_dim": 20, "vision_cfg": vision, "text_cfg": text} | more
+    if cls == "CustomTextCLIP":
+        config["custom_text"] = True
+    model = getattr(open_clip.model, cls)(**{k: v for k, v in config.items() if k != "custom_text"}).eval()
+    random_weights(model, seed)
+    preprocess = {"mean": CLIP_PROCESSOR["image_mean"], "std": CLIP_PROCESSOR["image_std"], "interpolation": "bicubic",
+                  "resize_mode": "squash" if cls == "CustomTextCLIP" else "shortest"}
+    write_json(out / "open_clip_config.json", {"model_cfg": config, "preprocess_cfg": preprocess})
+    save_as(model.state_dict(), out)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(out)
+    transform = open_clip.transform.image_transform_v2(open_clip.transform.PreprocessCfg(
+        size=SIDE, mean=tuple(preprocess["mean"]), std=tuple(preprocess["std"]), resize_mode=preprocess["resize_mode"]),
+        is_train=False)
+    inner, full = model.text if cls == "CustomTextCLIP" else model, text.get("no_causal_mask", False)
+    golden = {}
+    with torch.no_grad():
+        for i, s in enumerate(TEXTS):
+            ids = tokenizer(s, truncation=True, max_length=LIMIT)["input_ids"]
+            padded = torch.tensor([ids + [0] * (LIMIT - len(ids))])
+            n = LIMIT if full else len(ids)  # under a causal mask pads are nobody's
+            blocks = inner.transformer.resblocks
+            states, got = tower_states(lambda: model.encode_text(padded), blocks, blocks[0])
+            states[-1] = inner.ln_final(states[-1])
+            golden[f"ids.{i}"] = padded[0, :n].int()
+            golden[f"text.hidden.{i}"] = torch.stack([h[0, :n] for h in states])
+            golden[f"text.embedded.{i}"] = got[0].clone()
+        for i, pixels in enumerate(pictures()):
+            values = transform(PIL.Image.fromarray(pixels))[None]
+            golden[f"pixels.{i}"] = torch.from_numpy(pixels)
+            golden[f"values.{i}"] = values[0]
+            blocks = model.visual.transformer.resblocks
+            states, got = tower_states(lambda: model.encode_image(values), blocks, blocks[0])
+            golden[f"vision.hidden.{i}"] = torch.stack([h[0] for h in states])
+            golden[f"vision.embedded.{i}"] = got[0].clone()
+        bias = model.logit_bias if model.logit_bias is not None else 0
+        compare(golden, len(TEXTS), model.logit_scale.exp(), bias, "softmax")
+    weights = [f.name for f in out.iterdir() if f.suffix in (".pt", ".bin") or f.name.startswith("open_clip_model")]
+    save(out, golden, {"open_clip": open_clip.__version__, "texts": TEXTS, "pictures": N_PICTURES,
+                       "compare_by": "softmax", "config": "open_clip_config.json", "weights": weights[0]})
+
+
+def save_native(state, out):
+    safetensors.torch.save_file({n: t.contiguous() for n, t in state.items()}, out / "open_clip_model.safetensors")
+
+
+def save_bin(state, out):
+    torch.save(state, out / "open_clip_pytorch_model.bin")
+
+
+def save_trainer(state, out):
+    """What open_clip's training leaves: everything behind state_dict, each name behind module."""
+    torch.save({"epoch": 3, "name": "tiny", "state_dict": {"module." + n: t for n, t in state.items()}}, out / "epoch_3.pt")
+
+
+# ---------------------------------------------------------------- an adapter beside clip-quick
+
+def write_peft(out, seed):
+    import peft
+    base = out.parent / "clip-quick"
+    full = transformers.CLIPModel.from_pretrained(base, attn_implementation="eager").eval()
+    config = peft.LoraConfig(r=3, lora_alpha=7, use_rslora=True, rank_pattern={"fc1": 2}, target_modules=[
+        "q_proj", "v_proj", "fc1", "visual_projection"], base_model_name_or_path="../clip-quick")
+    model = peft.get_peft_model(full, config).eval()
+    g = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, p in sorted(model.named_parameters()):
+            if "lora_" in name:
+                p.copy_(torch.randn(p.shape, generator=g) * 0.2)
+    model.save_pretrained(out)
+    saved = json.loads((out / "adapter_config.json").read_text())
+    write_json(out / "adapter_config.json", saved | {"base_model_name_or_path": "../clip-quick"})
+    (out / "README.md").unlink(missing_ok=True)
+    full, golden = model.base_model.model, {}
+    with torch.no_grad():
+        text_goldens(golden, base, full.text_model, {"truncation": True, "max_length": LIMIT},
+                     lambda x: full.get_text_features(input_ids=x), TEXTS)
+        vision_goldens(golden, base, full.vision_model, lambda x: full.get_image_features(pixel_values=x), False)
+        compare(golden, len(TEXTS), full.logit_scale.exp(), 0, "softmax")
+    save(out, golden, {"peft": peft.__version__, "texts": TEXTS, "pictures": N_PICTURES, "compare_by": "softmax",
+                       "public": True})
+
+
 FIXTURES = {
     "clip-quick": lambda out: write_clip(out, 1, config=publish_old),
     "clip-gelu-f16": lambda out: write_clip(out, 2, text={"hidden_act": "gelu"}, vision={"hidden_act": "gelu"},
@@ -271,6 +372,12 @@ FIXTURES = {
     "siglip-bicubic": lambda out: write_siglip(out, 6, 3, {}, 1),
     "siglip-bilinear": lambda out: write_siglip(out, 7, 2, {"padding_side": "right"}, 0),
     "chinese-clip": lambda out: write_chinese(out, 8),
+    "openclip-quick": lambda out: write_openclip(out, 9, "CLIP", {}, {}, save_native, quick_gelu=True),
+    "openclip-custom": lambda out: write_openclip(
+        out, 10, "CustomTextCLIP", {"no_causal_mask": True, "pool_type": "last", "proj_bias": True, "norm_kwargs": {"eps": 1e-6},
+                                    "act_kwargs": {"approximate": "tanh"}}, {}, save_bin, init_logit_bias=-2.0),
+    "clip-lora": lambda out: write_peft(out, 12),
+    "openclip-pt": lambda out: write_openclip(out, 11, "CLIP", {}, {}, save_trainer),
 }
 
 

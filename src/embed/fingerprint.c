@@ -166,7 +166,8 @@ static size_t collect(const ilk_model *m, entry *list)
                                             "merges.txt",     "sentencepiece.bpe.model", "spiece.model",
                                             "tokenizer.model"};
     size_t n = 0;
-    add(list, &n, "config.json", "config.json");
+    const char *config = m->open_clip ? "open_clip_config.json" : "config.json";
+    add(list, &n, config, config);
     for (size_t i = 0; i < sizeof tokenizer / sizeof *tokenizer; i++) {
         ilki_stat st;
         char *path = ilki_base_path_join(m->dir, tokenizer[i]);
@@ -176,6 +177,10 @@ static size_t collect(const ilk_model *m, entry *list)
     }
     for (unsigned i = 0; i < m->modules.n_files; i++)
         add(list, &n, m->modules.files[i], m->modules.files[i]);
+    if (m->adapter) {
+        add(list, &n, "adapter", m->adapter->weights);
+        add(list, &n, "adapter_config.json", m->adapter_config);
+    }
     if (m->processor)
         add(list, &n, m->processor, m->processor);
     add(list, &n, "weights", m->weights_path);

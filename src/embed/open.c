@@ -8,6 +8,7 @@
 #include "embed/state.h"
 
 #define MAX_TOKENIZER_BYTES ((size_t)256 << 20)
+#define OPEN_CLIP_CONFIG    "open_clip_config.json"
 
 /* ------------------------------------------------------------------ weights and network */
 
@@ -22,11 +23,14 @@ static bool exists(const ilki_vfs *vfs, const char *dir, const char *name)
 
 static ilk_status open_weights(ilk_model *m, ilk_error *err)
 {
-    static const char *const names[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+    static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
                                         "pytorch_model.bin.index.json"};
+    static const char *const native[] = {"open_clip_model.safetensors", "open_clip_pytorch_model.bin",
+                                         "model.safetensors", "pytorch_model.bin"};
+    const char *const *names = m->open_clip ? native : usual;
     const ilki_vfs *vfs = m->rt->vfs;
     const char *name = m->weights_path;
-    for (size_t i = 0; !name && i < sizeof names / sizeof *names; i++)
+    for (size_t i = 0; !name && i < sizeof usual / sizeof *usual; i++)
         if (exists(vfs, m->dir, names[i]))
             name = names[i];
     if (!name) {
@@ -47,6 +51,8 @@ static ilk_status open_weights(ilk_model *m, ilk_error *err)
     const char *paths[1] = {path};
     ilk_status st = ilki_format_open(&m->weights, vfs, paths, 1, m->no_mmap, err);
     free(path);
+    if (st == ILK_OK && m->adapter)
+        st = ilki_embed_merge_adapter(m->adapter, vfs, m->rt->ops, m->weights, err);
     return st;
 }
 
@@ -86,6 +92,8 @@ static ilk_status open_tokenizer(ilk_model *m, ilk_error *err)
     ilki_tokenizer_files f = {.mode = ILKI_TOKENIZER_DEFAULT};
     ilki_json_node root = ilki_base_json_root(m->config);
     f.model_type = ilki_base_json_string(m->config, ilki_base_json_get(m->config, root, "model_type"), NULL);
+    if (m->open_clip)
+        f.model_type = "clip";
     static const char *const models[] = {"sentencepiece.bpe.model", "spiece.model", "tokenizer.model"};
     struct {
         const char *name;
@@ -151,16 +159,27 @@ static ilk_status check_tokenizer(ilk_model *m, ilk_error *err)
     /* the reference's class for SigLIP 2 pads on the left where its file does not say */
     m->pad_left = side ? strcmp(side, "left") == 0 : class && strcmp(class, "Siglip2Tokenizer") == 0;
     m->pad_id = ilki_text_special_id(m->tokenizer, ILKI_SPECIAL_PAD);
-    m->pad_id = m->pad_id < 0 ? t->pad_id : m->pad_id;
+    if (m->pad_id < 0 || m->open_clip) /* whose own tokenizer pads with zeros, whatever the folder's says */
+        m->pad_id = t->pad_id;
     ilki_base_json_free(j);
     return st;
+}
+
+/* config.json, or open_clip_config.json where that is all there is or the named weights are open_clip's. */
+static ilk_status open_config(ilk_model *m, ilk_error *err)
+{
+    const ilki_vfs *vfs = m->rt->vfs;
+    const char *name = m->weights_path, *dot = name ? strrchr(name, '.') : NULL;
+    bool native = name && (strncmp(name, "open_clip", strlen("open_clip")) == 0 || (dot && strcmp(dot, ".pt") == 0));
+    m->open_clip = (native || !exists(vfs, m->dir, "config.json")) && exists(vfs, m->dir, OPEN_CLIP_CONFIG);
+    return ilki_embed_read_json(&m->config, vfs, m->dir, m->open_clip ? OPEN_CLIP_CONFIG : "config.json", true, err);
 }
 
 static ilk_status open_parts(ilk_model *m, ilk_error *err)
 {
     tokenizer_job job = {.m = m};
     ilki_started_run tokenizer;
-    ilk_status st = ilki_embed_read_json(&m->config, m->rt->vfs, m->dir, "config.json", true, err);
+    ilk_status st = open_config(m, err);
     if (st != ILK_OK)
         return st;
     ilk_error_init(&job.err);
@@ -222,6 +241,9 @@ static ilk_status join_notes(ilk_model *m, ilk_error *err)
     ilki_base_buf_init(&b, 65536);
     for (const char *const *n = m->net->notes; n && *n; n++)
         ilki_base_buf_addf(&b, "%s%s", b.len ? "\n" : "", *n);
+    if (m->adapter)
+        ilki_base_buf_addf(&b, "%sadapter %s: LoRA of rank %zu, merged into %zu matrices", b.len ? "\n" : "",
+                           m->adapter->dir, m->adapter->rank, m->adapter->n_changed);
     ilk_status st = ilki_base_buf_check(&b, "notes", err);
     if (st == ILK_OK && b.len)
         m->info.notes = copy(m, b.data);
@@ -238,7 +260,8 @@ static ilk_status describe_pictures(ilk_model *m, ilk_error *err)
     uint32_t w = s->crop ? s->crop_width : s->width, h = s->crop ? s->crop_height : s->height;
     if ((s->crop || s->resize == ILKI_RESIZE_EXACT) && (w != t->image_size || h != t->image_size))
         return ilki_base_fail(err, ILK_MISMATCH, "%s/%s: expected pictures of %u x %u, the network's, found %u x %u",
-                              m->dir, m->processor, t->image_size, t->image_size, w, h);
+                              m->dir, m->processor ? m->processor : OPEN_CLIP_CONFIG, t->image_size, t->image_size, w,
+                              h);
     ilki_embed_print_processor(s, words, sizeof words);
     m->info.image_size = t->image_size;
     m->info.patch_size = t->patch_size;
@@ -305,6 +328,40 @@ static ilk_status split_file(ilk_model *m, ilk_error *err)
     return ILK_OK;
 }
 
+/* A folder of an adapter without a checkpoint's config.json: the base that its file names is opened instead, a path relative
+ * to the folder or to where we are, or an id. */
+static ilk_status find_base(ilk_model *m, ilk_error *err)
+{
+    const ilki_vfs *vfs = m->rt->vfs;
+    char *dir = NULL, *beside = NULL, *name = NULL;
+    ilki_stat info;
+    ilk_status st = ilki_embed_read_adapter(&m->adapter, vfs, m->dir, err);
+    if (st != ILK_OK || !m->adapter)
+        return st;
+    m->adapter_config = ilki_base_path_join(m->dir, ILKI_ADAPTER_CONFIG);
+    if (!m->adapter_config)
+        return ilki_base_fail_memory(err, strlen(m->dir), "a path");
+    if (exists(vfs, m->dir, "config.json"))
+        return ILK_OK;
+    const char *base = m->adapter->base;
+    if (!base)
+        return ilki_base_fail(err, ILK_BAD_FORMAT,
+                              "%s: expected base_model_name_or_path of the checkpoint it belongs to, found none",
+                              m->adapter_config);
+    beside = ilki_base_path_join(m->dir, base);
+    bool there = beside && vfs->stat(vfs, beside, true, &info, NULL) == ILK_OK && info.type == ILKI_FILE_DIR;
+    st = ilki_embed_resolve(vfs, there ? beside : base, &dir, &name, err);
+    free(name);
+    free(beside);
+    if (st != ILK_OK) {
+        ilki_base_error_prefix(err, "%s: the base model", m->adapter_config);
+        return st;
+    }
+    free(m->dir);
+    m->dir = dir;
+    return ILK_OK;
+}
+
 /* A family's own vectors are of unit length, as the reference compares them; in a folder of sentence-transformers they are
  * what its modules make of them. */
 static ilk_status open_modules(ilk_model *m, ilk_error *err)
@@ -318,7 +375,11 @@ static ilk_status open_processor(ilk_model *m, ilk_error *err)
 {
     const ilki_json *j = m->config;
     const char *type = ilki_base_json_string(j, ilki_base_json_get(j, ilki_base_json_root(j), "model_type"), NULL);
-    ilk_status st = ilki_embed_read_processor(&m->image, m->rt->vfs, m->dir, type, &m->processor, err);
+    ilk_status st;
+    if (m->open_clip)
+        st = ilki_embed_read_preprocess_cfg(&m->image, j, m->net->tower[m->image_tower].image_size, err);
+    else
+        st = ilki_embed_read_processor(&m->image, m->rt->vfs, m->dir, type, &m->processor, err);
     if (st != ILK_OK)
         return st;
     m->pixel_values = ilki_base_arena_alloc(&m->arena, 3, sizeof *m->pixel_values);
@@ -344,6 +405,8 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
     ilk_status st = ilki_embed_resolve(rt->vfs, where, &m->dir, &name, err);
     if (st == ILK_OK)
         st = split_file(m, err);
+    if (st == ILK_OK)
+        st = find_base(m, err);
     if (st == ILK_OK)
         st = open_parts(m, err);
     if (st == ILK_OK)
@@ -380,6 +443,8 @@ void ilki_embed_close(ilk_model *m)
     ilki_text_tokenizer_free(m->tokenizer);
     ilki_models_close(m->net);
     ilki_format_close(m->weights);
+    ilki_embed_free_adapter(m->adapter);
+    free(m->adapter_config);
     ilki_base_json_free(m->config);
     pthread_cond_destroy(&m->idle);
     pthread_mutex_destroy(&m->lock);

@@ -103,7 +103,7 @@ static void read_bool(reader *r, const char *key, bool *to)
         *to = ilki_base_json_bool(r->j, n, *to);
 }
 
-static bool side(const reader *r, ilki_json_node n, uint32_t *to)
+static bool side_of(const reader *r, ilki_json_node n, uint32_t *to)
 {
     int64_t i = 0;
     if (!ilki_base_json_int(r->j, n, 1, 1 << 14, &i))
@@ -118,17 +118,17 @@ static void read_size(reader *r)
     ilki_json_node n = member(r, "size");
     if (!n)
         return;
-    if (side(r, n, &s->width)) {
+    if (side_of(r, n, &s->width)) {
         s->resize = ILKI_RESIZE_SHORTEST;
         s->height = 0;
         return;
     }
     ilki_json_node shortest = ilki_base_json_get(r->j, n, "shortest_edge"),
                    height = ilki_base_json_get(r->j, n, "height"), width = ilki_base_json_get(r->j, n, "width");
-    if (shortest && !ilki_base_json_get(r->j, n, "longest_edge") && side(r, shortest, &s->width)) {
+    if (shortest && !ilki_base_json_get(r->j, n, "longest_edge") && side_of(r, shortest, &s->width)) {
         s->resize = ILKI_RESIZE_SHORTEST;
         s->height = 0;
-    } else if (!shortest && side(r, height, &s->height) && side(r, width, &s->width)) {
+    } else if (!shortest && side_of(r, height, &s->height) && side_of(r, width, &s->width)) {
         s->resize = ILKI_RESIZE_EXACT;
     } else {
         fail(r, ILK_UNSUPPORTED, "size", "a number, shortest_edge, or height and width, of 1 to 16384");
@@ -141,10 +141,10 @@ static void read_crop(reader *r)
     ilki_json_node n = member(r, "crop_size");
     if (!n)
         return;
-    if (side(r, n, &s->crop_width))
+    if (side_of(r, n, &s->crop_width))
         s->crop_height = s->crop_width;
-    else if (!side(r, ilki_base_json_get(r->j, n, "height"), &s->crop_height) ||
-             !side(r, ilki_base_json_get(r->j, n, "width"), &s->crop_width))
+    else if (!side_of(r, ilki_base_json_get(r->j, n, "height"), &s->crop_height) ||
+             !side_of(r, ilki_base_json_get(r->j, n, "width"), &s->crop_width))
         fail(r, ILK_BAD_FORMAT, "crop_size", "a number, or height and width, of 1 to 16384");
 }
 
@@ -268,6 +268,46 @@ ilk_status ilki_embed_read_processor(ilki_image_spec *spec, const ilki_vfs *vfs,
     }
     ilki_base_json_free(j);
     return st;
+}
+
+/* ------------------------------------------------------------------ open_clip */
+
+static void read_mode(reader *r)
+{
+    const char *filter = ilki_base_json_string(r->j, member(r, "interpolation"), NULL),
+               *mode = ilki_base_json_string(r->j, member(r, "resize_mode"), NULL);
+    ilki_image_spec *s = r->spec;
+    if (filter && strcmp(filter, "bilinear") == 0)
+        s->filter = ILKI_FILTER_BILINEAR;
+    else if (filter && strcmp(filter, "bicubic") != 0 && strcmp(filter, "random") != 0)
+        fail(r, ILK_UNSUPPORTED, "interpolation", "bicubic or bilinear");
+    if (mode && strcmp(mode, "squash") == 0)
+        s->resize = ILKI_RESIZE_EXACT;
+    else if (mode && strcmp(mode, "longest") == 0)
+        s->resize = ILKI_RESIZE_LONGEST;
+    else if (mode && strcmp(mode, "shortest") != 0)
+        fail(r, ILK_UNSUPPORTED, "resize_mode", "shortest, squash or longest");
+}
+
+ilk_status ilki_embed_read_preprocess_cfg(ilki_image_spec *spec, const ilki_json *config, uint32_t side, ilk_error *err)
+{
+    reader r = {.j = config, .file = "open_clip_config.json", .spec = spec, .err = err};
+    int64_t fill = 0;
+    r.object = ilki_base_json_get(config, ilki_base_json_root(config), "preprocess_cfg");
+    *spec = classes[0].usual;
+    spec->family = ILKI_IMAGE_OPEN_CLIP;
+    read_mode(&r);
+    ilki_json_node size = member(&r, "size"), color = member(&r, "fill_color");
+    if (size && !ilki_base_json_first(config, size) && !side_of(&r, size, &side))
+        fail(&r, ILK_BAD_FORMAT, "size", "a number of 1 to 16384");
+    if (color && !ilki_base_json_int(config, color, 0, 255, &fill))
+        fail(&r, ILK_BAD_FORMAT, "fill_color", "a number of 0 to 255");
+    read_three(&r, "mean", -1e6, spec->mean);
+    read_three(&r, "std", 1e-6, spec->std);
+    spec->fill = (uint8_t)fill;
+    spec->width = spec->height = spec->crop_width = spec->crop_height = side;
+    spec->crop = spec->resize == ILKI_RESIZE_SHORTEST;
+    return r.status;
 }
 
 /* ------------------------------------------------------------------ words and numbers */

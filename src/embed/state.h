@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "embed/adapter.h"
 #include "embed/embed.h"
 #include "embed/modality.h"
 #include "embed/modules.h"
@@ -17,12 +18,15 @@ struct ilk_model {
     ilki_arena arena; /* strings of info, prompts and space */
     char *dir;
     const char *weights_path; /* one file, or the index of shards; NULL: the first that open.c finds */
+    ilki_adapter *adapter;    /* merged into the weights; or NULL */
+    char *adapter_config;     /* path of its file */
     ilki_json *config;
     ilki_weights *weights;
     ilki_net *net;
     ilki_tokenizer *tokenizer;
     ilki_modules modules;
     ilk_model_info info;
+    bool open_clip;              /* config is open_clip_config.json, which tells the processor too */
     int text_tower, image_tower; /* of net; -1: none */
     bool own;                    /* vectors are the towers' own, not pooled by a module */
     int32_t pad_id;              /* of texts that are padded; they are where the tower says so */

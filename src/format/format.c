@@ -143,6 +143,23 @@ const ilki_tensor *ilki_format_find(const ilki_weights *w, const char *name)
     return i == ILKI_MAP_NONE ? NULL : &w->tensors[i];
 }
 
+ilk_status ilki_format_own_f32(ilki_weights *w, const ilki_tensor *t, float **data, ilk_error *err)
+{
+    ilki_tensor *own = &w->tensors[t - w->tensors];
+    size_t n = 0;
+    float *copy = ilki_tensor_count(t, &n) ? ilki_base_arena_alloc(&w->arena, n, sizeof *copy) : NULL;
+    if (!copy)
+        return ilki_base_fail_memory(err, n * sizeof *copy, t->name);
+    ilk_status s = ilki_tensor_read_f32(t, 0, n, copy, err);
+    if (s != ILK_OK)
+        return s;
+    own->dtype = ILKI_DTYPE_F32;
+    own->data = (const unsigned char *)copy;
+    own->n_bytes = n * sizeof *copy;
+    *data = copy;
+    return ILK_OK;
+}
+
 uint64_t ilki_format_bytes(const ilki_weights *w)
 {
     uint64_t n = 0;

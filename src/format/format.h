@@ -20,6 +20,10 @@ const ilki_tensor *ilki_format_view(const ilki_weights *w, size_t i);         /*
 const ilki_tensor *ilki_format_find(const ilki_weights *w, const char *name); /* NULL where absent */
 uint64_t ilki_format_bytes(const ilki_weights *w);                            /* on disk */
 
+/* Gives a tensor of the set memory of its own, f32 and writable, in place of the file's bytes: what is found under its name
+ * from now on. For changes at open, before the set is shared. */
+ilk_status ilki_format_own_f32(ilki_weights *w, const ilki_tensor *t, float **data, ilk_error *err);
+
 /* Maps the pages behind a tensor at once, instead of with a fault every few of them. */
 void ilki_format_will_need(const ilki_weights *w, const ilki_tensor *t);
 

@@ -60,6 +60,7 @@ static const ilki_weight text_rows[] = {
     ILKI_DUAL_LAYERS(BERT_LAYER, "attention.output.LayerNorm", "output.LayerNorm", "attention.output.dense",
                      "intermediate.dense", "output.dense"),
     ILKI_DUAL_PROJECTION("/text_projection", ILKI_BIAS_NONE, false),
+    ILKI_DUAL_COMPARISON,
 };
 static const ilki_weight vision_rows[] = {
     ILKI_DUAL_FIRST("embeddings.class_embedding"),
@@ -71,13 +72,14 @@ static const ilki_weight vision_rows[] = {
     ILKI_ENCODER_NORM("post_layernorm", ilki_encoder, final_norm),
     ILKI_DUAL_PROJECTION("/visual_projection", ILKI_BIAS_NONE, false),
 };
-static const char *const text_prefixes[] = {"text_model.", NULL}, *const vision_prefixes[] = {"vision_model.", NULL};
+static const char *const text_prefixes[] = {"text_model.", "", NULL}, *const vision_prefixes[] = {"vision_model.", "",
+                                                                                                  NULL};
 static const char *const text_ignored[] = {"*position_ids",
                                            "*pooler.dense.weight",
                                            "*pooler.dense.bias",
                                            "vision_model.*",
                                            "visual_projection.*",
-                                           "logit_scale",
+
                                            NULL};
 static const char *const vision_ignored[] = {"*position_ids", "text_model.*", "text_projection.*", "logit_scale", NULL};
 static const ilki_weight_list text_list = {"chinese_clip's text tower", text_rows, sizeof text_rows / sizeof *text_rows,
@@ -98,7 +100,8 @@ static const ilki_encoder_spec vision_spec = {&ilki_family_chinese_clip,
 
 static ilk_status open_net(ilki_net **out, const ilki_model_source *src, ilk_error *err)
 {
-    static const ilki_dual_spec spec = {&ilki_family_chinese_clip, &text_spec, &vision_spec, "softmax"};
+    static const ilki_dual_spec spec = {
+        &ilki_family_chinese_clip, &text_spec, &vision_spec, "softmax", "text_config", "vision_config"};
     return ilki_dual_open(out, &spec, src, err);
 }
 

@@ -92,6 +92,7 @@ static const ilki_weight text_rows[] = {
     LAYERS,
     ILKI_ENCODER_NORM("final_layer_norm", ilki_encoder, final_norm),
     ILKI_DUAL_PROJECTION("/text_projection", ILKI_BIAS_NONE, true),
+    ILKI_DUAL_COMPARISON,
 };
 static const ilki_weight vision_rows[] = {
     ILKI_DUAL_FIRST("embeddings.class_embedding"),
@@ -104,8 +105,7 @@ static const ilki_weight vision_rows[] = {
 };
 static const char *const text_prefixes[] = {"text_model.", "", NULL};
 static const char *const vision_prefixes[] = {"vision_model.", "", NULL};
-static const char *const text_ignored[] = {"*position_ids", "vision_model.*", "visual_projection.*", "logit_scale",
-                                           NULL};
+static const char *const text_ignored[] = {"*position_ids", "vision_model.*", "visual_projection.*", NULL};
 static const char *const vision_ignored[] = {"*position_ids", "text_model.*", "text_projection.*", "logit_scale", NULL};
 static const ilki_weight_list text_list = {"clip's text tower", text_rows, sizeof text_rows / sizeof *text_rows,
                                            text_prefixes, text_ignored};
@@ -122,7 +122,8 @@ static const ilki_encoder_spec vision_spec = {
 
 static ilk_status open_net(ilki_net **out, const ilki_model_source *src, ilk_error *err)
 {
-    static const ilki_dual_spec spec = {&ilki_family_clip, &text_spec, &vision_spec, "softmax"};
+    static const ilki_dual_spec spec = {&ilki_family_clip, &text_spec,    &vision_spec,
+                                        "softmax",         "text_config", "vision_config"};
     return ilki_dual_open(out, &spec, src, err);
 }
 

@@ -76,29 +76,15 @@ static ilk_status open_part(dual *d, const ilki_encoder_spec *spec, const char *
     return ILK_OK;
 }
 
-/* A number of one element, under its name or behind one of the prefixes of files that wrap a model. */
-static ilk_status read_number(const ilki_model_source *src, const char *name, float *to, bool *found, ilk_error *err)
-{
-    const ilki_tensor *t = ilki_format_find(src->weights, name);
-    size_t n = 0;
-    *found = t != NULL;
-    if (!t)
-        return ILK_OK;
-    if (!ilki_tensor_count(t, &n) || n != 1)
-        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected one number, found %zu", t->file, name, n);
-    return ilki_tensor_read_f32(t, 0, 1, to, err);
-}
-
+/* What the text's list found of it. */
 static ilk_status read_comparison(dual *d, const ilki_dual_spec *spec, const ilki_model_source *src, ilk_error *err)
 {
-    bool scaled = false, biased = false;
-    ilk_status s = read_number(src, "logit_scale", &d->net.compare_scale, &scaled, err);
-    if (s == ILK_OK)
-        s = read_number(src, "logit_bias", &d->net.compare_bias, &biased, err);
-    if (s != ILK_OK || !scaled || d->net.n_towers != 2)
-        return s;
+    const ilki_encoder *text = d->part[0];
+    if (d->net.n_towers != 2 || !text->compare_scale)
+        return ILK_OK;
     d->net.compare_by = spec->compare_by;
-    d->net.compare_scale = expf(d->net.compare_scale);
+    d->net.compare_scale = expf(text->compare_scale[0]);
+    d->net.compare_bias = text->compare_bias ? text->compare_bias[0] : 0;
     if (!isfinite(d->net.compare_scale))
         return ilki_base_fail(err, ILK_NOT_FINITE, "%s: tensor logit_scale: expected the logarithm of a number",
                               src->dir);
@@ -112,9 +98,9 @@ static ilk_status open_parts(dual *d, const ilki_dual_spec *spec, const ilki_mod
     bool only_text = type && ends_with(type, "_text_model"), only_vision = type && ends_with(type, "_vision_model");
     ilk_status s = ILK_OK;
     if (!only_vision)
-        s = open_part(d, spec->text, "text", "text_config", src, err);
+        s = open_part(d, spec->text, "text", spec->text_section, src, err);
     if (s == ILK_OK && !only_text)
-        s = open_part(d, spec->vision, "vision", "vision_config", src, err);
+        s = open_part(d, spec->vision, "vision", spec->vision_section, src, err);
     if (s == ILK_OK && d->net.n_towers == 2 && d->net.tower[0].embed_dim != d->net.tower[1].embed_dim)
         s = ilki_base_fail(err, ILK_MISMATCH,
                            "config.json: expected both towers' vectors of one length, found %u and %u",

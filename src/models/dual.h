@@ -9,7 +9,8 @@
 typedef struct ilki_dual_spec {
     const ilki_family *family;
     const ilki_encoder_spec *text, *vision;
-    const char *compare_by; /* "softmax", "sigmoid" */
+    const char *compare_by;                    /* "softmax", "sigmoid" */
+    const char *text_section, *vision_section; /* of the config */
 } ilki_dual_spec;
 
 ilk_status ilki_dual_open(ilki_net **out, const ilki_dual_spec *spec, const ilki_model_source *src, ilk_error *err);
@@ -35,6 +36,13 @@ ilk_status ilki_dual_read_projection(ilki_encoder *e, const ilki_model_source *s
         ILKI_ENCODER_LINEAR(layer o_name, ilki_encoder_layer, o, ILKI_ENCODER_DIM, ILKI_ENCODER_DIM),                  \
         ILKI_ENCODER_LINEAR(layer fc1, ilki_encoder_layer, in, ILKI_ENCODER_DIM, ILKI_ENCODER_FFN),                    \
         ILKI_ENCODER_LINEAR(layer fc2, ilki_encoder_layer, out, ILKI_ENCODER_FFN, ILKI_ENCODER_DIM)
+#define ILKI_DUAL_NUMBER(text, member)                                                                                 \
+    {                                                                                                                  \
+        .kind = ILKI_WEIGHT_VECTOR, .name = text, .offset = offsetof(ilki_encoder, member), .cols = ILKI_ENCODER_ONE,  \
+        .stored = ILKI_STORED_FLAT, .optional = true                                                                   \
+    }
+#define ILKI_DUAL_COMPARISON                                                                                           \
+    ILKI_DUAL_NUMBER("/logit_scale", compare_scale), ILKI_DUAL_NUMBER("/logit_bias", compare_bias)
 #define ILKI_DUAL_FIRST(text)                                                                                          \
     {                                                                                                                  \
         .kind = ILKI_WEIGHT_VECTOR, .name = text, .offset = offsetof(ilki_encoder, first), .cols = ILKI_ENCODER_DIM    \

@@ -88,19 +88,35 @@ static const char *key_of(const ilki_encoder_spec *spec, size_t offset)
     return "";
 }
 
+/* "a" or "a.b" of config.json; 0 where there is none. */
+static ilki_json_node find_section(const ilki_json *j, const char *path)
+{
+    char first[32];
+    ilki_json_node node = ilki_base_json_root(j);
+    const char *dot = path ? strchr(path, '.') : NULL;
+    if (!path)
+        return 0;
+    if (dot) {
+        snprintf(first, sizeof first, "%.*s", (int)(dot - path), path);
+        node = ilki_base_json_get(j, node, first);
+    }
+    return ilki_base_json_get(j, node, dot ? dot + 1 : path);
+}
+
 static ilk_status read_config(ilki_encoder *e, const ilki_encoder_spec *spec, const ilki_encoder_place *place,
                               const ilki_model_source *src, ilk_error *err)
 {
     char file[64] = "config.json";
     ilki_encoder_config *c = &e->c;
-    ilki_json_node root = ilki_base_json_root(src->config),
-                   section = place->section ? ilki_base_json_get(src->config, root, place->section) : 0;
+    ilki_json_node root = ilki_base_json_root(src->config), section = find_section(src->config, place->section);
     if (section)
         snprintf(file, sizeof file, "config.json: %s", place->section);
     ilk_status s = ilki_models_read_config(src->config, section ? section : root, file, spec->fields, spec->n_fields, c,
                                            err);
     if (s != ILK_OK)
         return s;
+    if (c->n_heads == 0) /* the family tells how wide a head is instead */
+        c->n_heads = c->head_dim && c->dim >= c->head_dim ? c->dim / c->head_dim : 1;
     if (c->dim % c->n_heads != 0)
         return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: %s: expected a multiple of %s (%u), found %u", file,
                               key_of(spec, offsetof(ilki_encoder_config, dim)),
@@ -168,7 +184,8 @@ static ilk_status load_weights(ilki_encoder *e, const ilki_encoder_spec *spec, c
                                                 [ILKI_ENCODER_BUCKETS] = c->n_buckets,
                                                 [ILKI_ENCODER_LABELS] = c->n_labels,
                                                 [ILKI_ENCODER_PATCH] = (uint64_t)c->channels * c->patch * c->patch,
-                                                [ILKI_ENCODER_PROJECTION] = c->projection};
+                                                [ILKI_ENCODER_PROJECTION] = c->projection,
+                                                [ILKI_ENCODER_ONE] = 1};
     size_t fits = 0;
     while (spec->lists[fits] && !ilki_models_list_fits(spec->lists[fits], src))
         fits++;

@@ -78,7 +78,8 @@ typedef struct ilki_encoder {
         ilki_linear qkv;    /* [3 dim][dim]: q of the query, k and v of the rows */
         ilki_linear o, in, out;
         ilki_norm norm;
-    } probe; /* h = attention; out(act(in(norm(h)))) + h */
+    } probe;                                   /* h = attention; out(act(in(norm(h)))) + h */
+    const float *compare_scale, *compare_bias; /* [1] logit_scale and logit_bias of two towers, or NULL */
     ilki_attn attn[2];
     ilki_rope rope[2];
 } ilki_encoder;
@@ -97,6 +98,7 @@ enum {
     ILKI_ENCODER_LABELS,
     ILKI_ENCODER_PATCH,
     ILKI_ENCODER_PROJECTION,
+    ILKI_ENCODER_ONE,
     ILKI_ENCODER_N_DIMS
 };
 

@@ -9,11 +9,12 @@
 
 extern const ilki_family ilki_family_bert, ilki_family_roberta, ilki_family_distilbert, ilki_family_mpnet,
     ilki_family_modernbert, ilki_family_nomic, ilki_family_gte, ilki_family_clip, ilki_family_siglip,
-    ilki_family_chinese_clip;
+    ilki_family_chinese_clip, ilki_family_openclip;
 
 static const ilki_family *const families[] = {
-    &ilki_family_bert,  &ilki_family_roberta, &ilki_family_distilbert, &ilki_family_mpnet,  &ilki_family_modernbert,
-    &ilki_family_nomic, &ilki_family_gte,     &ilki_family_clip,       &ilki_family_siglip, &ilki_family_chinese_clip};
+    &ilki_family_bert,       &ilki_family_roberta,      &ilki_family_distilbert, &ilki_family_mpnet,
+    &ilki_family_modernbert, &ilki_family_nomic,        &ilki_family_gte,        &ilki_family_clip,
+    &ilki_family_siglip,     &ilki_family_chinese_clip, &ilki_family_openclip};
 
 static const ilki_quirk quirks[] = {
 #define ILKI_QUIRK(model_type, key, value, effect, arg, note) {model_type, key, value, effect, arg, note},
@@ -64,6 +65,8 @@ ilk_status ilki_models_open(ilki_net **out, const ilki_model_source *src, ilk_er
     *out = NULL;
     ilki_json_node root = ilki_base_json_root(src->config);
     const char *type = ilki_base_json_string(src->config, ilki_base_json_get(src->config, root, "model_type"), NULL);
+    if (!type && ilki_base_json_get(src->config, root, "model_cfg")) /* of open_clip_config.json */
+        type = "open_clip";
     const ilki_quirk *q = ilki_models_find_quirk(quirks, COUNT(quirks), ILKI_QUIRK_MODEL_TYPE, src->config);
     if (q)
         type = q->arg;

@@ -83,6 +83,7 @@ static const ilki_weight text_rows[] = {
     LAYERS,
     ILKI_ENCODER_NORM("final_layer_norm", ilki_encoder, final_norm),
     ILKI_DUAL_PROJECTION("head", ILKI_BIAS_REQUIRED, false),
+    ILKI_DUAL_COMPARISON,
 };
 static const ilki_weight vision_rows[] = {
     ILKI_ENCODER_TABLE("embeddings.position_embedding.weight", position, ILKI_ENCODER_POSITIONS),
@@ -107,7 +108,7 @@ static const ilki_weight vision_rows[] = {
 };
 static const char *const text_prefixes[] = {"text_model.", "", NULL};
 static const char *const vision_prefixes[] = {"vision_model.", "", NULL};
-static const char *const text_ignored[] = {"*position_ids", "vision_model.*", "logit_scale", "logit_bias", NULL};
+static const char *const text_ignored[] = {"*position_ids", "vision_model.*", NULL};
 static const char *const vision_ignored[] = {"*position_ids", "text_model.*", "logit_scale", "logit_bias", NULL};
 static const ilki_weight_list text_list = {"siglip's text tower", text_rows, sizeof text_rows / sizeof *text_rows,
                                            text_prefixes, text_ignored};
@@ -124,7 +125,8 @@ static const ilki_encoder_spec vision_spec = {
 
 static ilk_status open_net(ilki_net **out, const ilki_model_source *src, ilk_error *err)
 {
-    static const ilki_dual_spec spec = {&ilki_family_siglip, &text_spec, &vision_spec, "sigmoid"};
+    static const ilki_dual_spec spec = {&ilki_family_siglip, &text_spec,    &vision_spec,
+                                        "sigmoid",           "text_config", "vision_config"};
     const ilki_json *j = src->config;
     const char *type = ilki_base_json_string(j, ilki_base_json_get(j, ilki_base_json_root(j), "model_type"), NULL);
     *out = NULL;

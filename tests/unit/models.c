@@ -10,7 +10,7 @@
 #define TYPES                                                                                                          \
     "bert, roberta, xlm-roberta, camembert, distilbert, mpnet, modernbert, nomic_bert, gte, new, clip, "               \
     "clip_text_model, clip_vision_model, metaclip_2, metaclip_2_text_model, metaclip_2_vision_model, siglip, "         \
-    "siglip_text_model, siglip_vision_model, siglip2, chinese_clip"
+    "siglip_text_model, siglip_vision_model, siglip2, chinese_clip, open_clip"
 
 static ilki_json *parse(const char *text)
 {
