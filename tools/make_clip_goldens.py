@@ -362,6 +362,25 @@ def write_peft(out, seed):
                        "public": True})
 
 
+# ---------------------------------------------------------------- sentence-transformers around clip-quick
+
+def write_st(out, seed):
+    """As clip-ViT-B-32 is published: the checkpoint in the folder of the first module, nothing behind it."""
+    import sentence_transformers
+    (out / "0_CLIPModel").symlink_to("../clip-quick")
+    write_json(out / "modules.json", [{"idx": 0, "name": "0", "path": "0_CLIPModel",
+                                       "type": "sentence_transformers.models.CLIPModel"}])
+    model = sentence_transformers.SentenceTransformer(str(out), device="cpu")
+    golden = {n: t for n, t in safetensors.torch.load_file(out.parent / "clip-quick" / "towers.safetensors").items()
+              if n.split(".")[0] in ("ids", "pixels", "values", "logits", "probs")}
+    for i, text in enumerate(TEXTS):
+        golden[f"text.embedded.{i}"] = torch.from_numpy(model.encode(text))
+    for i, pixels in enumerate(pictures()):
+        golden[f"vision.embedded.{i}"] = torch.from_numpy(model.encode(PIL.Image.fromarray(pixels)))
+    save(out, golden, {"sentence_transformers": sentence_transformers.__version__, "texts": TEXTS, "pictures": N_PICTURES,
+                       "compare_by": "softmax", "public": True, "raw": True})
+
+
 FIXTURES = {
     "clip-quick": lambda out: write_clip(out, 1, config=publish_old),
     "clip-gelu-f16": lambda out: write_clip(out, 2, text={"hidden_act": "gelu"}, vision={"hidden_act": "gelu"},
@@ -376,6 +395,7 @@ FIXTURES = {
     "openclip-custom": lambda out: write_openclip(
         out, 10, "CustomTextCLIP", {"no_causal_mask": True, "pool_type": "last", "proj_bias": True, "norm_kwargs": {"eps": 1e-6},
                                     "act_kwargs": {"approximate": "tanh"}}, {}, save_bin, init_logit_bias=-2.0),
+    "clip-st": lambda out: write_st(out, 13),
     "clip-lora": lambda out: write_peft(out, 12),
     "openclip-pt": lambda out: write_openclip(out, 11, "CLIP", {}, {}, save_trainer),
 }

@@ -17,7 +17,7 @@
 #define BLOCK      ((size_t)1 << 20)
 
 typedef struct entry {
-    const char *role, *path; /* path: relative to the model's folder */
+    const char *role, *dir, *path; /* path: relative to the folder `dir` */
     char hex[65];
 } entry;
 
@@ -117,10 +117,10 @@ static ilk_status hash_bytes(const ilki_vfs *vfs, const char *path, ilk_job *job
     return s;
 }
 
-static ilk_status hash_file(ilk_model *m, const char *name, ilk_job *job, char hex[65], ilk_error *err)
+static ilk_status hash_file(ilk_model *m, const char *dir, const char *name, ilk_job *job, char hex[65], ilk_error *err)
 {
     const ilki_vfs *vfs = m->rt->vfs;
-    char link[4096], *path = ilki_base_path_join(m->dir, name), *cache = cache_path();
+    char link[4096], *path = ilki_base_path_join(dir, name), *cache = cache_path();
     ilki_stat st;
     ilk_status s = path ? ILK_OK : ilki_base_fail_memory(err, strlen(name), "a path");
     if (s != ILK_OK)
@@ -152,10 +152,10 @@ static int by_role(const void *a, const void *b)
     return strcmp(((const entry *)a)->role, ((const entry *)b)->role);
 }
 
-static void add(entry *list, size_t *n, const char *role, const char *path)
+static void add(entry *list, size_t *n, const char *role, const char *dir, const char *path)
 {
     if (*n < MAX_ROLES)
-        list[(*n)++] = (entry){.role = role, .path = path};
+        list[(*n)++] = (entry){.role = role, .dir = dir, .path = path};
 }
 
 /* Files that are there of those that decide a vector. */
@@ -167,23 +167,23 @@ static size_t collect(const ilk_model *m, entry *list)
                                             "tokenizer.model"};
     size_t n = 0;
     const char *config = m->open_clip ? "open_clip_config.json" : "config.json";
-    add(list, &n, config, config);
+    add(list, &n, config, m->dir, config);
     for (size_t i = 0; i < sizeof tokenizer / sizeof *tokenizer; i++) {
         ilki_stat st;
         char *path = ilki_base_path_join(m->dir, tokenizer[i]);
         if (path && m->rt->vfs->stat(m->rt->vfs, path, true, &st, NULL) == ILK_OK)
-            add(list, &n, tokenizer[i], tokenizer[i]);
+            add(list, &n, tokenizer[i], m->dir, tokenizer[i]);
         free(path);
     }
     for (unsigned i = 0; i < m->modules.n_files; i++)
-        add(list, &n, m->modules.files[i], m->modules.files[i]);
+        add(list, &n, m->modules.files[i], m->root, m->modules.files[i]);
     if (m->adapter) {
-        add(list, &n, "adapter", m->adapter->weights);
-        add(list, &n, "adapter_config.json", m->adapter_config);
+        add(list, &n, "adapter", m->dir, m->adapter->weights);
+        add(list, &n, "adapter_config.json", m->dir, m->adapter_config);
     }
     if (m->processor)
-        add(list, &n, m->processor, m->processor);
-    add(list, &n, "weights", m->weights_path);
+        add(list, &n, m->processor, m->dir, m->processor);
+    add(list, &n, "weights", m->dir, m->weights_path);
     return n;
 }
 
@@ -201,7 +201,7 @@ static ilk_status hash_shards(ilk_model *m, ilk_job *job, ilki_sha256 *sha, ilk_
         const char *name = ilki_base_json_string(j, i, &n);
         if (!name || !ilki_base_map_put(&seen, name, n, 1, &old) || old != ILKI_MAP_NONE)
             continue;
-        st = hash_file(m, name, job, hex, err);
+        st = hash_file(m, m->dir, name, job, hex, err);
         ilki_base_sha256_add(sha, "shard\t", 6);
         ilki_base_sha256_add(sha, hex, 64);
         ilki_base_sha256_add(sha, "\n", 1);
@@ -221,7 +221,7 @@ static ilk_status compute(ilk_model *m, ilk_job *job, char out[65], ilk_error *e
     qsort(list, n, sizeof *list, by_role);
     ilki_base_sha256_init(&sha);
     for (size_t i = 0; i < n && st == ILK_OK; i++) {
-        st = hash_file(m, list[i].path, job, list[i].hex, err);
+        st = hash_file(m, list[i].dir, list[i].path, job, list[i].hex, err);
         ilki_base_sha256_add(&sha, list[i].role, strlen(list[i].role));
         ilki_base_sha256_add(&sha, "\t", 1);
         ilki_base_sha256_add(&sha, list[i].hex, 64);

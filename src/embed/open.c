@@ -283,7 +283,7 @@ static ilk_status describe(ilk_model *m, const char *where, ilk_error *err)
         snprintf(pooling, sizeof pooling, "%s", t->embed_by);
     i->size = sizeof *i;
     i->id = copy(m, where);
-    i->path = copy(m, m->dir);
+    i->path = copy(m, m->root);
     i->family = m->net->family->name;
     i->dim = m->modules.truncate_dim && m->modules.truncate_dim < m->dim ? m->modules.truncate_dim : m->dim;
     i->heads = ILK_HEAD_DENSE | (t->n_labels == 1 ? ILK_HEAD_SCORE : 0);
@@ -362,13 +362,37 @@ static ilk_status find_base(ilk_model *m, ilk_error *err)
     return ILK_OK;
 }
 
+/* A folder of sentence-transformers may keep the checkpoint in the folder of its first module ("0_CLIPModel"). */
+static ilk_status enter_module(ilk_model *m, ilk_error *err)
+{
+    const ilki_vfs *vfs = m->rt->vfs;
+    ilki_json *j = NULL;
+    ilk_status st = ILK_OK;
+    m->root = ilki_base_strndup(m->dir, strlen(m->dir));
+    if (!m->root)
+        return ilki_base_fail_memory(err, strlen(m->dir), "a path");
+    if (exists(vfs, m->dir, "config.json") || exists(vfs, m->dir, OPEN_CLIP_CONFIG))
+        return ILK_OK;
+    st = ilki_embed_read_json(&j, vfs, m->dir, "modules.json", false, err);
+    ilki_json_node first = j ? ilki_base_json_first(j, ilki_base_json_root(j)) : 0;
+    const char *path = j ? ilki_base_json_string(j, ilki_base_json_get(j, first, "path"), NULL) : NULL;
+    if (st == ILK_OK && path && *path && *path != '/' && !strstr(path, "..")) {
+        char *dir = ilki_base_path_join(m->dir, path);
+        free(m->dir);
+        m->dir = dir;
+        st = dir ? ILK_OK : ilki_base_fail_memory(err, strlen(path), "a path");
+    }
+    ilki_base_json_free(j);
+    return st;
+}
+
 /* A family's own vectors are of unit length, as the reference compares them; in a folder of sentence-transformers they are
  * what its modules make of them. */
 static ilk_status open_modules(ilk_model *m, ilk_error *err)
 {
     uint32_t dim = m->own ? m->net->tower[0].embed_dim : m->net->tower[0].dim;
     m->modules.own = m->own;
-    return ilki_embed_read_modules(&m->modules, m->rt->vfs, m->dir, m->rt->ops, dim, &m->arena, err);
+    return ilki_embed_read_modules(&m->modules, m->rt->vfs, m->root, m->rt->ops, dim, &m->arena, err);
 }
 
 static ilk_status open_processor(ilk_model *m, ilk_error *err)
@@ -407,6 +431,8 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
         st = split_file(m, err);
     if (st == ILK_OK)
         st = find_base(m, err);
+    if (st == ILK_OK)
+        st = enter_module(m, err);
     if (st == ILK_OK)
         st = open_parts(m, err);
     if (st == ILK_OK)
@@ -450,6 +476,7 @@ void ilki_embed_close(ilk_model *m)
     pthread_mutex_destroy(&m->lock);
     ilki_base_arena_deinit(&m->arena);
     free(m->dir);
+    free(m->root);
     free(m);
 }
 

@@ -377,6 +377,8 @@ static void check_public(const golden *g)
             return;
         CHECK_OK(ilk_model_get_info(m, &info, &err), &err);
         CHECK_INT(info.modalities, (g->n_texts ? 1 << ILK_TEXT : 0) | (g->n_pictures ? 1 << ILK_IMAGE : 0));
+        CHECK_INT(info.normalized,
+                  !ilki_base_json_bool(g->j, ilki_base_json_get(g->j, ilki_base_json_root(g->j), "raw"), false));
         check_batch(g, m, &info, opt.batch_tokens == 8 ? 0 : 0.75f);
         ilk_model_close(m);
     }
@@ -413,7 +415,7 @@ static void every_fixture(void)
         n++;
     }
     closedir(d);
-    CHECK(n >= 8);
+    CHECK(n >= 12);
 }
 
 TEST_MAIN({"every_fixture", every_fixture})
