@@ -262,7 +262,7 @@ static ilk_status describe_pictures(ilk_model *m, ilk_error *err)
         return ilki_base_fail(err, ILK_MISMATCH, "%s/%s: expected pictures of %u x %u, the network's, found %u x %u",
                               m->dir, m->processor ? m->processor : OPEN_CLIP_CONFIG, t->image_size, t->image_size, w,
                               h);
-    ilki_embed_print_processor(s, words, sizeof words);
+    ilki_media_print_processor(s, words, sizeof words);
     m->info.image_size = t->image_size;
     m->info.patch_size = t->patch_size;
     m->info.image_layers = t->n_layers;
@@ -395,21 +395,41 @@ static ilk_status open_modules(ilk_model *m, ilk_error *err)
     return ilki_embed_read_modules(&m->modules, m->rt->vfs, m->root, m->rt->ops, dim, &m->arena, err);
 }
 
+static ilk_status read_processor(ilk_model *m, const char *model_type, ilk_error *err)
+{
+    static const char *const names[] = {"preprocessor_config.json", "processor_config.json"};
+    ilki_json *j = NULL;
+    ilk_status st = ILK_OK;
+    for (size_t i = 0; i < 2 && st == ILK_OK && !j; i++) {
+        st = ilki_embed_read_json(&j, m->rt->vfs, m->dir, names[i], false, err);
+        m->processor = names[i];
+    }
+    if (st == ILK_OK && !j)
+        return ilki_base_fail(err, ILK_NOT_FOUND, "%s: expected preprocessor_config.json, found none", m->dir);
+    if (st == ILK_OK) {
+        st = ilki_media_read_processor(&m->image, j, m->processor, model_type, err);
+        if (st != ILK_OK)
+            ilki_base_error_prefix(err, "%s", m->dir);
+    }
+    ilki_base_json_free(j);
+    return st;
+}
+
 static ilk_status open_processor(ilk_model *m, ilk_error *err)
 {
     const ilki_json *j = m->config;
     const char *type = ilki_base_json_string(j, ilki_base_json_get(j, ilki_base_json_root(j), "model_type"), NULL);
     ilk_status st;
     if (m->open_clip)
-        st = ilki_embed_read_preprocess_cfg(&m->image, j, m->net->tower[m->image_tower].image_size, err);
+        st = ilki_media_read_preprocess_cfg(&m->image, j, m->net->tower[m->image_tower].image_size, err);
     else
-        st = ilki_embed_read_processor(&m->image, m->rt->vfs, m->dir, type, &m->processor, err);
+        st = read_processor(m, type, err);
     if (st != ILK_OK)
         return st;
     m->pixel_values = ilki_base_arena_alloc(&m->arena, 3, sizeof *m->pixel_values);
     if (!m->pixel_values)
         return ilki_base_fail_memory(err, 3 * sizeof *m->pixel_values, "a processor's table");
-    ilki_embed_pixel_values(&m->image, m->pixel_values);
+    ilki_media_pixel_values(&m->image, m->pixel_values);
     return ILK_OK;
 }
 

@@ -9,15 +9,15 @@
 #include "embed/embed.h"
 #include "embed/modality.h"
 #include "embed/modules.h"
-#include "embed/processor.h"
+#include "media/processor.h"
 
 struct ilki_request;
 
 struct ilk_model {
     ilk_runtime *rt;
-    ilki_arena arena; /* strings of info, prompts and space */
-    char *dir;  /* of config.json, weights and tokenizer */
-    char *root; /* of modules.json: dir, or the folder around it */
+    ilki_arena arena;         /* strings of info, prompts and space */
+    char *dir;                /* of config.json, weights and tokenizer */
+    char *root;               /* of modules.json: dir, or the folder around it */
     const char *weights_path; /* one file, or the index of shards; NULL: the first that open.c finds */
     ilki_adapter *adapter;    /* merged into the weights; or NULL */
     char *adapter_config;     /* path of its file */

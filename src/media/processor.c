@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "embed/modules.h"
-#include "embed/processor.h"
+#include "media/processor.h"
 
 #define CLIP_MEAN                                                                                                      \
     {                                                                                                                  \
@@ -241,33 +240,12 @@ static ilk_status read_object(reader *r, const char *model_type)
     return r->status;
 }
 
-/* ------------------------------------------------------------------ files */
-
-ilk_status ilki_embed_read_processor(ilki_image_spec *spec, const ilki_vfs *vfs, const char *dir,
-                                     const char *model_type, const char **file, ilk_error *err)
+ilk_status ilki_media_read_processor(ilki_image_spec *spec, const ilki_json *j, const char *file,
+                                     const char *model_type, ilk_error *err)
 {
-    static const char *const names[] = {"preprocessor_config.json", "processor_config.json"};
-    ilki_json *j = NULL;
-    reader r = {.spec = spec, .err = err};
-    ilk_status st = ILK_OK;
-    *file = NULL;
-    for (size_t i = 0; i < 2 && st == ILK_OK && !j; i++) {
-        st = ilki_embed_read_json(&j, vfs, dir, names[i], false, err);
-        r.file = names[i];
-    }
-    if (st == ILK_OK && !j)
-        return ilki_base_fail(err, ILK_NOT_FOUND, "%s: expected preprocessor_config.json, found none", dir);
-    if (st == ILK_OK) {
-        ilki_json_node root = ilki_base_json_root(j), inner = ilki_base_json_get(j, root, "image_processor");
-        r.j = j;
-        r.object = inner ? inner : root;
-        *file = r.file;
-        st = read_object(&r, model_type);
-        if (st != ILK_OK)
-            ilki_base_error_prefix(err, "%s", dir);
-    }
-    ilki_base_json_free(j);
-    return st;
+    ilki_json_node root = ilki_base_json_root(j), inner = ilki_base_json_get(j, root, "image_processor");
+    reader r = {.j = j, .object = inner ? inner : root, .file = file, .spec = spec, .err = err};
+    return read_object(&r, model_type);
 }
 
 /* ------------------------------------------------------------------ open_clip */
@@ -289,7 +267,7 @@ static void read_mode(reader *r)
         fail(r, ILK_UNSUPPORTED, "resize_mode", "shortest, squash or longest");
 }
 
-ilk_status ilki_embed_read_preprocess_cfg(ilki_image_spec *spec, const ilki_json *config, uint32_t side, ilk_error *err)
+ilk_status ilki_media_read_preprocess_cfg(ilki_image_spec *spec, const ilki_json *config, uint32_t side, ilk_error *err)
 {
     reader r = {.j = config, .file = "open_clip_config.json", .spec = spec, .err = err};
     int64_t fill = 0;
@@ -312,7 +290,7 @@ ilk_status ilki_embed_read_preprocess_cfg(ilki_image_spec *spec, const ilki_json
 
 /* ------------------------------------------------------------------ words and numbers */
 
-void ilki_embed_print_processor(const ilki_image_spec *s, char *to, size_t n)
+void ilki_media_print_processor(const ilki_image_spec *s, char *to, size_t n)
 {
     static const char *const filters[] = {"nearest", "Lanczos", "bilinear", "bicubic", "box", "Hamming"};
     static const char *const families[] = {"torchvision", "open_clip"};
@@ -327,7 +305,7 @@ void ilki_embed_print_processor(const ilki_image_spec *s, char *to, size_t n)
     snprintf(to, n, "%s%s (%s)", resize, crop, families[s->family]);
 }
 
-void ilki_embed_pixel_values(const ilki_image_spec *s, float table[3][256])
+void ilki_media_pixel_values(const ilki_image_spec *s, float table[3][256])
 {
     for (unsigned c = 0; c < 3; c++)
         for (unsigned b = 0; b < 256; b++) {
