@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The pass of a checkpoint's first tower, mean pooling, on batches of one length: bench_forward DIR [THREADS [SECONDS
- * [SEQSxTOKENS ...]]]. Prints milliseconds (best and median) and the arithmetic of dense layers and attention in GFLOP/s:
+ * The pass of a checkpoint's first tower, mean pooling, on batches of one length: bench_forward [f32|int8|int8w] DIR [THREADS
+ * [SECONDS [SEQSxTOKENS ...]]]. Prints milliseconds (best and median) and the arithmetic of dense layers and attention in GFLOP/s:
  * by the clock, and by CPU time, which says on a machine with other work what the code itself does with a core; the
  * latter also as a share of the peak probe, run before and after each pass. */
 #include <stdio.h>
@@ -17,6 +17,7 @@ typedef struct setup {
     ilki_json *config;
     ilki_weights *weights;
     ilki_net *net;
+    ilki_form form;
     ilk_error err;
 } setup;
 
@@ -43,6 +44,7 @@ static ilk_status open_all(setup *s, const char *dir, unsigned n_threads)
                                  .weights = s->weights,
                                  .ops = s->rt->ops,
                                  .pool = s->rt->pool,
+                                 .form = s->form,
                                  .rt = s->rt};
         st = ilki_models_open(&s->net, &src, &s->err);
     }
@@ -145,10 +147,19 @@ static void run_shape(setup *s, size_t n_seqs, size_t len, double seconds)
 int main(int argc, char **argv)
 {
     static const char *const usual[] = {"1x16", "1x128", "8x128", "32x32", "1x512"};
+    static const char *const forms[] = {"f32", "int8", "int8w"};
     setup s = {0};
     ilk_error_init(&s.err);
+    for (int f = 0; argc > 1 && f < 3; f++)
+        if (strcmp(argv[1], forms[f]) == 0) {
+            s.form = (ilki_form)f;
+            argc--;
+            argv++;
+            break;
+        }
     if (argc < 2 || open_all(&s, argv[1], argc > 2 ? (unsigned)atoi(argv[2]) : 0) != ILK_OK) {
-        printf("%s\n", argc < 2 ? "usage: bench_forward DIR [THREADS [SECONDS [SEQSxTOKENS ...]]]" : s.err.message);
+        printf("%s\n", argc < 2 ? "usage: bench_forward [f32|int8|int8w] DIR [THREADS [SECONDS [SEQSxTOKENS ...]]]"
+                                : s.err.message);
         return 2;
     }
     double seconds = argc > 3 ? atof(argv[3]) : 1;

@@ -185,8 +185,14 @@ ILK_API void ilk_job_cancel(ilk_job *job);
 
 typedef enum ilk_precision {
     ILK_PRECISION_AUTO = 0, /* the fastest that keeps the vectors; in this version always f32 */
-    ILK_PRECISION_F32
+    ILK_PRECISION_F32,
+    ILK_PRECISION_BF16, /* not built yet */
+    ILK_PRECISION_INT8, /* weights and activations of 8 bits, the channels that dwarf the others in f32 */
+    ILK_PRECISION_INT8W /* weights of 8 bits, f32 arithmetic: for memory, not for speed */
 } ilk_precision;
+
+/* "auto", "f32", "bf16", "int8", "int8w"; NULL for what is none. */
+ILK_API const char *ilk_precision_name(ilk_precision precision);
 
 typedef enum ilk_modality {
     ILK_TEXT = 1,
@@ -202,7 +208,7 @@ typedef enum ilk_role { ILK_ROLE_NONE = 0, ILK_ROLE_QUERY, ILK_ROLE_DOCUMENT } i
 
 typedef struct ilk_model_options {
     size_t size;
-    ilk_precision precision;
+    ilk_precision precision; /* of this handle for good */
     int no_mmap;          /* read the weights instead of mapping them: safe against other programs that truncate files */
     uint32_t max_tokens;  /* 0: what the checkpoint's files say; a larger value than the positions allow is refused */
     uint32_t batch_tokens; /* token budget of one pass; 0: 1024. It decides speed and memory, never a bit of a vector */

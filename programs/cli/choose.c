@@ -145,14 +145,30 @@ void cli_cache_free(cli_cached_model *list, size_t n)
     free(list);
 }
 
-static void model_options(cli *c, ilk_model_options *o)
+/* AUTO for a word that is none. */
+static ilk_precision precision_of(const char *word)
+{
+    const char *name;
+    for (int p = 0; word && (name = ilk_precision_name((ilk_precision)p)); p++)
+        if (strcmp(name, word) == 0)
+            return (ilk_precision)p;
+    return ILK_PRECISION_AUTO;
+}
+
+/* `stored`: the precision of the store that the model is for; NULL: none. */
+static void model_options(cli *c, const char *stored, ilk_model_options *o)
 {
     ilk_model_options_init(o);
-    for (size_t i = 0; i < c->n_flags; i++)
-        if (strcmp(c->flags[i]->name, "max-tokens") == 0) {
+    o->precision = precision_of(stored);
+    for (size_t i = 0; i < c->n_flags; i++) { /* not every command that opens a model has them all */
+        const char *name = c->flags[i]->name;
+        if (strcmp(name, "max-tokens") == 0) {
             o->max_tokens = (uint32_t)cli_count(c, "max-tokens", 0);
             o->no_mmap = cli_on(c, "no-mmap");
         }
+        if (strcmp(name, "precision") == 0 && cli_given(c, "precision"))
+            o->precision = precision_of(cli_text(c, "precision"));
+    }
 }
 
 void cli_suggest_model(cli *c, const char *word)
@@ -166,13 +182,13 @@ void cli_suggest_model(cli *c, const char *word)
         cli_note(c, "did you mean %s?", s.best);
 }
 
-bool cli_open_model(cli *c, const char *where, ilk_model **m)
+static bool open_model(cli *c, const char *where, const char *stored, ilk_model **m)
 {
     ilk_model_options o;
     char *absolute = NULL;
     if (!cli_open_runtime(c))
         return false;
-    model_options(c, &o);
+    model_options(c, stored, &o);
     /* a directory is kept by its full name, so that a store finds its model again from anywhere */
     ilki_stat st;
     if (ilki_base_vfs_posix.stat(&ilki_base_vfs_posix, where, true, &st, NULL) == ILK_OK && st.type == ILKI_FILE_DIR)
@@ -192,14 +208,19 @@ bool cli_open_model(cli *c, const char *where, ilk_model **m)
     return false;
 }
 
+bool cli_open_model(cli *c, const char *where, ilk_model **m)
+{
+    return open_model(c, where, NULL, m);
+}
+
 /* The only model of the cache that can be opened. */
-static bool from_cache(cli *c, ilk_model **m)
+static bool from_cache(cli *c, const char *stored, ilk_model **m)
 {
     cli_cached_model *list;
     size_t n = cli_cache_list(&list), n_fit = 0, fit = 0;
     ilk_model_options o;
     ilk_error err;
-    model_options(c, &o);
+    model_options(c, stored, &o);
     for (size_t i = 0; i < n && n_fit < 2; i++) {
         ilk_model *one = NULL;
         ilk_error_init(&err);
@@ -231,21 +252,24 @@ static bool from_cache(cli *c, ilk_model **m)
     return n_fit == 1;
 }
 
-bool cli_choose_model(cli *c, const char *of_store, ilk_model **m)
+bool cli_choose_model(cli *c, ilk_store *store, ilk_model **m)
 {
     const char *from = NULL, *where = cli_setting_text(c, "model", &from);
+    ilk_space space;
+    bool made = store && cli_store_space(store, &space);
+    const char *stored = made ? space.precision : NULL;
     *m = NULL;
     if (!cli_open_runtime(c))
         return false;
-    if (of_store && (!where || strcmp(from, "command line") != 0)) {
-        if (cli_open_model(c, of_store, m))
+    if (made && (!where || strcmp(from, "command line") != 0)) {
+        if (open_model(c, space.model, stored, m))
             return true;
         cli_note(c, "the store was made with this model; if it has moved, give its place with -m");
         return false;
     }
     if (!where)
-        return from_cache(c, m);
-    if (cli_open_model(c, where, m))
+        return from_cache(c, stored, m);
+    if (open_model(c, where, stored, m))
         return true;
     if (strcmp(from, "command line") != 0)
         cli_note(c, "\"%s\" comes from %s", where, from);

@@ -18,9 +18,10 @@ char *cli_cache_dir(void);
 size_t cli_cache_list(cli_cached_model **out);
 void cli_cache_free(cli_cached_model *list, size_t n);
 
-/* Opens the model that is meant: the flag, else `of_store` (NULL: none), else the environment and the configuration, else
- * the only one of the cache that fits. False: a message has been printed. */
-bool cli_choose_model(cli *c, const char *of_store, ilk_model **m);
+/* Opens the model that is meant: the flag, else the one that the first space of `store` (NULL: none) was made
+ * with, else the environment and the configuration, else the only one of the cache that fits; in the precision of the
+ * flag, else of that space. False: a message has been printed. */
+bool cli_choose_model(cli *c, ilk_store *store, ilk_model **m);
 
 /* Says which short name is near to a word that was meant as one. */
 void cli_suggest_model(cli *c, const char *word);
@@ -46,8 +47,8 @@ ilk_status cli_store_open(cli *c, const cli_place *p, cli_open_mode mode, ilk_st
 /* For commands that need a store: says how to make one where there is none. */
 bool cli_store_need(cli *c, const cli_place *p, cli_open_mode mode, ilk_store **s);
 
-/* The model that the store's first space was made with; NULL: none. Borrowed from the store. */
-const char *cli_store_model(ilk_store *s);
+/* The store's first space that a model made; false: there is none. Its strings are borrowed from the store. */
+bool cli_store_space(ilk_store *s, ilk_space *space);
 
 /* A path of a hit as it can be opened from here: relative to the current directory where it is below it. */
 void cli_place_path(ilki_buf *b, const cli_place *p, const char *path);

@@ -222,12 +222,11 @@ bool cli_store_need(cli *c, const cli_place *p, cli_open_mode mode, ilk_store **
     return false;
 }
 
-const char *cli_store_model(ilk_store *s)
+bool cli_store_space(ilk_store *s, ilk_space *space)
 {
-    ilk_space space;
-    ilk_space_init(&space);
-    for (size_t i = 0; ilk_store_get_space(s, i, &space, NULL) == ILK_OK; i++)
-        if (space.model)
-            return space.model;
-    return NULL;
+    ilk_space_init(space);
+    for (size_t i = 0; ilk_store_get_space(s, i, space, NULL) == ILK_OK; i++)
+        if (space->model)
+            return true;
+    return false;
 }

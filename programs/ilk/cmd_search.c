@@ -50,7 +50,7 @@ static bool open_or_index(cli *c, const cli_place *p, ilk_store **s, ilk_model *
 {
     ilk_status st = cli_store_open(c, p, CLI_OPEN_READ, s);
     if (st == ILK_OK)
-        return cli_choose_model(c, cli_store_model(*s), m);
+        return cli_choose_model(c, *s, m);
     if (st != ILK_NOT_FOUND)
         return false;
     const char *folder = p->folder;

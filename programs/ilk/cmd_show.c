@@ -121,6 +121,7 @@ static void put_json(cli *c, const ilk_model *m, const ilk_model_info *i, const 
     put_uint(&w, "weights_bytes", i->weights_bytes);
     put_pictures(&w, i);
     put_comparison(&w, i);
+    put_string(&w, "precision", ilk_precision_name(i->precision));
     put_string(&w, "prompt_query", i->prompt_query);
     put_string(&w, "prompt_document", i->prompt_document);
     ilki_base_jsonw_key(&w, "prompts");
@@ -163,6 +164,7 @@ static void put_fields(cli *c, const ilk_model *m, const ilk_model_info *i, cons
     if (texts)
         cli_field(c, "vocabulary", "%u", i->vocab_size);
     cli_field(c, "weights", "%.1f MB", (double)i->weights_bytes * 1e-6);
+    cli_field(c, "precision", "%s", ilk_precision_name(i->precision));
     for (size_t k = 0; ilk_model_get_prompt(m, k, &name, &text, NULL) == ILK_OK; k++)
         cli_field(c, "prompt", "%s: \"%s\"", name, text);
     for (const char *s = i->notes; s && *s;) {

@@ -236,7 +236,7 @@ int cli_index(cli *c, const cli_place *p, const char *const *paths, size_t n, il
     int status = CLI_FAILED;
     /* an existing store first, since it knows its model; a new one is made only once there is a model */
     ilk_status st = r ? cli_store_open(c, p, CLI_OPEN_WRITE, &store) : ILK_NO_MEMORY;
-    if ((st != ILK_OK && st != ILK_NOT_FOUND) || !cli_choose_model(c, store ? cli_store_model(store) : NULL, &model))
+    if ((st != ILK_OK && st != ILK_NOT_FOUND) || !cli_choose_model(c, store, &model))
         goto end;
     if (!store && (st = cli_store_open(c, p, CLI_OPEN_CREATE, &store)) != ILK_OK) {
         if (st == ILK_NOT_FOUND)
@@ -321,7 +321,7 @@ int cli_index_preview(cli *c, const cli_place *p, const char *const *paths, size
     if (st == ILK_OK || st == ILK_NOT_FOUND) {
         r->c = c;
         r->preview = p;
-        if (!holds_files(store) || cli_choose_model(c, cli_store_model(store), &model)) {
+        if (!holds_files(store) || cli_choose_model(c, store, &model)) {
             st = preview(c, store, model, paths, n, r);
             status = st == ILK_OK ? CLI_FOUND : st == ILK_NOT_FOUND ? CLI_NOTHING : CLI_FAILED;
         }

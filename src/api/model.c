@@ -58,8 +58,9 @@ ilk_status ilk_model_open(ilk_model **out, ilk_runtime *rt, const char *where, c
     ilk_status st = ilki_base_runtime_check(rt, err);
     if (st == ILK_OK && opt != NULL)
         st = ilki_base_take_options(&o, sizeof o, opt, "model options", err);
-    if (st == ILK_OK && o.precision != ILK_PRECISION_AUTO && o.precision != ILK_PRECISION_F32)
-        st = ilki_base_fail(err, ILK_UNSUPPORTED, "model options: precision %d is not built", (int)o.precision);
+    if (st == ILK_OK && !ilk_precision_name(o.precision))
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "model options: precision: expected one of ilk.h, found %d",
+                            (int)o.precision);
     if (st == ILK_OK && o.batch_tokens > 1u << 20)
         st = ilki_base_fail(err, ILK_LIMIT, "model options: batch_tokens is %u, at most %u", o.batch_tokens, 1u << 20);
     return st == ILK_OK ? ilki_embed_open(out, rt, where, &o, err) : st;

@@ -15,6 +15,13 @@ const char *ilk_status_string(ilk_status status)
     return i < sizeof texts / sizeof *texts ? texts[i] : "unknown status";
 }
 
+const char *ilk_precision_name(ilk_precision precision)
+{
+    static const char *const names[] = {"auto", "f32", "bf16", "int8", "int8w"};
+    size_t i = (size_t)precision;
+    return i < sizeof names / sizeof *names ? names[i] : NULL;
+}
+
 void ilk_error_init_sized(void *err, size_t size)
 {
     if (!err || size < sizeof size)

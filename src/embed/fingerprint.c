@@ -276,7 +276,7 @@ ilk_status ilki_embed_space(ilk_model *m, ilk_job *job, const ilk_space **space,
                                .model = m->info.id,
                                .pooling = m->info.pooling,
                                .layer = -1,
-                               .precision = "f32",
+                               .precision = ilk_precision_name(m->info.precision),
                                .tokenizer = "default",
                                .prompt = {m->info.prompt_query, m->info.prompt_document}};
     pthread_mutex_unlock(&m->lock);

@@ -56,13 +56,32 @@ static ilk_status open_weights(ilk_model *m, ilk_error *err)
     return st;
 }
 
+static ilk_status form_of(ilk_precision precision, ilki_form *form, ilk_error *err)
+{
+    static const ilki_form forms[] = {[ILK_PRECISION_F32] = ILKI_FORM_F32,
+                                      [ILK_PRECISION_INT8] = ILKI_FORM_I8,
+                                      [ILK_PRECISION_INT8W] = ILKI_FORM_I8W};
+    if (precision == ILK_PRECISION_BF16)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "precision %s is not built", ilk_precision_name(precision));
+    *form = forms[precision];
+    return ILK_OK;
+}
+
 static ilk_status open_net(ilk_model *m, ilk_error *err)
 {
-    ilk_status st = open_weights(m, err);
+    ilki_form form = ILKI_FORM_F32;
+    ilk_status st = form_of(m->info.precision, &form, err);
+    if (st == ILK_OK)
+        st = open_weights(m, err);
     if (st != ILK_OK)
         return st;
-    ilki_model_source src = {
-        .dir = m->dir, .config = m->config, .weights = m->weights, .ops = m->rt->ops, .pool = m->rt->pool, .rt = m->rt};
+    ilki_model_source src = {.dir = m->dir,
+                             .config = m->config,
+                             .weights = m->weights,
+                             .ops = m->rt->ops,
+                             .pool = m->rt->pool,
+                             .form = form,
+                             .rt = m->rt};
     return ilki_models_open(&m->net, &src, err);
 }
 
@@ -293,7 +312,6 @@ static ilk_status describe(ilk_model *m, const char *where, ilk_error *err)
     i->n_layers = t->n_layers;
     i->n_parameters = m->net->n_parameters;
     i->weights_bytes = ilki_format_bytes(m->weights);
-    i->precision = ILK_PRECISION_F32;
     i->pooling = copy(m, pooling);
     i->normalized = m->modules.n && m->modules.list[m->modules.n - 1].kind == ILKI_MODULE_NORMALIZE;
     i->similarity = m->modules.similarity;
@@ -442,6 +460,7 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
         return ilki_base_fail_memory(err, sizeof *m, "a model");
     m->rt = rt;
     m->no_mmap = opt->no_mmap;
+    m->info.precision = opt->precision == ILK_PRECISION_AUTO ? ILK_PRECISION_F32 : opt->precision;
     m->batch_tokens = opt->batch_tokens ? opt->batch_tokens : 1024;
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->idle, NULL);

@@ -21,6 +21,10 @@ void ilki_engine_close(ilk_store *s);
 /* The space of a name, or of a model's fingerprint; MISMATCH where there is none. Borrowed from the store. */
 ilk_status ilki_engine_space_by_name(ilk_store *s, const char *name, const ilk_space **out, ilk_error *err);
 const ilk_space *ilki_engine_space_by_fingerprint(ilk_store *s, const char *hex);
+/* MISMATCH where a model of this precision computes otherwise than the one that made the space: vectors of two precisions
+ * are near each other, but no store mixes them. */
+ilk_status ilki_engine_check_precision(const ilk_store *s, const ilk_space *space, ilk_precision precision,
+                                       ilk_error *err);
 
 /* ---- hits: collection.c, hits.c */
 ilk_status ilki_engine_query(ilk_store *s, const ilk_query *q, size_t n_q, ilk_job *job, ilk_hits **out,

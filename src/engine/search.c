@@ -50,6 +50,9 @@ ilk_status ilki_engine_search(ilk_store *s, ilk_model *m, const ilk_input *in, c
     const ilk_space *space = ilki_engine_space_by_fingerprint(s, hex);
     if (!space)
         return no_such_space(s, ilki_embed_info(m)->id, hex, err);
+    st = ilki_engine_check_precision(s, space, ilki_embed_info(m)->precision, err);
+    if (st)
+        return st;
     if (asked.role == ILK_ROLE_NONE)
         asked.role = ILK_ROLE_QUERY;
     st = ilki_embed_run(m, &asked, 1, &opt, job, &v, err);

@@ -9,6 +9,7 @@
 #include "base/vfs.h"
 #include "format/format.h"
 #include "nn/nn.h"
+#include "tensor/linear.h"
 
 typedef struct ilki_tower_span {
     size_t first, n; /* tokens of the flat batch */
@@ -92,6 +93,7 @@ typedef struct ilki_model_source {
     const ilki_kern_ops *ops;
     ilki_pool *pool; /* for packing */
     ilk_job *job;
+    ilki_form form;        /* of the layers' linears; heads are f32 in all */
     const ilk_runtime *rt; /* for warnings */
 } ilki_model_source;
 

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "models/model.h"
 #include "models/quirks.h"
+#include "models/settle.h"
 
 extern const ilki_family ilki_family_bert, ilki_family_roberta, ilki_family_distilbert, ilki_family_mpnet,
     ilki_family_modernbert, ilki_family_nomic, ilki_family_gte, ilki_family_clip, ilki_family_siglip,
@@ -60,6 +61,17 @@ static ilk_status no_family(const ilki_model_source *src, const char *type, ilk_
                           src->dir, list, type);
 }
 
+/* Closes what cannot be settled. */
+static ilk_status settle(ilki_net **net, const ilki_model_source *src, ilk_error *err)
+{
+    ilk_status s = ilki_models_settle(*net, src, err);
+    if (s != ILK_OK) {
+        ilki_models_close(*net);
+        *net = NULL;
+    }
+    return s;
+}
+
 ilk_status ilki_models_open(ilki_net **out, const ilki_model_source *src, ilk_error *err)
 {
     *out = NULL;
@@ -76,7 +88,8 @@ ilk_status ilki_models_open(ilki_net **out, const ilki_model_source *src, ilk_er
                 ilk_status s = families[i]->open(out, src, err);
                 if (s == ILK_OK && q)
                     (*out)->notes[0] = q->note;
-                return s;
+                return s == ILK_OK && (src->form == ILKI_FORM_I8 || src->form == ILKI_FORM_I8W) ? settle(out, src, err)
+                                                                                                : s;
             }
     return no_family(src, type, err);
 }

@@ -18,6 +18,7 @@
 typedef struct pack_job {
     ilki_linear *to;
     size_t at; /* bytes into the block */
+    ilki_form form;
     const ilki_tensor *weights[ILKI_WEIGHT_PARTS], *biases[ILKI_WEIGHT_PARTS];
     size_t n_parts;
 } pack_job;
@@ -221,7 +222,9 @@ static ilk_status find_linear(loader *l, const ilki_weight *row, uint32_t layer,
     if (n_found == 0)
         return ILK_OK;
     job->at = l->n_bytes;
-    if (!ilki_tensor_packed_bytes(l->src->ops, n_out, (size_t)dims[row->cols], &n_bytes) ||
+    /* heads are small, and what they give is the result itself */
+    job->form = strstr(row->name, "%u") ? ilki_tensor_form_for(l->src->form, (size_t)dims[row->cols]) : ILKI_FORM_F32;
+    if (!ilki_tensor_packed_bytes(l->src->ops, job->form, n_out, (size_t)dims[row->cols], &n_bytes) ||
         !ilki_base_add(n_bytes, PACKED_ALIGN - 1, &n_bytes) ||
         !ilki_base_add(l->n_bytes, n_bytes / PACKED_ALIGN * PACKED_ALIGN, &l->n_bytes))
         return ilki_base_fail(err, ILK_LIMIT, "%s: tensor %s: too many weights", job->weights[0]->file,
@@ -304,8 +307,8 @@ static void pack_one(void *arg, size_t i, unsigned slot)
     (void)slot;
     for (size_t p = 0; p < job->n_parts; p++)
         ilki_format_will_need(l->src->weights, job->weights[p]);
-    ilk_status s = ilki_tensor_linear_init_at(job->to, l->block + job->at, l->src->ops, job->weights, biases,
-                                              job->n_parts, &err);
+    ilki_packing how = {job->form, l->block + job->at};
+    ilk_status s = ilki_tensor_linear_init_at(job->to, &how, l->src->ops, job->weights, biases, job->n_parts, &err);
     for (size_t p = 0; s == ILK_OK && p < job->n_parts; p++)
         ilki_format_done_with(l->src->weights, job->weights[p]);
     if (s == ILK_OK)

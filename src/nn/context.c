@@ -164,7 +164,7 @@ void ilki_nn_rows(ilki_nn *ctx, const ilki_rows_args *a)
 {
     if (ctx->status != ILK_OK || a->n_rows == 0)
         return;
-    if (ctx->tape) {
+    if (ctx->tape || ctx->watch) {
         size_t mark = ilki_base_ws_mark(ctx->ws);
         a->fn(ctx, a->arg, 0, a->n_rows);
         ilki_base_ws_release(ctx->ws, mark);

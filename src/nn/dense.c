@@ -5,9 +5,11 @@
 #include "nn/layers.h"
 
 #include <assert.h>
+#include <math.h>
 #include <string.h>
 
 #include "nn/tape.h"
+#include "nn/watch.h"
 #include "nn/work.h"
 
 enum { TILE_ROWS = 128 };
@@ -19,10 +21,12 @@ static size_t or_dense(size_t ld, size_t n)
 
 uint64_t ilki_nn_linear_ns(const ilki_nn *ctx, const ilki_linear *l)
 {
-    uint64_t flops = 2 * (uint64_t)l->n_in * l->n_out;
+    uint64_t flops = 2 * (uint64_t)l->n_in * l->n_out, more = 0;
     if (l->delta)
-        flops += 2 * (uint64_t)l->delta->rank * (l->n_in + l->n_out);
-    return ilki_nn_flops_ns(ctx, flops);
+        more = 2 * (uint64_t)l->delta->rank * (l->n_in + l->n_out);
+    if (l->form == ILKI_FORM_I8) /* and codes of the inputs, and outputs from sums */
+        return flops / ctx->ops->gemm_i8_gflops + (l->n_in + l->n_out) / 4 + ilki_nn_flops_ns(ctx, more);
+    return ilki_nn_flops_ns(ctx, flops + more);
 }
 
 /* ---- tiles */
@@ -31,6 +35,8 @@ typedef struct tiles {
     const ilki_linear *l;
     ilki_linear_args a; /* every ld set */
     size_t rows, cols, n_col_tiles;
+    unsigned char *codes; /* of the inputs, where they are multiplied as such */
+    size_t ld_codes;
 } tiles;
 
 /* What a product of these rows needs beside its operands; false when the workspace is short. */
@@ -41,7 +47,71 @@ static bool take_scratch(ilki_nn *sub, size_t m, size_t k, void **scratch)
     return *scratch || n_bytes == 0;
 }
 
-static void gemm_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, size_t j0, size_t j1)
+/* Columns of 8-bit weights that are widened at a time: whole panels of both packed forms. */
+static size_t widened_cols(const ilki_kern_ops *ops)
+{
+    size_t nr = ops->gemm_i8_nr;
+    while (nr % ops->gemm_f32_nr)
+        nr += ops->gemm_i8_nr;
+    return nr;
+}
+
+static void gemm_i8_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, size_t j0, size_t j1)
+{
+    const ilki_linear_args *a = &t->a;
+    ilki_gemm_i8 g = {.a = t->codes + first * t->ld_codes,
+                      .packed = t->l->packed,
+                      .bias = t->l->bias,
+                      .residual = a->residual ? a->residual + first * a->ldr : NULL,
+                      .c = a->y + first * a->ldy,
+                      .m = n,
+                      .n = t->l->n_out,
+                      .k = t->l->n_in,
+                      .n_exact = t->l->i8->channels.n_exact,
+                      .lda = t->ld_codes,
+                      .ldc = a->ldy,
+                      .ldr = a->ldr,
+                      .j0 = j0,
+                      .j1 = j1,
+                      .act = a->act};
+    sub->ops->gemm_i8(&g);
+}
+
+/* Panels of the weight as f32, packed anew for each tile of rows, one after the other: the whole never stands in memory. */
+static void gemm_i8w_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, size_t j0, size_t j1)
+{
+    const ilki_linear *l = t->l;
+    const ilki_kern_ops *ops = sub->ops;
+    const ilki_linear_args *a = &t->a;
+    size_t mark = ilki_base_ws_mark(sub->ws), step = widened_cols(ops);
+    float *rows = ilki_nn_take(sub, step * l->n_in, sizeof *rows);
+    void *packed = ilki_nn_take(sub, ops->packed_bytes_f32(step, l->n_in), 1), *scratch;
+    if (!rows || !packed || !take_scratch(sub, n, l->n_in, &scratch))
+        return;
+    for (size_t j = j0; j < j1; j += step) {
+        size_t cols = j1 - j < step ? j1 - j : step;
+        ops->unpack_i8(rows, l->n_in, l->packed, l->n_in, &l->i8->channels, j, j + cols);
+        ops->pack_f32(packed, rows, l->n_in, cols, l->n_in);
+        ilki_gemm_f32 g = {.a = a->x + first * a->ldx,
+                           .packed = packed,
+                           .bias = l->bias ? l->bias + j : NULL,
+                           .residual = a->residual ? a->residual + first * a->ldr + j : NULL,
+                           .c = a->y + first * a->ldy + j,
+                           .scratch = scratch,
+                           .m = n,
+                           .n = cols,
+                           .k = l->n_in,
+                           .lda = a->ldx,
+                           .ldc = a->ldy,
+                           .ldr = a->ldr,
+                           .j1 = cols,
+                           .act = a->act};
+        ops->gemm_f32(&g);
+    }
+    ilki_base_ws_release(sub->ws, mark);
+}
+
+static void gemm_f32_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, size_t j0, size_t j1)
 {
     void *scratch;
     if (!take_scratch(sub, n, t->l->n_in, &scratch))
@@ -63,6 +133,16 @@ static void gemm_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, size
                        .j1 = j1,
                        .act = a->act};
     sub->ops->gemm_f32(&g);
+}
+
+static void gemm_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, size_t j0, size_t j1)
+{
+    if (t->l->form == ILKI_FORM_I8)
+        gemm_i8_rows(sub, t, first, n, j0, j1);
+    else if (t->l->form == ILKI_FORM_I8W)
+        gemm_i8w_rows(sub, t, first, n, j0, j1);
+    else
+        gemm_f32_rows(sub, t, first, n, j0, j1);
 }
 
 /* All columns of some rows: h = scale (x A^T) B^T; h += x W^T + b; y = act(h) + residual. */
@@ -103,6 +183,8 @@ static void delta_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n)
     tiles whole = *t;
     whole.a = (ilki_linear_args){.x = a->x + first * a->ldx, .y = h, .residual = h, .ldx = a->ldx, .ldy = l->n_out};
     whole.a.ldr = l->n_out;
+    if (t->codes)
+        whole.codes = t->codes + first * t->ld_codes;
     gemm_rows(sub, &whole, 0, n, 0, l->n_out);
     if (a->act != ILKI_ACT_NONE)
         ops->act_f32(h, n * l->n_out, a->act);
@@ -128,7 +210,11 @@ static void run_tile(ilki_nn *sub, void *arg, size_t index)
 /* Tiles that take about ILKI_NN_TASK_NS, and at least four a thread where the whole is large enough. */
 static void cut_tiles(const ilki_nn *ctx, tiles *t, uint64_t row_ns)
 {
-    size_t n_rows = t->a.n_rows, n_out = t->l->n_out, nr = ctx->ops->gemm_f32_nr;
+    const ilki_kern_ops *ops = ctx->ops;
+    size_t n_rows = t->a.n_rows, n_out = t->l->n_out;
+    size_t nr = t->l->form == ILKI_FORM_I8    ? ops->gemm_i8_nr
+                : t->l->form == ILKI_FORM_I8W ? widened_cols(ops)
+                                              : ops->gemm_f32_nr;
     size_t threads = ctx->pool ? ilki_base_pool_threads(ctx->pool) : 1;
     t->rows = n_rows < TILE_ROWS ? n_rows : TILE_ROWS;
     t->cols = n_out;
@@ -149,6 +235,10 @@ static void cut_tiles(const ilki_nn *ctx, tiles *t, uint64_t row_ns)
 
 static void save_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *a)
 {
+    if (l->form != ILKI_FORM_F32) {
+        ilki_nn_fail(ctx, ILK_UNSUPPORTED, "tape: the backward of 8-bit weights is not built");
+        return;
+    }
     ilki_tape_entry *e = ilki_nn_tape_add(ctx, ILKI_TAPE_LINEAR, a->x, a->ldx, a->n_rows, l->n_in);
     if (!e)
         return;
@@ -175,6 +265,60 @@ static void save_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_ar
     e->pre = pre;
 }
 
+/* ---- 8-bit inputs */
+
+static void quant_rows(ilki_nn *sub, void *arg, size_t first, size_t n)
+{
+    const tiles *t = arg;
+    sub->ops->quant_rows_i8(t->codes + first * t->ld_codes, t->ld_codes, t->a.x + first * t->a.ldx, t->a.ldx, n,
+                            t->l->n_in, &t->l->i8->channels);
+}
+
+/* The rows as codes, in the workspace. */
+static void take_codes(ilki_nn *ctx, tiles *t)
+{
+    t->ld_codes = ilki_kern_i8_row_bytes(t->l->n_in);
+    t->codes = ilki_nn_take(ctx, t->a.n_rows, t->ld_codes);
+    ilki_nn_run_rows(ctx, &(ilki_rows_args){quant_rows, t, t->a.n_rows, t->l->n_in / 8 + 1}, 0);
+}
+
+static void watch_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *a)
+{
+    ilki_linear_i8 *i8 = l->i8;
+    if (!i8->seen) {
+        ilki_watched *w = ilki_base_arena_alloc(&ctx->watch->arena, 1, sizeof *w);
+        float *seen = ilki_base_arena_alloc(&ctx->watch->arena, l->n_in, sizeof *seen);
+        if (!w || !seen) {
+            ilki_nn_fail(ctx, ILK_NO_MEMORY, "watching a linear layer: out of memory");
+            return;
+        }
+        memset(seen, 0, l->n_in * sizeof *seen);
+        *w = (ilki_watched){l, ctx->watch->first};
+        ctx->watch->first = w;
+        ctx->watch->n++;
+        i8->seen = seen;
+    }
+    for (size_t i = 0; i < a->n_rows; i++)
+        for (size_t k = 0; k < l->n_in; k++)
+            i8->seen[k] = fmaxf(i8->seen[k], fabsf(a->x[i * a->ldx + k]));
+}
+
+/* ---- */
+
+static size_t scratch_of_tile(const ilki_nn *ctx, const tiles *t)
+{
+    const ilki_linear *l = t->l;
+    const ilki_kern_ops *ops = ctx->ops;
+    size_t product = ilki_nn_bytes(ops->gemm_scratch_f32(t->rows, l->n_in), 1), n = product;
+    if (l->form == ILKI_FORM_I8W)
+        n += ilki_nn_bytes(widened_cols(ops) * l->n_in, sizeof(float)) +
+             ilki_nn_bytes(ops->packed_bytes_f32(widened_cols(ops), l->n_in), 1);
+    if (l->delta)
+        n += product + ilki_nn_bytes(ops->gemm_scratch_f32(t->rows, l->delta->rank), 1) +
+             ilki_nn_bytes(t->rows * l->delta->rank, sizeof(float)) + ilki_nn_bytes(t->rows * l->n_out, sizeof(float));
+    return n;
+}
+
 void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *a)
 {
     if (ctx->status != ILK_OK || a->n_rows == 0)
@@ -186,19 +330,20 @@ void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *
     t.a.ldr = or_dense(a->ldr, l->n_out);
     if (ctx->tape && ilki_nn_live(ctx))
         save_linear(ctx, l, &t.a);
+    if (ctx->watch && l->i8 && ilki_nn_live(ctx))
+        watch_linear(ctx, l, &t.a);
+    size_t mark = ilki_base_ws_mark(ctx->ws);
+    if (l->form == ILKI_FORM_I8)
+        take_codes(ctx, &t);
     uint64_t row_ns = ilki_nn_linear_ns(ctx, l);
     cut_tiles(ctx, &t, row_ns);
-    size_t product = ilki_nn_bytes(ctx->ops->gemm_scratch_f32(t.rows, l->n_in), 1), scratch = product;
-    if (l->delta)
-        scratch += product + ilki_nn_bytes(ctx->ops->gemm_scratch_f32(t.rows, l->delta->rank), 1) +
-                   ilki_nn_bytes(t.rows * l->delta->rank, sizeof(float)) +
-                   ilki_nn_bytes(t.rows * l->n_out, sizeof(float));
     ilki_nn_work w = {.fn = run_tile,
                       .arg = &t,
                       .n_tasks = (a->n_rows + t.rows - 1) / t.rows * t.n_col_tiles,
-                      .scratch_bytes = scratch,
+                      .scratch_bytes = scratch_of_tile(ctx, &t),
                       .cost_ns = row_ns * a->n_rows};
     ilki_nn_run(ctx, &w);
+    ilki_base_ws_release(ctx->ws, mark);
 }
 
 /* ---- MLP */
@@ -224,29 +369,42 @@ static void gate(ilki_nn *sub, const ilki_mlp *mlp, float *h, size_t n, size_t h
     }
 }
 
+/* The hidden rows go as codes from the first linear's output to the second's input: a block that is read again while it is
+ * near. Floats do better with all of a task's rows at once, since their weights come from farther away. */
+static size_t mlp_block(const ilki_nn *sub, const ilki_mlp *mlp, size_t n)
+{
+    enum { NEAR_ROWS = 64 };
+    size_t mr = sub->ops->gemm_i8_mr, block = (NEAR_ROWS + mr - 1) / mr * mr;
+    return mlp->out->form != ILKI_FORM_I8 || sub->tape || sub->pool || n < block ? n : block;
+}
+
 static void mlp_rows(ilki_nn *sub, void *arg, size_t first, size_t n)
 {
     const mlp_chain *c = arg;
     const ilki_mlp *mlp = c->mlp;
     const ilki_linear_args *a = &c->a;
-    size_t width = mlp->in->n_out;
-    float *h = ilki_nn_take(sub, n * width, sizeof *h);
-    ilki_nn_linear(sub, mlp->in,
-                   &(ilki_linear_args){.x = ilki_nn_at_const(a->x, first * a->ldx),
-                                       .y = h,
-                                       .n_rows = n,
-                                       .ldx = a->ldx,
-                                       .act = mlp->gated ? ILKI_ACT_NONE : mlp->act});
-    if (mlp->gated)
-        gate(sub, mlp, h, n, width / 2);
-    ilki_nn_linear(sub, mlp->out,
-                   &(ilki_linear_args){.x = h,
-                                       .y = ilki_nn_at(a->y, first * a->ldy),
-                                       .residual = ilki_nn_at_const(a->residual, first * a->ldr),
-                                       .n_rows = n,
-                                       .ldx = width,
-                                       .ldy = a->ldy,
-                                       .ldr = a->ldr});
+    size_t width = mlp->in->n_out, block = mlp_block(sub, mlp, n), mark = ilki_base_ws_mark(sub->ws);
+    float *h = ilki_nn_take(sub, block * width, sizeof *h);
+    for (size_t end = first + n; first < end; first += block) {
+        size_t rows = end - first < block ? end - first : block;
+        ilki_nn_linear(sub, mlp->in,
+                       &(ilki_linear_args){.x = ilki_nn_at_const(a->x, first * a->ldx),
+                                           .y = h,
+                                           .n_rows = rows,
+                                           .ldx = a->ldx,
+                                           .act = mlp->gated ? ILKI_ACT_NONE : mlp->act});
+        if (mlp->gated)
+            gate(sub, mlp, h, rows, width / 2);
+        ilki_nn_linear(sub, mlp->out,
+                       &(ilki_linear_args){.x = h,
+                                           .y = ilki_nn_at(a->y, first * a->ldy),
+                                           .residual = ilki_nn_at_const(a->residual, first * a->ldr),
+                                           .n_rows = rows,
+                                           .ldx = width,
+                                           .ldy = a->ldy,
+                                           .ldr = a->ldr});
+    }
+    ilki_base_ws_release(sub->ws, mark);
 }
 
 void ilki_nn_mlp(ilki_nn *ctx, const ilki_mlp *mlp, const ilki_linear_args *a)

@@ -16,14 +16,16 @@
 #include "kern/ops.h"
 
 typedef struct ilki_tape ilki_tape;
+typedef struct ilki_watch ilki_watch;
 
 typedef struct ilki_nn {
     const ilki_kern_ops *ops;
     ilki_pool *pool; /* NULL: this thread */
     ilk_job *job;
-    ilki_ws *ws;     /* base NULL: measuring, layers take and count memory but compute nothing */
-    ilki_tape *tape; /* NULL: inference */
-    unsigned slot;   /* of this thread in the running task */
+    ilki_ws *ws;       /* base NULL: measuring, layers take and count memory but compute nothing */
+    ilki_tape *tape;   /* NULL: inference */
+    ilki_watch *watch; /* NULL: but where exact channels are chosen (watch.h) */
+    unsigned slot;     /* of this thread in the running task */
     ilk_status status;
     ilk_error *err;
 } ilki_nn;

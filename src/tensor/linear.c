@@ -3,18 +3,30 @@
  * never stands in memory as a whole beside its packed form; a band is a multiple of every kernel's panel. */
 #include "tensor/linear.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { BAND_ROWS = 64 }; /* at least */
 
-bool ilki_tensor_packed_bytes(const ilki_kern_ops *ops, size_t n_out, size_t n_in, size_t *n)
+ilki_form ilki_tensor_form_for(ilki_form wanted, size_t n_in)
+{
+    return n_in > ILKI_I8_MAX_K ? ILKI_FORM_F32 : wanted;
+}
+
+static bool is_i8(ilki_form form)
+{
+    return form == ILKI_FORM_I8 || form == ILKI_FORM_I8W;
+}
+
+/* Of products of 8 bits: room for as many exact channels as there may be. */
+bool ilki_tensor_packed_bytes(const ilki_kern_ops *ops, ilki_form form, size_t n_out, size_t n_in, size_t *n)
 {
     size_t rows, cols, most;
-    if (!ilki_base_add(n_out, 255, &rows) || !ilki_base_add(n_in, 63, &cols) || !ilki_base_mul(rows, cols, &most) ||
+    if (!ilki_base_add(n_out, 255, &rows) || !ilki_base_add(n_in, 127, &cols) || !ilki_base_mul(rows, cols, &most) ||
         !ilki_base_mul(most, 8, &most)) /* what kern/ops.h promises to stay under */
         return false;
-    *n = ops->packed_bytes_f32(n_out, n_in);
+    *n = is_i8(form) ? ops->packed_bytes_i8(n_out, n_in, ILKI_I8_EXACT) : ops->packed_bytes_f32(n_out, n_in);
     return true;
 }
 
@@ -69,10 +81,10 @@ static float *alloc_floats(size_t n, size_t k, ilk_error *err)
     return p;
 }
 
-static void *alloc_packed(const ilki_kern_ops *ops, size_t n_out, size_t n_in, ilk_error *err)
+static void *alloc_packed(const ilki_kern_ops *ops, ilki_form form, size_t n_out, size_t n_in, ilk_error *err)
 {
     size_t n_bytes = SIZE_MAX;
-    void *p = ilki_tensor_packed_bytes(ops, n_out, n_in, &n_bytes) ? ilki_base_alloc_aligned(n_bytes, 1) : NULL;
+    void *p = ilki_tensor_packed_bytes(ops, form, n_out, n_in, &n_bytes) ? ilki_base_alloc_aligned(n_bytes, 1) : NULL;
     if (!p)
         ilki_base_fail_memory(err, n_bytes, "packed weights of a linear layer");
     return p;
@@ -113,23 +125,34 @@ static const float *view_rows(const ilki_tensor *const *weights, size_t n_in, si
     return ilki_tensor_finite(rows, n * n_in) ? rows : NULL;
 }
 
-static ilk_status pack_parts(ilki_linear *l, const ilki_kern_ops *ops, const ilki_tensor *const *weights,
-                             ilk_error *err)
+/* Rows from j on, which begin a panel. */
+static void pack_rows(const ilki_linear *l, const ilki_kern_ops *ops, size_t j, const float *rows, size_t n)
 {
-    size_t nr = ops->gemm_f32_nr, band_rows = (BAND_ROWS + nr - 1) / nr * nr;
+    unsigned char *to = l->packed;
+    if (is_i8(l->form)) {
+        const ilki_i8_channels *c = &l->i8->channels;
+        ops->pack_i8(to + ops->packed_bytes_i8(j, l->n_in, c->n_exact), rows, l->n_in, n, l->n_in, c);
+    } else {
+        ops->pack_f32(to + ops->packed_bytes_f32(j, l->n_in), rows, l->n_in, n, l->n_in);
+    }
+}
+
+static ilk_status pack_parts(const ilki_linear *l, const ilki_kern_ops *ops, ilk_error *err)
+{
+    size_t nr = is_i8(l->form) ? ops->gemm_i8_nr : ops->gemm_f32_nr, band_rows = (BAND_ROWS + nr - 1) / nr * nr;
     float *band = NULL;
     ilk_status status = ILK_OK;
     for (size_t j = 0; j < l->n_out && status == ILK_OK; j += band_rows) {
         size_t n = l->n_out - j < band_rows ? l->n_out - j : band_rows;
-        const float *rows = view_rows(weights, l->n_in, j, n);
+        const float *rows = view_rows(l->parts, l->n_in, j, n);
         if (!rows && !band && !(band = alloc_floats(band_rows, l->n_in, err)))
             return ILK_NO_MEMORY;
         if (!rows) {
-            status = read_rows(weights, l->n_in, j, n, band, err);
+            status = read_rows(l->parts, l->n_in, j, n, band, err);
             rows = band;
         }
         if (status == ILK_OK)
-            ops->pack_f32((unsigned char *)l->packed + ops->packed_bytes_f32(j, l->n_in), rows, l->n_in, n, l->n_in);
+            pack_rows(l, ops, j, rows, n);
     }
     free(band);
     return status;
@@ -150,21 +173,33 @@ static ilk_status read_biases(ilki_linear *l, const ilki_tensor *const *weights,
     return status;
 }
 
-ilk_status ilki_tensor_linear_init_at(ilki_linear *l, void *room, const ilki_kern_ops *ops,
+static ilk_status alloc_i8(ilki_linear *l, ilk_error *err)
+{
+    size_t n_bytes = sizeof *l->i8 + l->n_in * sizeof *l->i8->keep; /* n_in has an end here */
+    l->i8 = ilki_base_zalloc(n_bytes, 1);
+    return l->i8 ? ILK_OK : ilki_base_fail_memory(err, n_bytes, "the channels of a linear layer");
+}
+
+ilk_status ilki_tensor_linear_init_at(ilki_linear *l, const ilki_packing *how, const ilki_kern_ops *ops,
                                       const ilki_tensor *const *weights, const ilki_tensor *const *biases,
                                       size_t n_parts, ilk_error *err)
 {
     bool biased;
-    *l = (ilki_linear){0};
+    *l = (ilki_linear){.n_parts = n_parts};
+    assert(n_parts <= ILKI_LINEAR_PARTS);
     ilk_status status = check_parts(l, weights, biases, n_parts, &biased, err);
     if (status != ILK_OK)
         goto fail;
+    memcpy(l->parts, weights, n_parts * sizeof *weights);
+    l->form = ilki_tensor_form_for(how->form, l->n_in);
+    if (is_i8(l->form) && (status = alloc_i8(l, err)) != ILK_OK)
+        goto fail;
     status = ILK_NO_MEMORY;
-    l->borrowed = room != NULL;
-    l->packed = room ? room : alloc_packed(ops, l->n_out, l->n_in, err);
+    l->borrowed = how->room != NULL;
+    l->packed = how->room ? how->room : alloc_packed(ops, l->form, l->n_out, l->n_in, err);
     if (!l->packed || (biased && !(l->bias = alloc_floats(l->n_out, 1, err))))
         goto fail;
-    status = pack_parts(l, ops, weights, err);
+    status = pack_parts(l, ops, err);
     if (status == ILK_OK && biased)
         status = read_biases(l, weights, biases, n_parts, err);
     if (status != ILK_OK)
@@ -181,14 +216,15 @@ fail:
 ilk_status ilki_tensor_linear_init(ilki_linear *l, const ilki_kern_ops *ops, const ilki_tensor *const *weights,
                                    const ilki_tensor *const *biases, size_t n_parts, ilk_error *err)
 {
-    return ilki_tensor_linear_init_at(l, NULL, ops, weights, biases, n_parts, err);
+    return ilki_tensor_linear_init_at(l, &(ilki_packing){ILKI_FORM_F32, NULL}, ops, weights, biases, n_parts, err);
 }
 
 ilk_status ilki_tensor_linear_init_master(ilki_linear *l, const ilki_kern_ops *ops, size_t n_out, size_t n_in,
                                           bool bias, ilk_error *err)
 {
     *l = (ilki_linear){.n_in = n_in, .n_out = n_out};
-    if (!(l->master = alloc_floats(n_out, n_in, err)) || !(l->packed = alloc_packed(ops, n_out, n_in, err)) ||
+    if (!(l->master = alloc_floats(n_out, n_in, err)) ||
+        !(l->packed = alloc_packed(ops, ILKI_FORM_F32, n_out, n_in, err)) ||
         (bias && !(l->bias = alloc_floats(n_out, 1, err)))) {
         ilki_tensor_linear_deinit(l);
         return ILK_NO_MEMORY;
@@ -198,6 +234,42 @@ ilk_status ilki_tensor_linear_init_master(ilki_linear *l, const ilki_kern_ops *o
         memset(l->bias, 0, n_out * sizeof *l->bias);
     ilki_tensor_linear_repack(l, ops);
     return ILK_OK;
+}
+
+/* ---- exact channels */
+
+/* The index of the greatest that is not among the first n of `taken`; the lowest of equals. */
+static uint32_t next_greatest(const float *seen, size_t n_in, const uint32_t *taken, size_t n)
+{
+    uint32_t best = UINT32_MAX;
+    for (uint32_t i = 0; i < n_in; i++) {
+        bool free_ = true;
+        for (size_t t = 0; t < n; t++)
+            free_ &= taken[t] != i;
+        if (free_ && (best == UINT32_MAX || seen[i] > seen[best]))
+            best = i;
+    }
+    return best;
+}
+
+ilk_status ilki_tensor_linear_settle(const ilki_linear *l, const ilki_kern_ops *ops, ilk_error *err)
+{
+    ilki_linear_i8 *i8 = l->i8;
+    uint32_t order[ILKI_I8_EXACT + 1];
+    if (!i8 || !i8->seen || l->n_in < 4 * ILKI_I8_EXACT)
+        return ILK_OK;
+    for (size_t i = 0; i <= ILKI_I8_EXACT; i++)
+        order[i] = next_greatest(i8->seen, l->n_in, order, i);
+    size_t n = i8->seen[order[4]] > 2.0f * i8->seen[order[ILKI_I8_EXACT]] ? ILKI_I8_EXACT : 4;
+    for (size_t i = 0; i < l->n_in; i++)
+        i8->keep[i] = 1.0f;
+    for (size_t i = 0; i < n; i++)
+        i8->keep[order[i]] = 0.0f;
+    for (size_t i = 0, at = 0; i < l->n_in; i++)
+        if (i8->keep[i] == 0.0f)
+            i8->exact[at++] = (uint32_t)i;
+    i8->channels = (ilki_i8_channels){i8->exact, n, i8->keep};
+    return pack_parts(l, ops, err);
 }
 
 /* ---- delta */
@@ -232,8 +304,8 @@ ilk_status ilki_tensor_linear_set_delta(ilki_linear *l, const ilki_kern_ops *ops
         d->rank = rank;
         d->scale = scale;
         if (!(d->a = alloc_floats(rank, l->n_in, err)) || !(d->b = alloc_floats(l->n_out, rank, err)) ||
-            !(d->packed_a = alloc_packed(ops, rank, l->n_in, err)) ||
-            !(d->packed_b = alloc_packed(ops, l->n_out, rank, err))) {
+            !(d->packed_a = alloc_packed(ops, ILKI_FORM_F32, rank, l->n_in, err)) ||
+            !(d->packed_b = alloc_packed(ops, ILKI_FORM_F32, l->n_out, rank, err))) {
             free_delta(d);
             return ILK_NO_MEMORY;
         }
@@ -264,6 +336,7 @@ void ilki_tensor_linear_deinit(ilki_linear *l)
     if (!l->borrowed)
         free(l->packed);
     free(l->bias);
+    free(l->i8);
     free_delta(l->delta);
     *l = (ilki_linear){0};
 }

@@ -98,6 +98,24 @@ def test_another_model_than_the_store_s():
         equal(p.run("search", "cat", ILK_MODEL=model("bert-cls")).status, 0, "the store's model wins over the environment")
 
 
+def test_a_precision_for_life():
+    with Place() as p:
+        p.write("a.txt", "a red cat")
+        equal(p.run("index", "-m", model(), "--precision", "int8").status, 0, "index")
+        equal(json.loads(p.run("status", "--json").out)["spaces"][0]["precision"], "int8", "status")
+        equal(p.run("search", "cat").status, 0, "the store's own precision without a flag")
+        p.write("b.txt", "a blue dog")
+        equal(p.run("index").status, 0, "and for more")
+        for command in (("search", "--precision", "f32", "cat"), ("index", "--precision", "int8w")):
+            p.write("c.txt", "another")
+            r = p.run(*command)
+            equal(r.status, 2, " ".join(command))
+            matches(r.err, "precision")
+        r = p.run("search", "--precision", "int9", "cat")
+        equal(r.status, 2, "no precision")
+        matches(r.err, "auto.*f32.*int8")
+
+
 def test_a_model_that_has_moved():
     with Place() as p:
         place = os.path.join(p.top, "m")

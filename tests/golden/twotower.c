@@ -663,8 +663,12 @@ static float zeros[4096];
     X("ilki_logits.out", T->logits[0].out = T->logits[1].out)                                                          \
     X("ilki_linear.n_in", p->w.m->towers[TWOTOWER_TEXT].layers[0].o.n_in--)                                            \
     X("ilki_linear.n_out", TEXT(0)->qkv.n_out--)                                                                       \
-    X("ilki_linear.source", reopen(p, false))                                                                          \
-    X("ilki_linear.borrowed", reopen(p, true))                                                                         \
+    X("ilki_linear.source", reopen(p, ILKI_FORM_F32, false))                                                           \
+    X("ilki_linear.borrowed", reopen(p, ILKI_FORM_F32, true))                                                          \
+    X("ilki_linear.form", reopen(p, ILKI_FORM_I8, false))                                                              \
+    X("ilki_linear.i8", reopen(p, ILKI_FORM_I8W, false); settle(p, 0))                                                 \
+    X("ilki_linear.parts", reopen(p, ILKI_FORM_I8, false); settle(p, 1))                                               \
+    X("ilki_linear.n_parts", reopen(p, ILKI_FORM_I8W, true); settle(p, 1))                                             \
     X("ilki_linear.master stale", p->w.m->classifier.master[3] += 1; p->w.m->classifier.stale = true;                  \
       ilki_tensor_linear_repack(&p->w.m->classifier, p->w.m->ops))                                                     \
     X("ilki_linear.packed", FLIP(VISION(0)->qkv.packed))                                                               \
@@ -680,15 +684,30 @@ static float zeros[4096];
     X("ilki_lowrank.packed_b", FLIP(TEXT(0)->o.delta->packed_b))
 
 /* The mapped source of another layer's weights, packed again; `elsewhere`: into memory that is not the linear's. */
-static void reopen(probe *p, bool elsewhere)
+static void reopen(probe *p, ilki_form form, bool elsewhere)
 {
     static _Alignas(ILKI_ALIGN) unsigned char room[1 << 18];
     ilki_linear *l = &VISION(0)->down;
     size_t n = 0;
-    CHECK(ilki_tensor_packed_bytes(p->w.m->ops, l->n_out, l->n_in, &n) && n <= sizeof room);
+    CHECK(ilki_tensor_packed_bytes(p->w.m->ops, form, l->n_out, l->n_in, &n) && n <= sizeof room);
     const ilki_tensor *source = VISION(1)->down.source;
     ilki_tensor_linear_deinit(l);
-    CHECK_OK(ilki_tensor_linear_init_at(l, elsewhere ? room : NULL, p->w.m->ops, &source, NULL, 1, NULL), NULL);
+    CHECK_OK(ilki_tensor_linear_init_at(l, &(ilki_packing){form, elsewhere ? room : NULL}, p->w.m->ops, &source, NULL,
+                                        1, NULL),
+             NULL);
+}
+
+/* Exact channels chosen as if the first inputs had been the greatest, from the weights of layer `layer`. */
+static void settle(probe *p, unsigned layer)
+{
+    ilki_linear *l = &VISION(0)->down;
+    float seen[4096];
+    for (size_t i = 0; i < l->n_in && i < 4096; i++)
+        seen[i] = 4096.0f - (float)i;
+    l->parts[0] = VISION(layer)->up.n_in == l->n_in ? VISION(layer)->up.source : l->parts[0];
+    l->i8->seen = seen;
+    CHECK_OK(ilki_tensor_linear_settle(l, p->w.m->ops, NULL), NULL);
+    l->i8->seen = NULL;
 }
 
 static void make_change(size_t i, probe *p)

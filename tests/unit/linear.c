@@ -5,6 +5,7 @@
 
 #include "alloc_count.h"
 #include "nn/layers.h"
+#include "nn/watch.h"
 #include "nn_test.h"
 
 /* ---- a layer and its call */
@@ -295,12 +296,14 @@ static void packed_from_anywhere(void)
         const ilki_tensor *const first[] = {&whole};
         ilki_linear want, l;
         CHECK_OK(ilki_tensor_linear_init(&want, &ops[t], first, NULL, 1, NULL), NULL);
-        CHECK(ilki_tensor_packed_bytes(&ops[t], N, K, &n_bytes) && n_bytes >= N * K * sizeof *w);
+        CHECK(ilki_tensor_packed_bytes(&ops[t], ILKI_FORM_F32, N, K, &n_bytes) && n_bytes >= N * K * sizeof *w);
         void *room = ilki_base_alloc_aligned(n_bytes, 1);
         for (size_t i = 0; i < 2 * sizeof ways / sizeof *ways; i++) {
             void *at = i % 2 ? NULL : room;
             const ilki_tensor *const *way = ways[i / 2];
-            CHECK_OK(ilki_tensor_linear_init_at(&l, at, &ops[t], way, NULL, way[1] ? 2 : 1, NULL), NULL);
+            CHECK_OK(ilki_tensor_linear_init_at(&l, &(ilki_packing){ILKI_FORM_F32, at}, &ops[t], way, NULL,
+                                                way[1] ? 2 : 1, NULL),
+                     NULL);
             CHECK((l.packed == room) == (at == room));
             CHECK(memcmp(l.packed, want.packed, n_bytes) == 0);
             ilki_tensor_linear_deinit(&l);
@@ -310,8 +313,8 @@ static void packed_from_anywhere(void)
         ilki_tensor_linear_deinit(&want);
     }
     size_t n_bytes = 7;
-    CHECK(!ilki_tensor_packed_bytes(&ops[0], SIZE_MAX, 8, &n_bytes));
-    CHECK(!ilki_tensor_packed_bytes(&ops[0], SIZE_MAX / 16, 64, &n_bytes));
+    CHECK(!ilki_tensor_packed_bytes(&ops[0], ILKI_FORM_F32, SIZE_MAX, 8, &n_bytes));
+    CHECK(!ilki_tensor_packed_bytes(&ops[0], ILKI_FORM_F32, SIZE_MAX / 16, 64, &n_bytes));
     free(odd);
     free(w);
 }
@@ -558,7 +561,169 @@ static void stopped(void)
     free_call(&c);
 }
 
+/* ---- 8 bits */
+
+/* The same weights as `c` has, from a tensor, in a form of 8 bits; `t` stays. */
+static call with_form(const call *c, const ilki_kern_ops *ops, ilki_form form, ilki_tensor *t)
+{
+    call q = *c;
+    ilk_error err;
+    ilk_error_init(&err);
+    *t = (ilki_tensor){.name = "w", .data = (const unsigned char *)c->w, .rank = 2, .dtype = ILKI_DTYPE_F32};
+    t->shape[0] = c->l.n_out;
+    t->shape[1] = c->l.n_in;
+    t->n_bytes = c->l.n_out * c->l.n_in * sizeof(float);
+    const ilki_tensor *parts[] = {t};
+    CHECK_OK(ilki_tensor_linear_init_at(&q.l, &(ilki_packing){form, NULL}, ops, parts, NULL, 1, &err), &err);
+    CHECK_INT(q.l.form, form);
+    q.l.bias = malloc(c->l.n_out * sizeof(float));
+    memcpy(q.l.bias, c->l.bias, c->l.n_out * sizeof(float));
+    q.y = malloc(q.n * q.ldy * sizeof *q.y);
+    return q;
+}
+
+/* Looks at the inputs in a watching pass, and settles. */
+static void settle(call *c, const ilki_kern_ops *ops)
+{
+    static _Alignas(ILKI_ALIGN) unsigned char memory[1 << 20];
+    ilki_watch watch = {0};
+    ilki_ws ws;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilki_base_ws_init(&ws, memory, sizeof memory);
+    ilki_nn ctx = {.ops = ops, .ws = &ws, .watch = &watch, .err = &err};
+    run_linear(&ctx, c);
+    run_linear(&ctx, c); /* is met once */
+    CHECK_OK(ctx.status, &err);
+    CHECK(watch.n == 1 && watch.first->linear == &c->l);
+    for (size_t k = 0; k < c->l.n_in; k++) {
+        float most = 0;
+        for (size_t i = 0; i < c->n; i++)
+            most = fmaxf(most, fabsf(c->x[i * c->ldx + k]));
+        CHECK_NEAR(c->l.i8->seen[k], most, 0);
+    }
+    CHECK_OK(ilki_tensor_linear_settle(&c->l, ops, &err), &err);
+    c->l.i8->seen = NULL;
+    ilki_base_arena_deinit(&watch.arena);
+}
+
+/* How far 8 bits may end from floats: half a code of each input and each weight, those of exact channels left out. */
+static double bound_of(const call *c, const ilki_linear *l, size_t i, size_t j)
+{
+    double lo = 0, hi = 0, most = 0, sum_x = 0, sum_w = 0;
+    for (size_t k = 0; k < l->n_in; k++) {
+        double keep = l->i8->channels.keep ? (double)l->i8->keep[k] : 1, x = keep * (double)c->x[i * c->ldx + k],
+               w = keep * (double)c->w[j * l->n_in + k];
+        lo = fmin(lo, x);
+        hi = fmax(hi, x);
+        most = fmax(most, fabs(w));
+        sum_x += fabs(x);
+        sum_w += fabs(w);
+    }
+    double of_w = most / 254 * 1.001, of_x = l->form == ILKI_FORM_I8 ? (hi - lo) / 255 * 1.001 : 0;
+    return of_x * (sum_w + of_w * (double)l->n_in) + of_w * sum_x + 1e-4;
+}
+
+static void check_form(const call *floats, const call *q, double *worst)
+{
+    *worst = 0;
+    for (size_t i = 0; i < q->n; i++)
+        for (size_t j = 0; j < q->l.n_out; j++) {
+            double off = fabs((double)q->y[i * q->ldy + j] - (double)floats->y[i * q->ldy + j]);
+            CHECK(off <= bound_of(floats, &q->l, i, j));
+            *worst = fmax(*worst, off);
+        }
+}
+
+/* Near the floats; nearer by far once the channel that dwarfs the others is exact; the same bits everywhere. */
+static void forms(void)
+{
+    ilki_kern_ops ops[NN_TABLES];
+    size_t n_tables = nn_tables(ops);
+    for (size_t t = 0; t < n_tables; t++)
+        for (int form = ILKI_FORM_I8; form <= ILKI_FORM_I8W; form++) {
+            call c = new_call(&ops[t], 37, 70, 150, true, 9);
+            ilki_tensor tensor;
+            for (size_t i = 0; i < c.n; i++)
+                c.x[i * c.ldx + 33] *= 300.0f;
+            for (size_t j = 0; j < c.l.n_out; j++)
+                c.w[j * 70 + 33] *= 0.003f;
+            ilki_tensor_linear_repack(&c.l, &ops[t]);
+            c.has_residual = true;
+            nn_same(&ops[t], run_linear, &c, c.y, c.n * c.ldy);
+            call q = with_form(&c, &ops[t], (ilki_form)form, &tensor);
+            double before, after;
+            nn_same(&ops[t], run_linear, &q, q.y, q.n * q.ldy);
+            check_form(&c, &q, &before);
+            settle(&q, &ops[t]);
+            CHECK_INT(q.l.i8->channels.n_exact, 4);
+            CHECK(q.l.i8->keep[33] == 0.0f);
+            nn_same(&ops[t], run_linear, &q, q.y, q.n * q.ldy);
+            check_form(&c, &q, &after);
+            CHECK(after < before / 4);
+            free(q.y);
+            ilki_tensor_linear_deinit(&q.l);
+            free_call(&c);
+        }
+}
+
+/* The fifth channel dwarfs the ninth: eight are exact. A delta and an activation work on top. */
+static void forms_with_more(void)
+{
+    ilki_kern_ops ops[NN_TABLES];
+    size_t n_tables = nn_tables(ops);
+    for (size_t t = 0; t < n_tables; t++) {
+        uint64_t seed = 5;
+        call c = new_call(&ops[t], 9, 64, 33, true, 3);
+        ilki_tensor tensor;
+        float *a = nn_random(&seed, 2 * 64), *b = nn_random(&seed, 33 * 2);
+        for (size_t i = 0; i < c.n; i++)
+            for (size_t k = 0; k < 6; k++)
+                c.x[i * c.ldx + 9 * k] *= 50.0f;
+        call q = with_form(&c, &ops[t], ILKI_FORM_I8, &tensor);
+        settle(&q, &ops[t]);
+        CHECK_INT(q.l.i8->channels.n_exact, 8);
+        for (uint32_t e = 1; e < 8; e++)
+            CHECK(q.l.i8->exact[e - 1] < q.l.i8->exact[e]);
+        CHECK_OK(ilki_tensor_linear_set_delta(&c.l, &ops[t], 2, 0.5f, a, b, NULL), NULL);
+        CHECK_OK(ilki_tensor_linear_set_delta(&q.l, &ops[t], 2, 0.5f, a, b, NULL), NULL);
+        c.act = q.act = ILKI_ACT_RELU;
+        double worst;
+        nn_same(&ops[t], run_linear, &c, c.y, c.n * c.ldy);
+        nn_same(&ops[t], run_linear, &q, q.y, q.n * q.ldy);
+        check_form(&c, &q, &worst);
+        free(a);
+        free(b);
+        free(q.y);
+        ilki_tensor_linear_deinit(&q.l);
+        free_call(&c);
+    }
+}
+
+/* What has no form of 8 bits, and no backward. */
+static void forms_refused(void)
+{
+    CHECK_INT(ilki_tensor_form_for(ILKI_FORM_I8, ILKI_I8_MAX_K), ILKI_FORM_I8);
+    CHECK_INT(ilki_tensor_form_for(ILKI_FORM_I8, ILKI_I8_MAX_K + 1), ILKI_FORM_F32);
+    call c = new_call(&ilki_kern_ref, 2, 16, 4, true, 1);
+    ilki_tensor tensor;
+    call q = with_form(&c, &ilki_kern_ref, ILKI_FORM_I8, &tensor);
+    ilki_tape tape = {0};
+    ilk_error err;
+    ilk_error_init(&err);
+    CHECK_STATUS(nn_pass(&(ilki_nn){.ops = &ilki_kern_ref, .tape = &tape}, run_linear, &q, &err), ILK_UNSUPPORTED,
+                 NULL);
+    CHECK(strstr(err.message, "8-bit") != NULL);
+    settle(&q, &ilki_kern_ref); /* too few channels to choose among */
+    CHECK_INT(q.l.i8->channels.n_exact, 0);
+    ilki_base_arena_deinit(&tape.arena);
+    free(q.y);
+    ilki_tensor_linear_deinit(&q.l);
+    free_call(&c);
+}
+
 TEST_MAIN({"results", results}, {"deltas", deltas}, {"threads", threads}, {"rows alone", rows_alone},
           {"stacked", stacked}, {"packed from anywhere", packed_from_anywhere}, {"bad tensors", bad_tensors},
           {"no memory", no_memory}, {"mlps", mlps}, {"element-wise", element_wise}, {"chains", chains},
-          {"estimates", estimates}, {"overrun", overrun}, {"stopped", stopped})
+          {"estimates", estimates}, {"overrun", overrun}, {"stopped", stopped}, {"forms", forms},
+          {"forms with more", forms_with_more}, {"forms refused", forms_refused})
