@@ -288,6 +288,26 @@ def test_killed_and_gone_on():
         whole(p, files, files)
 
 
+def test_killed_at_any_moment():
+    files = large(2 << 20)
+    r = random.Random(5)
+    with Place() as p, Hub({ID: Model(files)}) as hub:
+        hub.fault("cdn", "", of_blob(pause=0.01), times=999)
+        for n in range(60):
+            child = p.start("pull", ID, **hub.env())
+            time.sleep(r.uniform(0.005, 0.25))
+            child.kill()
+            child.communicate()
+            if child.returncode == 0 or shown(p):
+                whole(p, files, files)
+                break
+        equal(p.run("pull", ID, **hub.env()).status, 0, "after %d kills" % n)
+        whole(p, files, files)
+        check(n > 1, "some of them before the end: %d" % n)
+        sent = [int(h.get("Range", "bytes=0-")[6:-1]) for _, h in hub.asked("cdn")]
+        check(sent == sorted(sent) and sent[-1] > 0, "each goes on where the last ended: %r" % sent)
+
+
 def test_ctrl_c_and_gone_on():
     files = large()
     with Place() as p, Hub({ID: Model(files)}) as hub:

@@ -195,4 +195,31 @@ static void disk(void)
     CHECK(!refused && n_refused > 15 && n_passed_over == 1);
 }
 
-TEST_MAIN({"memory", memory}, {"disk", disk})
+static ilk_status do_free_bytes(const ilki_vfs *v, const char *dir, uint64_t *n, ilk_error *err)
+{
+    (void)v, (void)dir, (void)err;
+    *n = (uint64_t)100 << 20;
+    return ILK_OK;
+}
+
+/* 64 MiB are left free. */
+static void room(void)
+{
+    ilki_vfs v = ilki_base_vfs_posix;
+    char *hub = tree_new();
+    ilk_runtime rt = {.vfs = &v};
+    ilki_hub_cache c;
+    ilk_error err;
+    ilk_error_init(&err);
+    v.free_bytes = do_free_bytes;
+    if (CHECK_OK(ilki_net_cache_init(&c, &rt, tree_path(hub, "models--a--b"), strlen(hub), &err), &err)) {
+        CHECK_OK(ilki_net_cache_prepare(&c, 36 << 20, &err), &err);
+        CHECK_STATUS(ilki_net_cache_prepare(&c, (36 << 20) + 1, &err), ILK_LIMIT, &err);
+        CHECK(strstr(err.message, "37.7 MB are to be fetched, and 104.9 MB are free") != NULL);
+        CHECK_STR(c.locks, tree_path(hub, ".locks/models--a--b"));
+        ilki_net_cache_deinit(&c);
+    }
+    tree_free(hub);
+}
+
+TEST_MAIN({"room", room}, {"memory", memory}, {"disk", disk})
