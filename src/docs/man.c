@@ -255,6 +255,8 @@ static void render(ilki_buf *to, str in)
         if (c == '\\' && i < in.n) {
             if (!escape(to, in, &i))
                 return;
+            while (i < in.n && ((unsigned char)in.s[i] & 0xc0) == 0x80)
+                i++; /* it took a character by its first byte: all of it goes */
         } else if (c != '\\') {
             ilki_base_buf_addc(to, c == '\t' ? ' ' : c);
         }

@@ -81,7 +81,7 @@ static const struct {
     bool (*probe)(const char *name, const char *head, size_t n);
     ilki_doc_outside is;
 } outside[] = {
-    {is_pdf, {"pdf", "a PDF document", "pdftotext", true, false}},
+    {is_pdf, {"pdf", "a PDF document", "pdf", true, false}},
     {is_epub, {"epub", "an EPUB book", "epub", false, false}},
     {is_odt, {"odt", "an OpenDocument text", "odt", false, false}},
     {is_docx, {"docx", "a Word document", "docx", false, false}},

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#include "base/utf8.h"
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 #define MUST(cond)                                                                                                     \
@@ -15,13 +17,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static const char *name_of(uint8_t c)
 {
-    static const char *const names[] = {"a.md", "a.rst", "a.1",  "a.c",  "a.py", "A.java",
-                                        "a.sh", "a.txt", "a.el", "a.go", "a.js", "a.hs"};
-    static const char letters[] = "mr1cpjstegxh";
+    static const char *const names[] = {"a.md",  "a.rst", "a.1",  "a.c",  "a.py", "A.java", "a.sh",
+                                        "a.txt", "a.el",  "a.go", "a.js", "a.hs", "a.csv",  "a.jsonl"};
+    static const char letters[] = "mr1cpjstegxhvl";
     for (size_t i = 0; i < sizeof letters - 1; i++)
         if (letters[i] == (char)c)
             return names[i];
-    return names[c % 12];
+    return names[c % (sizeof names / sizeof *names)];
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -36,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     size_t last = 0;
     for (size_t i = 0; i < doc->n_segments; i++) {
         const ilki_doc_segment *s = &doc->segments[i];
+        MUST(ilki_base_utf8_valid(doc->text + s->start, s->end - s->start));
         MUST(s->start >= last && s->end > s->start && s->end <= doc->n_text);
         MUST(s->line_first >= 1 && s->line_last >= s->line_first && s->context != NULL);
         MUST(ilki_docs_line(doc, s->start) == s->line_first);
