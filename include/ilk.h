@@ -138,6 +138,23 @@ ILK_API void ilk_runtime_info_init_sized(void *info, size_t size);
 #define ilk_runtime_info_init(info) ilk_runtime_info_init_sized((info), sizeof *(info))
 ILK_API ilk_status ilk_runtime_get_info(const ilk_runtime *rt, ilk_runtime_info *info, ilk_error *err);
 
+/* The helper program ilk-media, which reads documents of other formats in a process of its own. Strings live as long as
+ * the runtime. */
+typedef struct ilk_media_info {
+    size_t size;
+    const char *helper;  /* its path; NULL: none was found */
+    const char *sandbox; /* "seccomp": it can reach no file and no network; "limits": the system has no more */
+    const char *note;    /* why it is not "seccomp"; "" where it is */
+    const char *reads;   /* kinds, as "html, epub, docx" */
+    const char *lacks;   /* kinds that this build does not read, and what is missing, as "pdf (pdftotext)"; "" for none */
+} ilk_media_info;
+
+ILK_API void ilk_media_info_init_sized(void *info, size_t size);
+#define ilk_media_info_init(info) ilk_media_info_init_sized((info), sizeof *(info))
+
+/* Starts a helper where none has run yet. Errors: UNSUPPORTED (there is none), IO (it does not start). */
+ILK_API ilk_status ilk_runtime_get_media_info(ilk_runtime *rt, ilk_media_info *info, ilk_error *err);
+
 /* ------------------------------------------------------------------ jobs */
 
 typedef enum ilk_priority { ILK_PRIORITY_NORMAL = 0, ILK_PRIORITY_LOW = -1, ILK_PRIORITY_HIGH = 1 } ilk_priority;

@@ -113,6 +113,26 @@ static void put_store(report *r, const cli_place *p)
     ilk_store_close(s);
 }
 
+/* What the helper program reads, and how well it is locked in. */
+static void put_media(report *r)
+{
+    ilk_media_info m;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_media_info_init(&m);
+    if (ilk_runtime_get_media_info(r->c->rt, &m, &err) != ILK_OK) {
+        put_text(r, "media_helper", "media helper", NULL);
+        put_text(r, "media_error", "", err.message);
+        return;
+    }
+    put_text(r, "media_helper", "media helper", m.helper);
+    put_text(r, "media_sandbox", "  sandbox", m.sandbox);
+    if (*m.note)
+        put_text(r, "media_note", "", m.note);
+    put_text(r, "media_reads", "  reads", m.reads);
+    put_text(r, "media_lacks", "  lacks", *m.lacks ? m.lacks : NULL);
+}
+
 static void put_terminal(report *r)
 {
     const cli_out *o = &r->c->out;
@@ -150,6 +170,7 @@ static int run(cli *c)
     put_number(&r, "cpus", "CPUs", info.n_cpus, 1, " may be used");
     put_number(&r, "memory_ceiling_bytes", "memory ceiling", info.memory_ceiling_bytes, 1e-9, " GB");
     put_network(&r);
+    put_media(&r);
     put_models(&r);
     put_text(&r, "config", "configuration", c->user_config);
     put_text(&r, "folder_config", "of this folder", c->folder_config);

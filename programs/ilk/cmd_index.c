@@ -65,8 +65,9 @@ const cli_command cli_cmd_index = {
     "ilk index\tthis folder again: only what changed\n"
     "ilk index --dry-run\twhat would be done, and why\n"
     "ilk index --store all.ilk src docs\tseveral folders into one store\n",
-    "Text, Markdown, reStructuredText, manual pages (also gzipped) and source code are cut into passages, and each "
-    "passage gets a vector. The store is DIR/.ilk, or the nearest .ilk above DIR. .gitignore and .ignore are honoured, "
+    "Text, Markdown, reStructuredText, manual pages (also gzipped), source code, HTML, PDF, EPUB, Word and OpenDocument "
+    "texts, JSON lines and CSV are cut into passages, and each passage gets a vector. What a hostile file could break is "
+    "read by a helper program in a sandbox (ilk doctor tells what it reads). The store is DIR/.ilk, or the nearest .ilk above DIR. .gitignore and .ignore are honoured, "
     "hidden and binary files passed over. A moved file keeps its vectors; what a file that is gone left is removed.\n\n"
     "Work is kept as it is done: after Ctrl-C, or worse, the same command goes on from there.\n\n"
     "With --dry-run files are read and judged, nothing is written or embedded. Every file that is not as the store has it is "

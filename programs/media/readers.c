@@ -25,7 +25,7 @@ const media_reader *media_reader_find(const char *name, const unsigned char *hea
 /* In the order of reading, pages ended by form feeds. */
 static const char *const pdftotext[] = {"pdftotext", "-enc", "UTF-8", "-eol", "unix", "-", "-", NULL};
 
-const media_converter media_converters[] = {{"pdftotext", pdftotext}};
+const media_converter media_converters[] = {{"pdf", pdftotext}};
 const size_t media_n_converters = sizeof media_converters / sizeof *media_converters;
 
 char *media_converter_path(const media_converter *c)

@@ -125,3 +125,19 @@ ilk_status ilk_similar(ilk_store *s, const char *path_or_id, const ilk_query *q,
     ilki_base_arena_deinit(&arena);
     return st;
 }
+
+void ilk_media_info_init_sized(void *info, size_t size)
+{
+    ilki_api_init_sized(info, size);
+}
+
+ilk_status ilk_runtime_get_media_info(ilk_runtime *rt, ilk_media_info *info, ilk_error *err)
+{
+    if (!rt || !info)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_runtime_get_media_info: %s is NULL", rt ? "info" : "runtime");
+    ilk_media_info all = {.size = sizeof all};
+    ilk_status st = ilki_base_runtime_check(rt, err);
+    if (!st)
+        st = ilki_engine_media_info(rt, &all, err);
+    return st ? st : ilki_api_give_sized(info, &all, sizeof all, "media info", err);
+}

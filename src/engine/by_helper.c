@@ -36,12 +36,29 @@ static ilk_status convert(ilki_media *m, const ilki_doc_outside *o, const void *
     if (st == ILK_OK && (strstr(c.said, "Incorrect password") || c.exit_status == 3))
         st = ilki_base_fail(err, ILK_UNSUPPORTED, "an encrypted document, which needs a password");
     else if (st == ILK_OK && c.exit_status != 0)
-        st = ilki_base_fail(err, ILK_BAD_FORMAT, "%s cannot read it: %.*s", o->reader, (int)strcspn(c.said, "\n"),
+        st = ilki_base_fail(err, ILK_BAD_FORMAT, "it cannot be read: %.*s", (int)strcspn(c.said, "\n"),
                             c.said[0] ? c.said : "it says no more");
     if (st == ILK_OK)
         st = ilki_docs_read_pages(doc, o->kind, c.out, c.n_out, err);
     free(c.out);
     return st;
+}
+
+ilk_status ilki_engine_media_info(ilk_runtime *rt, ilk_media_info *info, ilk_error *err)
+{
+    ilki_media *m;
+    const ilki_media_hello *h;
+    ilk_status st = ilki_media_of(rt, &m, err);
+    if (st == ILK_OK)
+        info->helper = ilki_media_path(m);
+    if (st == ILK_OK)
+        st = ilki_media_hello_of(m, NULL, &h, err);
+    if (st != ILK_OK)
+        return st;
+    info->sandbox = h->sandbox == ILKI_MEDIA_SECCOMP ? "seccomp" : "limits";
+    info->note = h->note;
+    ilki_media_list(m, &info->reads, &info->lacks);
+    return ILK_OK;
 }
 
 ilk_status ilki_engine_read_document(ilki_ingest *g, ilki_file_work *w, ilk_error *err)

@@ -65,4 +65,7 @@ ilk_status ilki_engine_prune(ilk_store *s, bool dry_run, ilk_event_fn event, voi
 /* ---- sources.c */
 ilk_status ilki_engine_list_sources(ilk_store *s, ilk_source_fn fn, void *user, ilk_error *err);
 
+/* What ilk_runtime_get_media_info tells. */
+ilk_status ilki_engine_media_info(ilk_runtime *rt, ilk_media_info *info, ilk_error *err);
+
 #endif

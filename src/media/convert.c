@@ -75,11 +75,11 @@ static ilk_status judge_end(int status, const char *converter, ilki_media_conver
     char how[80];
     if (status == -1 || WIFSIGNALED(status)) {
         ilki_media_tell_end(status, how, sizeof how);
-        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s crashed over it: %s", converter, how);
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "its converter crashed over it: %s", how);
     }
     r->exit_status = WEXITSTATUS(status);
     if (r->exit_status == NOT_STARTED)
-        return ilki_base_fail(err, ILK_UNSUPPORTED, "not supported by this build: no %s: %s", converter, r->said);
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "not supported by this build: %s: %s", converter, r->said);
     return ILK_OK;
 }
 

@@ -28,6 +28,7 @@ struct ilki_media {
     uint32_t n_live; /* idle, in use and being started */
     bool known;      /* hello is filled, and never changes again */
     ilki_media_hello hello;
+    char reads[1024], lacks[2048];
 };
 
 /* ---- finding */
@@ -190,6 +191,24 @@ static ilk_status take_place(ilki_media *m, ilk_job *job, ilki_media_process **p
     return st;
 }
 
+static void learn(ilki_media *m, const ilki_media_hello *hello)
+{
+    size_t n_reads = 0, n_lacks = 0;
+    m->hello = *hello;
+    for (size_t i = 0; i < hello->n_rows; i++) {
+        const ilki_media_row *r = &hello->rows[i];
+        size_t left = sizeof m->reads - n_reads, left_lacks = sizeof m->lacks - n_lacks;
+        int n = 0, k = 0;
+        if (r->lacks[0])
+            k = snprintf(m->lacks + n_lacks, left_lacks, "%s%s (%s)", n_lacks ? ", " : "", r->name, r->lacks);
+        else
+            n = snprintf(m->reads + n_reads, left, "%s%s", n_reads ? ", " : "", r->name);
+        n_reads += n > 0 && (size_t)n < left ? (size_t)n : 0;
+        n_lacks += k > 0 && (size_t)k < left_lacks ? (size_t)k : 0;
+    }
+    m->reads[n_reads] = m->lacks[n_lacks] = '\0';
+}
+
 static ilk_status take(ilki_media *m, ilk_job *job, ilki_media_process **out, ilk_error *err)
 {
     *out = NULL;
@@ -211,7 +230,7 @@ static ilk_status take(ilki_media *m, ilk_job *job, ilki_media_process **out, il
     if (st == ILK_OK) {
         pthread_mutex_lock(&m->lock);
         if (!m->known)
-            m->hello = *hello;
+            learn(m, hello);
         m->known = true;
         pthread_mutex_unlock(&m->lock);
     } else {
@@ -255,6 +274,12 @@ ilk_status ilki_media_hello_of(ilki_media *m, ilk_job *job, const ilki_media_hel
     }
     *out = &m->hello;
     return ILK_OK;
+}
+
+void ilki_media_list(const ilki_media *m, const char **reads, const char **lacks)
+{
+    *reads = m->reads;
+    *lacks = m->lacks;
 }
 
 ilk_status ilki_media_check(ilki_media *m, const char *reader, ilk_job *job, ilk_error *err)

@@ -32,6 +32,10 @@ const char *ilki_media_path(const ilki_media *m); /* of the helper; NULL: none w
  * helper; IO: it does not start; else the job's end. */
 ilk_status ilki_media_hello_of(ilki_media *m, ilk_job *job, const ilki_media_hello **out, ilk_error *err);
 
+/* After a hello: what is read, as "html, epub", and what is not, with what the build lacks for it, as "heif (libheif)";
+ * both live as long as m. */
+void ilki_media_list(const ilki_media *m, const char **reads, const char **lacks);
+
 /* OK where the helper has this reader or converter; UNSUPPORTED, "not supported by this build: …", where it has not. */
 ilk_status ilki_media_check(ilki_media *m, const char *reader, ilk_job *job, ilk_error *err);
 

@@ -227,7 +227,7 @@ static void converter(void)
     ilki_media_converted c;
     ilk_error_init(&err);
     ilki_media *m = helper();
-    if (!m || ilki_media_check(m, "pdftotext", NULL, &err) != ILK_OK) {
+    if (!m || ilki_media_check(m, "pdf", NULL, &err) != ILK_OK) {
         ilki_media_free(m);
         TEST_SKIP("no pdftotext here");
     }
@@ -235,10 +235,10 @@ static void converter(void)
     CHECK(c.out == NULL);
     ilk_job *job = ilk_job_new(NULL);
     ilk_job_cancel(job);
-    CHECK_STATUS(ilki_media_convert(m, "pdftotext", "x", 1, 100, 5, job, &c, &err), ILK_CANCELLED, &err);
+    CHECK_STATUS(ilki_media_convert(m, "pdf", "x", 1, 100, 5, job, &c, &err), ILK_CANCELLED, &err);
     ilk_job_free(job);
-    CHECK_STATUS(ilki_media_convert(m, "pdftotext", "%PDF-1.4\n", 9, 100, 1e-9, NULL, &c, &err), ILK_LIMIT, &err);
-    CHECK_OK(ilki_media_convert(m, "pdftotext", "%PDF-1.4\n", 9, 100, 20, NULL, &c, &err), &err);
+    CHECK_STATUS(ilki_media_convert(m, "pdf", "%PDF-1.4\n", 9, 100, 1e-9, NULL, &c, &err), ILK_LIMIT, &err);
+    CHECK_OK(ilki_media_convert(m, "pdf", "%PDF-1.4\n", 9, 100, 20, NULL, &c, &err), &err);
     CHECK_INT(c.exit_status, 1);
     CHECK(c.said[0] != '\0');
     free(c.out);
