@@ -45,6 +45,7 @@ typedef struct transfer {
     uint64_t heard_ns;   /* when the last byte came */
     uint64_t page;       /* bytes passed over */
     bool begun;          /* this try's body has */
+    bool unreached;      /* this try has found nobody */
     ilk_status status;   /* of the sink, or LIMIT: it ends the fetch */
     char name[512];      /* the url for messages */
 } transfer;
@@ -378,6 +379,7 @@ static outcome judge_end(transfer *t, CURLcode code)
     if (code != CURLE_OK) {
         ilk_status st = ilki_base_fail(t->err, ILK_IO, "%s: %s", t->name, t->net->curl.easy_strerror(code));
         t->status = is_passing(code) ? ILK_OK : st;
+        t->unreached = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT;
         return is_passing(code) ? AGAIN : FAILED;
     }
     if (status == 408 || status == 429 || (status >= 500 && status <= 599)) {
@@ -442,7 +444,7 @@ static outcome try_once(transfer *t)
     for (unsigned hop = 0; o == DONE; hop++) {
         char *to = NULL;
         name_url(c, url, t->name, sizeof t->name);
-        t->begun = false;
+        t->begun = t->unreached = false;
         t->page = 0;
         struct curl_slist *headers = set_request(t, url, same);
         o = exchange(t);
@@ -504,7 +506,8 @@ ilk_status ilki_net_fetch(ilki_net *net, const ilki_net_request *req, ilk_job *j
             n = 0;
             seconds = net->opt.pause_seconds;
         }
-        if (++n >= net->opt.n_tries)
+        n += t.unreached ? 2 : 1; /* somebody without a network does not wait long to be told */
+        if (n >= net->opt.n_tries)
             break;
         double wait = answer->retry_seconds > seconds ? answer->retry_seconds : seconds;
         wait = wait < MAX_PAUSE_SECONDS ? wait : MAX_PAUSE_SECONDS;

@@ -16,7 +16,7 @@ typedef struct ilki_net_options {
     double connect_seconds; /* 0: 15 */
     double stall_seconds;   /* without a byte; 0: 30 */
     double pause_seconds;   /* before the first retry, then doubled; 0: 0.5 */
-    unsigned n_tries;       /* in a row without a byte of progress; 0: 5 */
+    unsigned n_tries;       /* in a row without a byte of progress; 0: 5. One that finds nobody counts as two */
 } ilki_net_options;
 
 /* A client with its open connections; for one thread at a time. Errors: UNSUPPORTED where libcurl is absent. */

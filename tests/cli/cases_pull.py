@@ -29,7 +29,8 @@ def checkpoint(name="bert-mean"):
 
 def large(n=3 << 20, seed=1):
     """Not a model, but files that take their time."""
-    return {"config.json": b'{"model_type":"bert"}', "tokenizer.json": b"{}", "model.safetensors": random.Random(seed).randbytes(n)}
+    return {"config.json": b'{"model_type":"bert"}', "tokenizer.json": b"{}", "merges.txt": b"",
+            "model.safetensors": random.Random(seed).randbytes(n)}
 
 
 def tree(p, *parts):
@@ -100,7 +101,7 @@ def test_folders_shards_and_old_weights():
     files["model.safetensors.index.json"] = json.dumps({"weight_map": {"a": shards[0], "b": shards[1], "c": shards[0]}}).encode()
     with Place() as p, Hub({ID: Model(files)}) as hub:
         equal(p.run("pull", ID, **hub.env()).status, 0, "shards")
-        whole(p, files, ["config.json", "tokenizer.json", "model.safetensors.index.json"] + shards)
+        whole(p, files, ["config.json", "tokenizer.json", "merges.txt", "model.safetensors.index.json"] + shards)
     for name, says in (("gone.safetensors", "which the model does not have"), ("../../x", "which the model does not have")):
         files["model.safetensors.index.json"] = json.dumps({"weight_map": {"a": name}}).encode()
         with Place() as p, Hub({ID: Model(files)}) as hub:
@@ -127,7 +128,7 @@ def test_dry_run_and_json():
     with Place() as p, Hub({ID: Model(files)}) as hub:
         r = p.run("pull", "--dry-run", ID, **hub.env())
         equal(r.status, 0, r.err)
-        equal(r.out.splitlines(), ["2\tto fetch\ttokenizer.json", "21\tto fetch\tconfig.json",
+        equal(r.out.splitlines(), ["0\tto fetch\tmerges.txt", "2\tto fetch\ttokenizer.json", "21\tto fetch\tconfig.json",
                                    "100000\tto fetch\tmodel.safetensors"], "small ones first")
         check(not os.path.exists(os.path.join(p.home, ".cache")), "nothing is written")
         (doc,) = json.loads(p.run("pull", "-n", "--json", ID, **hub.env()).out)
@@ -135,7 +136,7 @@ def test_dry_run_and_json():
               (ID, COMMIT, 100023, 0, "apache-2.0", "en, de", False), "--json")
         equal(len(hub.asked("cdn")), 0, "no weights are fetched")
         (doc,) = json.loads(p.run("pull", "--json", ID, **hub.env()).out)
-        equal([f["present_bytes"] - f["bytes"] for f in doc["files"]], [0, 0, 0], "all is there")
+        equal([f["present_bytes"] - f["bytes"] for f in doc["files"]], [0] * 4, "all is there")
         for card, says in (({}, "licence: not stated; languages: not stated"), ({"license": "other", "license_name": "gemma",
                            "language": "zh"}, "licence: gemma; languages: zh"),
                            ({"license": ["mit", "bsd"], "language": 7}, "licence: mit, bsd; languages: not stated"),
