@@ -91,6 +91,7 @@ static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
     if (from->gemm_f32) { /* one group: the panel layout belongs to the kernel */
         to->gemm_f32_nr = from->gemm_f32_nr;
         to->gemm_f32_mr = from->gemm_f32_mr;
+        to->gemm_f32_few = from->gemm_f32_few;
         to->gemm_f32_flushes = from->gemm_f32_flushes;
         to->gemm_f32_gflops = from->gemm_f32_gflops;
         to->packed_bytes_f32 = from->packed_bytes_f32;

@@ -111,6 +111,7 @@ typedef struct ilki_kern_ops {
     size_t gemm_f32_nr;     /* columns of a panel */
     size_t gemm_f32_mr;     /* rows the kernel likes best to get at once: a hint for cutting tasks */
     bool gemm_f32_flushes;  /* what is subnormal, in operands or on the way, counts as 0 */
+    size_t gemm_f32_few;    /* up to so many rows go by the time of the weights, not of the rows; 0: none do */
     size_t gemm_f32_gflops; /* what a core of 2023 reaches at half of its best, for estimates alone */
     /* The packed form of n rows (out) of k (in) is the table's own: panels of nr rows one behind the other, so that the
      * rows from a multiple of nr on lie behind packed_bytes_f32(those before, k). Missing rows of the last panel are

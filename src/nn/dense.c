@@ -216,12 +216,15 @@ static void cut_tiles(const ilki_nn *ctx, tiles *t, uint64_t row_ns)
                 : t->l->form == ILKI_FORM_I8W ? widened_cols(ops)
                                               : ops->gemm_f32_nr;
     size_t threads = ctx->pool ? ilki_base_pool_threads(ctx->pool) : 1;
-    t->rows = n_rows < TILE_ROWS ? n_rows : TILE_ROWS;
+    bool few = n_rows <= threads * ctx->ops->gemm_f32_few;
+    /* a task already: the kernel cuts as it likes */
+    bool whole = !ctx->pool && !ctx->job && t->l->form == ILKI_FORM_F32;
+    t->rows = whole || n_rows < TILE_ROWS ? n_rows : TILE_ROWS;
     t->cols = n_out;
     if (t->l->delta) {
         t->rows = ilki_nn_block_rows(ctx, n_rows, row_ns);
-    } else {
-        uint64_t want = row_ns * n_rows / (4 * threads) + 1;
+    } else if (!whole) {
+        uint64_t want = row_ns * n_rows / ((few ? 1 : 4) * threads) + 1;
         if (want > ILKI_NN_TASK_NS || threads == 1)
             want = ILKI_NN_TASK_NS;
         uint64_t cols = n_out * want / (row_ns * t->rows + 1) / nr * nr;
@@ -341,7 +344,7 @@ void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *
                       .arg = &t,
                       .n_tasks = (a->n_rows + t.rows - 1) / t.rows * t.n_col_tiles,
                       .scratch_bytes = scratch_of_tile(ctx, &t),
-                      .cost_ns = row_ns * a->n_rows};
+                      .cost_ns = ctx->awake ? 0 : row_ns * a->n_rows};
     ilki_nn_run(ctx, &w);
     ilki_base_ws_release(ctx->ws, mark);
 }

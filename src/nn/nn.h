@@ -26,6 +26,7 @@ typedef struct ilki_nn {
     ilki_tape *tape;   /* NULL: inference */
     ilki_watch *watch; /* NULL: but where exact channels are chosen (watch.h) */
     unsigned slot;     /* of this thread in the running task */
+    bool awake;        /* products are shared out however short: the pool's threads are at hand */
     ilk_status status;
     ilk_error *err;
 } ilki_nn;

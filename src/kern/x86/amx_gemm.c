@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
- * f32 GEMM on matrix tiles. Every f32 is split into three bf16, x = x1 + x2 + x3 exactly (round to nearest even, 8 bits
+ * f32 GEMM on matrix tiles. Every f32 is split into three bf16, x = x1 + x2 + x3 exactly (rounded to nearest, 8 bits
  * each), and a product is the sum of six: x1 y3 + x1 y2 + x2 y2 + x2 y1 + x3 y1 + x1 y1, the largest last. What is left
  * out is at most 2^-24 |x y|; docs/NUMERICS.md derives the bound.
  *
- * Weights are packed as f32 panels of 32 columns and split on the way: a panel while the first rows meet it, a step of 32
- * k ahead of the tiles, whose products leave the vector ports idle. Rows are split once a call, BLOCK at a time. A step
- * works on 2 x 2 tiles of sums and costs 24 products of 16 cycles; each operand's planes are loaded in an order that
- * changes one operand at a time.
+ * Weights are packed as f32, since three pieces would take half as much memory and time of reading again, and split on
+ * the way: a cut of 64 k ahead of the tiles, whose products leave the vector ports idle, into a ring that stays in L1.
+ * Stores must be well ahead of the tile loads that read them, which nothing forwards to. Rows are split once a call, up
+ * to BLOCK_MOST at a time. A step works on 2 x 2 tiles of sums and costs 24 products of 16 cycles; the planes are loaded
+ * in an order that changes one operand at a time.
  *
  * Order of reduction of an element, whatever m, n and the position are: steps of 32 k; in a step the six products as
  * above; in a product the hardware adds k = 0 to 15 and k = 16 to 31 each as one chain, then both, then the sum so far. */
@@ -22,7 +23,8 @@ enum {
     STEP_BYTES = PLANES * 2 * TILE_BYTES, /* a step of 32 rows or columns, all planes */
     BLOCK_BYTES = 1280 * 1024,            /* of planes of a block of rows, of 2 MiB of L2 */
     BLOCK_MOST = 256,
-    CUT = 2, /* steps between visits of the sums; two cuts of weights' planes, 24 KiB, stay in L1 */
+    AHEAD = 384, /* floats of weights that are asked for before they are split: 1.5 quarters */
+    CUT = 2,     /* steps between visits of the sums; two cuts of weights' planes, 24 KiB, stay in L1 */
 };
 
 static size_t n_steps(size_t k)
@@ -47,16 +49,31 @@ static size_t planes_bytes(size_t m, size_t k)
 #include "kern/x86/avx512_finish.inc"
 
 #include "kern/gemm_finish.inc"
-#include "kern/panels_f32.inc"
+
+/* A panel is steps of 16 x 2 rows of NR: rows r and r + 16 of a step side by side, since they are split together. What is
+ * missing of the last step or panel is zeros. */
+static size_t packed_bytes_f32(size_t n, size_t k)
+{
+    return (n + NR - 1) / NR * (n_steps(k) * STEP) * (NR * sizeof(float));
+}
+
+static float packed_at_f32(const void *packed, size_t k, size_t j, size_t p)
+{
+    const float *step = (const float *)packed + (j / NR * n_steps(k) + p / STEP) * STEP * NR;
+    return step[(p % 16 * 2 + p / 16 % 2) * NR + j % NR];
+}
 
 static void pack_f32(void *to, const float *w, size_t ldw, size_t n, size_t k)
 {
     float *packed = to;
-    for (size_t j0 = 0; j0 < n; j0 += NR, packed += k * NR)
+    size_t panel = n_steps(k) * STEP * NR, tail = k % STEP || k == 0 ? STEP * NR : 0;
+    for (size_t j0 = 0; j0 < n; j0 += NR, packed += panel) {
+        memset(packed + panel - tail, 0, tail * sizeof *packed);
         for (size_t p = 0; p < k; p += 16)
             for (size_t j = j0; j < j0 + NR; j += 16)
-                transpose16(packed + p * NR + (j - j0), NR, w + (j < n ? j * ldw + p : 0), ldw, j < n ? n - j : 0,
-                            k - p < 16 ? k - p : 16);
+                transpose16(packed + p / STEP * STEP * NR + p / 16 % 2 * NR + (j - j0), 2 * NR,
+                            w + (j < n ? j * ldw + p : 0), ldw, j < n ? n - j : 0, k - p < 16 ? k - p : 16);
+    }
 }
 
 /* ---- splitting */
@@ -124,36 +141,29 @@ static void split_rows(unsigned char *planes, const float *a, size_t lda, size_t
 
 /* The weights of the call in the order of their use, split a cut of k ahead into a ring that stays in L1. */
 typedef struct stream {
-    const float *from; /* the step that is being split, of `left` k; panels of k follow each other */
-    size_t left, k, todo;
-    size_t quarter;    /* of that step, the next to be split */
+    const float *from; /* the quarter of a step that comes next */
+    size_t todo;       /* quarters */
     unsigned char *to; /* in the ring, for that step */
-    unsigned char *ring;
+    size_t quarter;    /* of that step */
 } stream;
 
-/* The next four rows of the tiles of the step. */
+/* The next four rows of the tiles of a step. */
 INLINE void split_quarter(stream *w)
 {
-    const float *from = w->from + w->quarter * 4 * NR;
+    const float *from = w->from;
     unsigned char *to = w->to + w->quarter * 4 * TILE_ROW_BYTES;
-    if (w->left >= STEP) {
 #pragma GCC unroll 8
-        for (size_t i = 0; i < 8; i++, from += 16)
-            split(to + i % 2 * TILE_BYTES + i / 2 * TILE_ROW_BYTES, _mm512_loadu_ps(from),
-                  _mm512_loadu_ps(from + 16 * NR));
-    } else {
-        for (size_t i = 0, r = w->quarter * 4; i < 8; i++, from += 16)
-            split(to + i % 2 * TILE_BYTES + i / 2 * TILE_ROW_BYTES,
-                  r + i / 2 < w->left ? _mm512_loadu_ps(from) : _mm512_setzero_ps(),
-                  r + i / 2 + 16 < w->left ? _mm512_loadu_ps(from + 16 * NR) : _mm512_setzero_ps());
+    for (size_t i = 0; i < 8; i++) {
+        const float *even = from + i / 2 * 2 * NR + i % 2 * 16;
+        _mm_prefetch((const char *)(from + AHEAD + i * 32), _MM_HINT_T0);
+        _mm_prefetch((const char *)(from + AHEAD + i * 32 + 16), _MM_HINT_T0);
+        split(to + i % 2 * TILE_BYTES + i / 2 * TILE_ROW_BYTES, _mm512_loadu_ps(even), _mm512_loadu_ps(even + NR));
     }
-    if (++w->quarter < 4)
-        return;
-    w->quarter = 0;
+    w->from += STEP * NR / 4;
     w->todo--;
-    w->from += (w->left < STEP ? w->left : STEP) * NR;
-    w->left = w->left > STEP ? w->left - STEP : w->k;
-    w->to += STEP_BYTES;
+    w->quarter = (w->quarter + 1) % 4;
+    if (w->quarter == 0)
+        w->to += STEP_BYTES;
 }
 
 /* One step: the six products, and between them the splitting of some quarters of a later step. */
@@ -247,8 +257,8 @@ static void gemm_block(const ilki_gemm_f32 *g, unsigned char *planes, unsigned c
     finish_fn *const end = pick_finish(g->act);
     float sums[BLOCK_MOST * NR] __attribute__((aligned(64)));
     const size_t steps = n_steps(g->k), cuts = (steps + CUT - 1) / CUT, groups = (m + MR - 1) / MR;
-    stream w = {.from = (const float *)g->packed + g->j0 * g->k, .left = g->k, .k = g->k, .to = ring};
-    w.todo = (g->j1 - g->j0 + NR - 1) / NR * steps;
+    stream w = {.from = (const float *)g->packed + g->j0 * steps * STEP, .to = ring};
+    w.todo = (g->j1 - g->j0 + NR - 1) / NR * steps * 4;
     split_rows(planes, g->a + i0 * g->lda, g->lda, m, g->k);
     for (size_t q = 0; q < 4 * cut_steps(steps, 0, cuts); q++)
         split_quarter(&w);
@@ -280,12 +290,13 @@ static void gemm_block(const ilki_gemm_f32 *g, unsigned char *planes, unsigned c
 
 static void gemm_f32(const ilki_gemm_f32 *g)
 {
-    size_t block = block_rows(g->k);
+    size_t most = block_rows(g->k), n = (g->m + most - 1) / most;
     unsigned char *planes = g->scratch, *ring = planes + planes_bytes(g->m, g->k);
     if (g->m == 0 || g->j0 >= g->j1)
         return;
-    for (size_t i = 0; i < g->m; i += block)
-        gemm_block(g, planes, ring, i, g->m - i < block ? g->m - i : block);
+    size_t even = ((g->m + n - 1) / n + MR - 1) / MR * MR; /* blocks of about one size */
+    for (size_t i = 0; i < g->m; i += even)
+        gemm_block(g, planes, ring, i, g->m - i < even ? g->m - i : even);
     tiles_close();
 }
 
@@ -299,6 +310,7 @@ const ilki_kern_ops ilki_kern_amx_gemm = {
     .gemm_f32_nr = NR,
     .gemm_f32_mr = MR,
     .gemm_f32_flushes = true,
+    .gemm_f32_few = 48,
     .gemm_f32_gflops = 200,
     .packed_bytes_f32 = packed_bytes_f32,
     .pack_f32 = pack_f32,

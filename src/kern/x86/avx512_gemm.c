@@ -151,6 +151,7 @@ const ilki_kern_ops ilki_kern_avx512_gemm = {
     .name = "avx512",
     .gemm_f32_nr = NR,
     .gemm_f32_mr = MR,
+    .gemm_f32_few = 8,
     .gemm_f32_gflops = 100,
     .packed_bytes_f32 = packed_bytes_f32,
     .pack_f32 = pack_f32,
