@@ -377,7 +377,10 @@ static outcome judge_end(transfer *t, CURLcode code)
         return AGAIN;
     }
     if (code != CURLE_OK) {
-        ilk_status st = ilki_base_fail(t->err, ILK_IO, "%s: %s", t->name, t->net->curl.easy_strerror(code));
+        const char *hint = code == CURLE_SSL_CACERT_BADFILE
+                               ? "; Debian's certificates are in its package ca-certificates"
+                               : "";
+        ilk_status st = ilki_base_fail(t->err, ILK_IO, "%s: %s%s", t->name, t->net->curl.easy_strerror(code), hint);
         t->status = is_passing(code) ? ILK_OK : st;
         t->unreached = code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_CONNECT;
         return is_passing(code) ? AGAIN : FAILED;

@@ -585,6 +585,9 @@ def test_certificates():
             equal(r.status, 2, "a certificate that nobody knows")
             matches(r.err, "certificate|CA cert|SSL peer")
             equal(p.run("pull", "-n", ID, **hub.env(SSL_CERT_FILE=cert)).status, 0, "one that is known")
+            r = p.run("pull", "-n", ID, **hub.env(SSL_CERT_FILE="/nonexistent"))
+            equal(r.status, 2, "no certificates at all")
+            matches(r.err, "package ca-certificates")
             hub.fault("hub", "api", redirect(hub.cdn_url + "/plain"))
             r = p.run("pull", "-n", ID, **hub.env(SSL_CERT_FILE=cert))
             matches(r.err, "from https to http is not followed")
@@ -592,23 +595,33 @@ def test_certificates():
             equal(r.status, 2, "the certificate of another name")
 
 
-def test_proxy():
+def through_proxy(endpoint, answer, **env):
+    """What a proxy is sent."""
     seen = []
-    proxy = socket.create_server(("127.0.0.1", 0))
+    with Place() as p, socket.create_server(("127.0.0.1", 0)) as proxy:
+        def serve():
+            while True:
+                try:
+                    connection, _ = proxy.accept()
+                except OSError:
+                    return
+                seen.append(connection.recv(65536).decode())
+                connection.sendall(answer)
+                connection.close()
+        threading.Thread(target=serve, daemon=True).start()
+        url = "http://127.0.0.1:%d" % proxy.getsockname()[1]
+        equal(p.run("pull", ID, HF_ENDPOINT=endpoint, HF_TOKEN=TOKEN, http_proxy=url, https_proxy=url, **env).status, 2, "no hub")
+        proxy.shutdown(socket.SHUT_RDWR)
+    return "".join(seen)
 
-    def serve():
-        connection, _ = proxy.accept()
-        seen.append(connection.recv(65536).decode())
-        connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nX-Error-Code: RepoNotFound\r\n\r\n")
-        connection.close()
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    with Place() as p:
-        r = p.run("pull", ID, HF_ENDPOINT="http://hub.invalid", http_proxy="http://127.0.0.1:%d" % proxy.getsockname()[1])
-        thread.join(10)
-        equal(r.status, 2, "by a proxy")
-        matches(seen[0] if seen else "", "^GET http://hub.invalid/api/models/org/model/revision/main")
-    proxy.close()
+
+def test_proxy():
+    missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nX-Error-Code: RepoNotFound\r\n\r\n"
+    matches(through_proxy("http://hub.invalid", missing), "^GET http://hub.invalid/api/models/org/model/revision/main")
+    told = through_proxy("https://hub.invalid", b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    matches(told, "^CONNECT hub.invalid:443")
+    lacks(told, "hf_|Authorization", "the proxy of a tunnel is not told the token")
+    equal(through_proxy("http://hub.invalid", missing, no_proxy="hub.invalid"), "", "no_proxy")
 
 
 def test_without_libcurl():
