@@ -11,10 +11,12 @@
 #include <strings.h>
 #include <zlib.h>
 
+#include "base/runtime.h"
 #include "base/utf8.h"
 #include "docs/kinds.h"
 
 #define HEAD_BYTES   4096
+#define PIECE_BYTES  ((size_t)1 << 20) /* between two looks at the job */
 #define MAX_SEGMENTS ((size_t)1 << 20)
 
 static const ilki_doc_kind *const kinds[] = {&ilki_docs_markdown, &ilki_docs_rst,   &ilki_docs_man,
@@ -97,13 +99,21 @@ static bool is_utf16(const unsigned char *p, size_t n)
     return n >= 2 && ((p[0] == 0xff && p[1] == 0xfe) || (p[0] == 0xfe && p[1] == 0xff));
 }
 
+ilk_status ilki_docs_go_on(const ilki_doc *doc, ilk_error *err)
+{
+    return doc->job ? ilki_base_job_check(doc->job, err) : ILK_OK;
+}
+
 /* A NUL, or more than one control character in 32, in what is not UTF-16. */
-static ilk_status check_text(const unsigned char *p, size_t n, ilk_error *err)
+static ilk_status check_text(const ilk_job *job, const unsigned char *p, size_t n, ilk_error *err)
 {
     size_t control = 0;
     if (is_utf16(p, n))
         return ILK_OK;
     for (size_t i = 0; i < n; i++) {
+        ilk_status st = i % PIECE_BYTES ? ILK_OK : ilki_base_job_check(job, err);
+        if (st)
+            return st;
         if (p[i] == 0)
             return refuse("a binary file", err);
         control += p[i] < 32 && p[i] != '\n' && p[i] != '\r' && p[i] != '\t' && p[i] != '\f' && p[i] != '\b' &&
@@ -141,10 +151,11 @@ static void put_char(ilki_buf *b, uint32_t cp)
     ilki_base_buf_add(b, u, ilki_base_utf8_put(cp, u));
 }
 
-static void decode_utf16(ilki_buf *b, const unsigned char *p, size_t n)
+static ilk_status decode_utf16(const ilki_doc *doc, ilki_buf *b, const unsigned char *p, size_t n, ilk_error *err)
 {
     bool big = p[0] == 0xfe;
-    for (size_t i = 2; i + 1 < n; i += 2) {
+    ilk_status st = ILK_OK;
+    for (size_t i = 2; !st && i + 1 < n; i += 2) {
         uint32_t u = big ? (uint32_t)p[i] << 8 | p[i + 1] : (uint32_t)p[i + 1] << 8 | p[i];
         if (u >= 0xd800 && u < 0xdc00 && i + 3 < n) {
             uint32_t low = big ? (uint32_t)p[i + 2] << 8 | p[i + 3] : (uint32_t)p[i + 3] << 8 | p[i + 2];
@@ -154,25 +165,51 @@ static void decode_utf16(ilki_buf *b, const unsigned char *p, size_t n)
             }
         }
         put_char(b, u ? u : 0xfffd);
+        if (u == '\n')
+            st = ilki_docs_go_on(doc, err);
     }
+    return st;
 }
 
-static void decode_1252(ilki_buf *b, const unsigned char *p, size_t n)
+static ilk_status decode_1252(const ilki_doc *doc, ilki_buf *b, const unsigned char *p, size_t n, ilk_error *err)
 {
-    for (size_t i = 0; i < n; i++) {
+    ilk_status st = ILK_OK;
+    for (size_t i = 0; !st && i < n; i++) {
         uint32_t cp = p[i];
         if (cp >= 0x80 && cp < 0xa0)
             cp = windows_1252[cp - 0x80] ? windows_1252[cp - 0x80] : 0xfffd;
         put_char(b, cp);
+        if (i % PIECE_BYTES == 0)
+            st = ilki_docs_go_on(doc, err);
     }
+    return st;
+}
+
+/* In pieces that end between characters; *valid: all of it is UTF-8, and has been added. */
+static ilk_status add_utf8(const ilki_doc *doc, ilki_buf *b, const char *s, size_t n, bool *valid, ilk_error *err)
+{
+    ilk_status st = ILK_OK;
+    *valid = true;
+    for (size_t at = 0, len; !st && *valid && at < n; at += len) {
+        len = n - at > PIECE_BYTES ? ilki_base_utf8_floor(s + at, PIECE_BYTES) : n - at;
+        *valid = len && ilki_base_utf8_valid(s + at, len);
+        if (*valid)
+            ilki_base_buf_add(b, s + at, len);
+        st = ilki_docs_go_on(doc, err);
+    }
+    return st;
 }
 
 /* CR LF and CR to LF, in place */
-static void unify_lines(ilki_buf *b)
+static ilk_status unify_lines(const ilki_doc *doc, ilki_buf *b, ilk_error *err)
 {
-    size_t to = 0;
-    for (size_t i = 0; i < b->len; i++) {
+    ilk_status st = ILK_OK;
+    const char *first = b->len ? memchr(b->data, '\r', b->len) : NULL;
+    size_t to = first ? (size_t)(first - b->data) : b->len;
+    for (size_t i = to; !st && i < b->len; i++) {
         char c = b->data[i];
+        if (i % PIECE_BYTES == 0)
+            st = ilki_docs_go_on(doc, err);
         if (c == '\r') {
             if (i + 1 < b->len && b->data[i + 1] == '\n')
                 continue;
@@ -181,30 +218,36 @@ static void unify_lines(ilki_buf *b)
         b->data[to++] = c;
     }
     ilki_base_buf_truncate(b, to);
+    return st;
 }
 
 static ilk_status decode(ilki_doc *doc, const unsigned char *p, size_t n, size_t max, ilk_error *err)
 {
     ilki_buf b;
+    bool valid = false;
+    ilk_status st = ILK_OK;
     /* a byte of Windows-1252 grows to at most three */
     ilki_base_buf_init(&b, max * 3 + 16);
     if (is_utf16(p, n)) {
-        decode_utf16(&b, p, n);
-    } else if (ilki_base_utf8_valid((const char *)p, n)) {
-        size_t bom = n >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-        ilki_base_buf_add(&b, p + bom, n - bom);
+        st = decode_utf16(doc, &b, p, n, err);
     } else {
-        decode_1252(&b, p, n);
+        size_t bom = n >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+        ilki_base_buf_reserve(&b, n + 1);
+        st = add_utf8(doc, &b, (const char *)p + bom, n - bom, &valid, err);
+        if (!st && !valid) {
+            ilki_base_buf_truncate(&b, 0);
+            st = decode_1252(doc, &b, p, n, err);
+        }
     }
     ilki_base_buf_addc(&b, '\n');
-    if (b.failed) {
-        ilk_status st = ilki_base_buf_check(&b, "the text of a file", err);
-        ilki_base_buf_deinit(&b);
-        return st;
-    }
-    unify_lines(&b);
-    doc->text = ilki_base_buf_take(&b, &doc->n_text);
-    return ILK_OK;
+    if (!st)
+        st = ilki_base_buf_check(&b, "the text of a file", err);
+    if (!st)
+        st = unify_lines(doc, &b, err);
+    if (!st)
+        doc->text = ilki_base_buf_take(&b, &doc->n_text);
+    ilki_base_buf_deinit(&b);
+    return st;
 }
 
 static bool is_gzip(const unsigned char *p, size_t n)
@@ -213,7 +256,8 @@ static bool is_gzip(const unsigned char *p, size_t n)
 }
 
 /* Unpacks every member of a gzip stream. */
-static ilk_status unpack(const unsigned char *p, size_t n, size_t max, ilki_buf *out, ilk_error *err)
+static ilk_status unpack(const ilk_job *job, const unsigned char *p, size_t n, size_t max, ilki_buf *out,
+                         ilk_error *err)
 {
     z_stream z = {0};
     unsigned char block[16384];
@@ -223,7 +267,7 @@ static ilk_status unpack(const unsigned char *p, size_t n, size_t max, ilki_buf 
     z.next_in = (Bytef *)(uintptr_t)p;
     z.avail_in = (uInt)n;
     ilk_status st = ILK_OK;
-    while (st == ILK_OK) {
+    while (st == ILK_OK && (st = ilki_base_job_check(job, err)) == ILK_OK) {
         z.next_out = block;
         z.avail_out = sizeof block;
         rc = inflate(&z, Z_NO_FLUSH);
@@ -401,8 +445,8 @@ static void plain_name(const char *name, char *to, size_t n_to)
 }
 
 /* The file as it is or unpacked into `unpacked`. */
-ilk_status ilki_docs_plain(const void *data, size_t n, size_t max, ilki_buf *unpacked, const void **out, size_t *n_out,
-                           ilk_error *err)
+static ilk_status plain_under(const ilk_job *job, const void *data, size_t n, size_t max, ilki_buf *unpacked,
+                              const void **out, size_t *n_out, ilk_error *err)
 {
     *out = data;
     *n_out = n;
@@ -410,10 +454,16 @@ ilk_status ilki_docs_plain(const void *data, size_t n, size_t max, ilki_buf *unp
         return ILK_OK;
     if (n > UINT32_MAX)
         return ilki_base_fail(err, ILK_LIMIT, "gzip file of %zu bytes is over 4 GiB", n);
-    ilk_status st = unpack(data, n, max, unpacked, err);
+    ilk_status st = unpack(job, data, n, max, unpacked, err);
     *out = ilki_base_buf_view(unpacked);
     *n_out = unpacked->len;
     return st;
+}
+
+ilk_status ilki_docs_plain(const void *data, size_t n, size_t max, ilki_buf *unpacked, const void **out, size_t *n_out,
+                           ilk_error *err)
+{
+    return plain_under(NULL, data, n, max, unpacked, out, n_out, err);
 }
 
 static const ilki_doc_kind *find_kind(const char *name, const char *head, size_t n)
@@ -452,7 +502,7 @@ ilk_status ilki_docs_probe(const char *name, const void *head, size_t n, ilk_err
     const ilki_doc_outside *outside = ilki_docs_find_outside(plain, p, n);
     ilk_status st = outside ? ILK_OK : check_magic(p, n, err);
     if (st == ILK_OK && (!outside || outside->text))
-        st = check_text(p, n, err);
+        st = check_text(NULL, p, n, err);
     if (st == ILK_OK)
         st = check_name(plain, err);
     return st;
@@ -481,6 +531,12 @@ static ilk_status read_decoded(ilki_doc *doc, const char *name, ilk_error *err)
 ilk_status ilki_docs_read(ilki_doc **out, const char *name, const void *data, size_t n, size_t max_text_bytes,
                           ilk_error *err)
 {
+    return ilki_docs_read_under(NULL, out, name, data, n, max_text_bytes, err);
+}
+
+ilk_status ilki_docs_read_under(const ilk_job *job, ilki_doc **out, const char *name, const void *data, size_t n,
+                                size_t max_text_bytes, ilk_error *err)
+{
     char plain[256];
     ilki_buf unpacked;
     const unsigned char *p;
@@ -494,10 +550,11 @@ ilk_status ilki_docs_read(ilki_doc **out, const char *name, const void *data, si
         goto fail;
     }
     doc->kind = "text";
+    doc->job = job;
     if ((st = ilki_docs_probe(name, data, n, err)) != ILK_OK)
         goto fail;
     const void *whole;
-    if ((st = ilki_docs_plain(data, n, max, &unpacked, &whole, &n, err)) != ILK_OK)
+    if ((st = plain_under(job, data, n, max, &unpacked, &whole, &n, err)) != ILK_OK)
         goto fail;
     p = whole;
     plain_name(name, plain, sizeof plain);
@@ -507,13 +564,14 @@ ilk_status ilki_docs_read(ilki_doc **out, const char *name, const void *data, si
         st = ilki_base_fail(err, ILK_LIMIT, "file of %zu bytes is over the limit of %zu", n, max);
         goto fail;
     }
-    if ((st = check_text(p, n, err)) != ILK_OK)
+    if ((st = check_text(job, p, n, err)) != ILK_OK)
         goto fail;
     if ((st = decode(doc, p, n, max, err)) != ILK_OK)
         goto fail;
     if ((st = read_decoded(doc, plain, err)) != ILK_OK)
         goto fail;
     ilki_base_buf_deinit(&unpacked);
+    doc->job = NULL;
     *out = doc;
     return ILK_OK;
 fail:

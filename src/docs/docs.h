@@ -33,6 +33,7 @@ typedef struct ilki_doc {
     char *note;    /* owned, or NULL: what of it was passed over, for the person who looks after the file */
     size_t asked_at, asked_line; /* the last place that was asked for, and newlines before it */
     ilki_arena arena;
+    const ilk_job *job; /* while it is read; may be NULL */
 } ilki_doc;
 
 /* Reads n bytes of a file called `name` (its path or last component; it decides the kind together with the content).
@@ -41,6 +42,9 @@ typedef struct ilki_doc {
  * UTF-16 where a byte-order mark says so, else as Windows-1252, which every byte string is. */
 ilk_status ilki_docs_read(ilki_doc **out, const char *name, const void *data, size_t n, size_t max_text_bytes,
                           ilk_error *err);
+/* The same under a job, which is looked at every megabyte or line: CANCELLED, DEADLINE. */
+ilk_status ilki_docs_read_under(const ilk_job *job, ilki_doc **out, const char *name, const void *data, size_t n,
+                                size_t max_text_bytes, ilk_error *err);
 void ilki_docs_free(ilki_doc *doc);
 
 /* Could a file of this name and these first bytes (up to 4 KiB are enough) be read? Cheap; UNSUPPORTED with the reason. */

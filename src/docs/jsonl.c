@@ -152,6 +152,8 @@ static ilk_status read_lines(records *r, const char *source, size_t n_source, il
         r->line++;
         if (!ilki_docs_blank(source + a, b - a))
             st = read_line(r, source + a, b - a, err);
+        if (st == ILK_OK)
+            st = ilki_docs_go_on(r->doc, err);
     }
     if (st == ILK_OK && r->n_bad)
         st = ilki_docs_note(r->doc, err, "line %u passed over: %s%s", r->first_bad, r->why,

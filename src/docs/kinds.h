@@ -53,6 +53,9 @@ void ilki_docs_heading(ilki_headings *h, unsigned level, const char *title, size
 /* One line of text: [start, end) without its newline; false past the last. *at moves behind the newline. */
 bool ilki_docs_next_line(const char *text, size_t n, size_t *at, size_t *start, size_t *end);
 
+/* For loops over a text: CANCELLED or DEADLINE where the reader's job says so. */
+ilk_status ilki_docs_go_on(const ilki_doc *doc, ilk_error *err);
+
 bool ilki_docs_has_suffix(const char *name, const char *suffix);
 bool ilki_docs_blank(const char *s, size_t n); /* white space alone */
 

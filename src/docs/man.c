@@ -707,6 +707,9 @@ static ilk_status read_page(page *p, const char *source, size_t n_source, ilk_er
 {
     size_t at = 0, a, b;
     while (ilki_docs_next_line(source, n_source, &at, &a, &b) && !p->failed) {
+        ilk_status st = ilki_docs_go_on(p->doc, err);
+        if (st != ILK_OK)
+            return st;
         p->line++;
         source_line(p, (str){source + a, b - a});
     }

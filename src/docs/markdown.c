@@ -144,6 +144,8 @@ static ilk_status read_sections(ilki_doc *doc, ilki_headings *h, ilk_error *err)
             prev_n = n;
         }
         blank_before = level || ilki_docs_blank(t + a, n);
+        if (st == ILK_OK)
+            st = ilki_docs_go_on(doc, err);
     }
     return st == ILK_OK ? ilki_docs_add_segment(doc, begin, doc->n_text, h->path, false, err) : st;
 }

@@ -118,6 +118,8 @@ static ilk_status read_sections(reader *r, ilk_error *err)
         } else {
             blank_before = l.end == l.start || strncmp(r->doc->text + l.start, ".. ", 3) == 0;
         }
+        if (st == ILK_OK)
+            st = ilki_docs_go_on(r->doc, err);
     }
     return st == ILK_OK ? ilki_docs_add_segment(r->doc, r->begin, r->doc->n_text, r->h.path, false, err) : st;
 }

@@ -324,6 +324,8 @@ static void cut_braces(cutter *c)
             continue;
         }
         char ch = t[i++];
+        if (ch == '\n' && (c->st = ilki_docs_go_on(c->doc, c->err)) != ILK_OK)
+            return;
         if (ch == '#' && (i < 2 || t[i - 2] == '\n') && c->lang->comment == '/') {
             while (i < n && t[i] != '\n')
                 i += t[i] == '\\' && i + 1 < n ? 2 : 1;
@@ -409,6 +411,8 @@ static void cut_indent(cutter *c)
     size_t n = c->doc->n_text, at = 0, a, b, start = SIZE_MAX, start_indent = 0;
     char name[MAX_NAME], next[MAX_NAME], quote = 0;
     while (c->st == ILK_OK && ilki_docs_next_line(t, n, &at, &a, &b)) {
+        if ((c->st = ilki_docs_go_on(c->doc, c->err)) != ILK_OK)
+            return;
         size_t indent = indent_of(t + a, b - a);
         bool quoted = quote != 0;
         triple_quotes(t + a, b - a, &quote);
@@ -473,6 +477,8 @@ static void cut_words(cutter *c)
     size_t n = c->doc->n_text, at = 0, a, b, start = SIZE_MAX;
     char name[MAX_NAME], next[MAX_NAME];
     while (c->st == ILK_OK && ilki_docs_next_line(t, n, &at, &a, &b)) {
+        if ((c->st = ilki_docs_go_on(c->doc, c->err)) != ILK_OK)
+            return;
         if (!word_item(c, t + a, b - a, next))
             continue;
         size_t from = with_comments(c, a);

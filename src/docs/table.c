@@ -185,7 +185,8 @@ static ilk_status read(ilki_doc *doc, const char *name, ilk_error *err)
     t.c.separator = sniff(source, t.c.n, ilki_docs_has_suffix(name, ".tsv"));
     ilk_status st = read_names(&t, err);
     while (st == ILK_OK && t.c.at < t.c.n)
-        st = read_row(&t, err);
+        if ((st = read_row(&t, err)) == ILK_OK)
+            st = ilki_docs_go_on(doc, err);
     ilki_base_buf_deinit(&t.field);
     for (size_t i = 0; i < t.n_names; i++)
         free(t.names[i]);

@@ -69,7 +69,7 @@ ilk_status ilki_engine_read_document(ilki_ingest *g, ilki_file_work *w, ilk_erro
     size_t n, most = (size_t)g->max_bytes;
     const ilki_doc_outside *o = ilki_docs_outside(w->src.path, w->data, w->n_data);
     if (!o)
-        return ilki_docs_read(&w->doc, w->src.path, w->data, w->n_data, most, err);
+        return ilki_docs_read_under(g->job, &w->doc, w->src.path, w->data, w->n_data, most, err);
     w->by_helper = true;
     ilk_status st = ilki_media_of(g->rt, &m, err);
     if (st == ILK_OK)

@@ -136,7 +136,7 @@ static ilk_status cut_segment(const ilki_ingest *g, ilki_text_scratch *scratch, 
         .max_tokens = g->chunk_tokens < room ? g->chunk_tokens : room, .overlap = g->overlap, .code = seg->code};
     if (opt.overlap && opt.overlap >= opt.max_tokens / 2)
         opt.overlap = opt.max_tokens > 3 ? opt.max_tokens / 2 - 1 : 0;
-    st = ilki_text_chunk(t, scratch, text, seg->end - seg->start, &opt, chunks, err);
+    st = ilki_text_chunk(t, scratch, text, seg->end - seg->start, &opt, g->job, chunks, err);
     for (size_t i = 0; !st && i < chunks->n; i++) {
         ilki_passage p = {.start = seg->start + chunks->list[i].start,
                           .end = seg->start + chunks->list[i].end,

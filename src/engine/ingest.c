@@ -286,6 +286,20 @@ static ilk_status give_up(ilki_ingest *g, ilki_file_work *w, const ilki_stat *st
     return ilki_engine_settle(g, w, ILK_EVENT_FAILED, why->message, err);
 }
 
+static ilk_status hash_content(const ilki_ingest *g, const char *data, size_t n, uint8_t hash[32], ilk_error *err)
+{
+    enum { PIECE = 4 << 20 };
+    ilki_sha256 h;
+    ilk_status st = ILK_OK;
+    ilki_base_sha256_init(&h);
+    for (size_t at = 0; !st && at < n; at += PIECE) {
+        ilki_base_sha256_add(&h, data + at, n - at < PIECE ? n - at : PIECE);
+        st = ilki_base_job_check(g->job, err);
+    }
+    ilki_base_sha256_end(&h, hash);
+    return st;
+}
+
 static ilk_status read_file(ilki_ingest *g, const char *absolute, ilki_known *known, const char *root, const char *path,
                             const ilki_stat *seen, ilk_error *err)
 {
@@ -296,15 +310,18 @@ static ilk_status read_file(ilki_ingest *g, const char *absolute, ilki_known *kn
     uint8_t hash[32];
     ilki_known *moved = NULL;
     ilk_error_init_sized(&why, sizeof why);
-    ilk_status status = ilki_engine_read_source(g->vfs, absolute, path, g->max_bytes, &data, &n, &st, &why);
-    if (status == ILK_NO_MEMORY)
-        return ilki_base_error_copy(err, &why), status;
+    ilk_status status = ilki_engine_read_source(g, absolute, path, &data, &n, &st, &why);
+    if (!status)
+        status = hash_content(g, data, n, hash, &why);
+    if (status == ILK_NO_MEMORY || status == ILK_CANCELLED || status == ILK_DEADLINE) {
+        free(data);
+        ilki_base_error_copy(err, &why);
+        return status;
+    }
     if (status == ILK_NOT_FOUND) /* deleted since its folder was listed */
         return ILK_OK;
-    if (!status) {
-        ilki_base_sha256(data, n, hash);
+    if (!status)
         moved = known ? NULL : find_moved(g, hash, path);
-    }
     ilk_status made = ILK_OK;
     if (moved)
         made = ilki_engine_known_move(&g->known, known = moved, root, path, err);

@@ -86,8 +86,8 @@ void ilki_engine_progress(ilki_ingest *g, bool last);
 
 /* The whole content of a regular file that docs would read, as it was at one moment. UNSUPPORTED: passed over, with the
  * reason in err; else: could not be read. *st is the file's state when it was read. */
-ilk_status ilki_engine_read_source(const ilki_vfs *vfs, const char *path, const char *name, uint64_t max_bytes,
-                                   char **data, size_t *n, ilki_stat *st, ilk_error *err);
+ilk_status ilki_engine_read_source(const ilki_ingest *g, const char *path, const char *name, char **data, size_t *n,
+                                   ilki_stat *st, ilk_error *err);
 
 /* root and path of a source from an absolute path, both into the path itself; and back (freed with free()). */
 void ilki_engine_locate(const ilk_store *s, const char *absolute, const char **root, const char **path);

@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/runtime.h"
 #include "engine/ingest.h"
 
-enum { HEAD_BYTES = 4096, MAX_TRIES = 3 };
+enum { HEAD_BYTES = 4096, PIECE_BYTES = 4 << 20, MAX_TRIES = 3 };
 
 static ilk_status check_size(const ilki_stat *st, uint64_t max_bytes, ilk_error *err)
 {
@@ -19,44 +20,58 @@ static ilk_status check_size(const ilki_stat *st, uint64_t max_bytes, ilk_error 
     return ILK_OK;
 }
 
+/* The rest of a file, in pieces between which the job is looked at; one byte more than expected shows that it grew. */
+static ilk_status read_rest(const ilki_ingest *g, ilki_file *f, char *to, size_t size, size_t *n, ilk_error *err)
+{
+    ilk_status st = ILK_OK;
+    for (size_t got = PIECE_BYTES; !st && got == PIECE_BYTES && *n < size + 1;) {
+        size_t left = size + 1 - *n, want = left < PIECE_BYTES ? left : PIECE_BYTES;
+        st = ilki_base_job_check(g->job, err);
+        if (!st)
+            st = f->vfs->read(f, *n, to + *n, want, &got, err);
+        *n += st ? 0 : got;
+    }
+    return st;
+}
+
 /* One try; *whole: nobody wrote meanwhile. The first bytes decide whether the rest is read. */
-static ilk_status read_once(ilki_file *f, const char *name, uint64_t max_bytes, char **data, size_t *n, ilki_stat *st,
+static ilk_status read_once(const ilki_ingest *g, ilki_file *f, const char *name, char **data, size_t *n, ilki_stat *st,
                             bool *whole, ilk_error *err)
 {
     ilki_stat after;
-    size_t got = 0, more = 0;
     *data = NULL;
+    *n = 0;
     ilk_status status = f->vfs->fstat(f, st, err);
     if (!status)
-        status = check_size(st, max_bytes, err);
+        status = check_size(st, g->max_bytes, err);
     if (status)
         return status;
     size_t size = (size_t)st->size, head = size < HEAD_BYTES ? size : HEAD_BYTES;
     *data = malloc(size + 1);
     if (!*data)
         return ilki_base_fail_memory(err, size, "a file");
-    status = f->vfs->read(f, 0, *data, head, &got, err);
-    if (!status && got)
-        status = ilki_docs_probe(name, *data, got, err);
-    if (!status && got == head)
-        status = f->vfs->read(f, head, *data + head, size + 1 - head, &more, err);
+    status = f->vfs->read(f, 0, *data, head, n, err);
+    if (!status && *n)
+        status = ilki_docs_probe(name, *data, *n, err);
+    if (!status && *n == head)
+        status = read_rest(g, f, *data, size, n, err);
     if (!status)
         status = f->vfs->fstat(f, &after, err);
-    *n = got + more;
     *whole = !status && *n == size && after.size == st->size && after.mtime_ns == st->mtime_ns;
     return status;
 }
 
-ilk_status ilki_engine_read_source(const ilki_vfs *vfs, const char *path, const char *name, uint64_t max_bytes,
-                                   char **data, size_t *n, ilki_stat *st, ilk_error *err)
+ilk_status ilki_engine_read_source(const ilki_ingest *g, const char *path, const char *name, char **data, size_t *n,
+                                   ilki_stat *st, ilk_error *err)
 {
+    const ilki_vfs *vfs = g->vfs;
     ilki_file *f = NULL;
     bool whole = false;
     *data = NULL;
     ilk_status status = vfs->open(vfs, &f, path, ILKI_OPEN_READ, err);
     for (int i = 0; !status && !whole && i < MAX_TRIES; i++) {
         free(*data);
-        status = read_once(f, name, max_bytes, data, n, st, &whole, err);
+        status = read_once(g, f, name, data, n, st, &whole, err);
     }
     if (!status && !whole)
         status = ilki_base_fail(err, ILK_IO, "it changes while it is read");

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/runtime.h"
 #include "base/utf8.h"
 
 #define SLAB_BYTES ((size_t)1 << 20)
@@ -184,7 +185,7 @@ static ilk_status chunk_slab(const ilki_tokenizer *t, ilki_text_scratch *scratch
 }
 
 ilk_status ilki_text_chunk(const ilki_tokenizer *t, ilki_text_scratch *s, const char *text, size_t n,
-                           const ilki_chunk_options *opt, ilki_chunks *out, ilk_error *err)
+                           const ilki_chunk_options *opt, const ilk_job *job, ilki_chunks *out, ilk_error *err)
 {
     ilki_encoding e = {0};
     ilk_status st = ILK_OK;
@@ -195,6 +196,8 @@ ilk_status ilki_text_chunk(const ilki_tokenizer *t, ilki_text_scratch *s, const 
                               opt->max_tokens, opt->overlap);
     for (size_t at = 0; at < n && st == ILK_OK;) {
         size_t len = slab_end(text + at, n - at);
+        if ((st = ilki_base_job_check(job, err)) != ILK_OK)
+            break;
         st = chunk_slab(t, s, text + at, len, at, opt, &e, out, err);
         at += len;
     }

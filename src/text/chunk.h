@@ -24,8 +24,8 @@ typedef struct ilki_chunks {
 } ilki_chunks;
 void ilki_text_chunks_deinit(ilki_chunks *c);
 
-/* Replaces *out. White space alone gives no chunk. */
+/* Replaces *out. White space alone gives no chunk. The job (may be NULL) is looked at before every megabyte. */
 ilk_status ilki_text_chunk(const ilki_tokenizer *t, ilki_text_scratch *s, const char *text, size_t n,
-                           const ilki_chunk_options *opt, ilki_chunks *out, ilk_error *err);
+                           const ilki_chunk_options *opt, const ilk_job *job, ilki_chunks *out, ilk_error *err);
 
 #endif

@@ -40,7 +40,7 @@ static void check_chunks(const char *text, size_t max, size_t overlap, bool code
     char got[2000];
     size_t used = 0;
     got[0] = 0;
-    REQUIRE(CHECK_OK(ilki_text_chunk(tokenizer, scratch, text, strlen(text), &o, &c, NULL), NULL));
+    REQUIRE(CHECK_OK(ilki_text_chunk(tokenizer, scratch, text, strlen(text), &o, NULL, &c, NULL), NULL));
     for (size_t i = 0; i < c.n; i++)
         used += (size_t)snprintf(got + used, sizeof got - used, "%.*s|", (int)(c.list[i].end - c.list[i].start),
                                  text + c.list[i].start);
@@ -73,9 +73,9 @@ static void overlap(void)
     check_chunks(", , , . , , ; ; ; ;", 6, 2, false, ", , , .|, . , , ; ;|; ; ; ;|");
     ilki_chunks c = {0};
     ilki_chunk_options o = {6, 3, false};
-    CHECK_STATUS(ilki_text_chunk(tokenizer, scratch, "a", 1, &o, &c, NULL), ILK_BAD_ARGUMENT, NULL);
+    CHECK_STATUS(ilki_text_chunk(tokenizer, scratch, "a", 1, &o, NULL, &c, NULL), ILK_BAD_ARGUMENT, NULL);
     o.max_tokens = 0;
-    CHECK_STATUS(ilki_text_chunk(tokenizer, scratch, "a", 1, &o, &c, NULL), ILK_BAD_ARGUMENT, NULL);
+    CHECK_STATUS(ilki_text_chunk(tokenizer, scratch, "a", 1, &o, NULL, &c, NULL), ILK_BAD_ARGUMENT, NULL);
     ilki_text_chunks_deinit(&c);
 }
 
@@ -96,7 +96,7 @@ static void properties(void)
         ilki_chunks c = {0};
         ilki_chunk_options o = {.max_tokens = 5 + test_random(&seed) % 40, .code = round % 2};
         o.overlap = test_random(&seed) % (o.max_tokens / 2);
-        REQUIRE(CHECK_OK(ilki_text_chunk(tokenizer, scratch, text, n, &o, &c, NULL), NULL));
+        REQUIRE(CHECK_OK(ilki_text_chunk(tokenizer, scratch, text, n, &o, NULL, &c, NULL), NULL));
         size_t covered = 0;
         for (size_t i = 0; i < c.n; i++) {
             CHECK(c.list[i].end > c.list[i].start && c.list[i].end <= n);
@@ -123,12 +123,23 @@ static void huge(void)
             text[i] = kind == 0 ? 'a' : kind == 1 ? ".,"[i % 2] : "cat. "[i % 5];
         ilki_chunks c = {0};
         ilki_chunk_options o = {200, 25, false};
-        CHECK_OK(ilki_text_chunk(tokenizer, scratch, text, n, &o, &c, NULL), NULL);
+        CHECK_OK(ilki_text_chunk(tokenizer, scratch, text, n, &o, NULL, &c, NULL), NULL);
         CHECK(c.n >= 3 && c.list[0].start == 0 && c.list[c.n - 1].end >= n - 1);
         ilki_text_chunks_deinit(&c);
     }
     free(text);
 }
 
+static void cancelled(void)
+{
+    ilki_chunks c = {0};
+    ilki_chunk_options o = {6, 0, false};
+    ilk_job *job = ilk_job_new(NULL);
+    ilk_job_cancel(job);
+    CHECK_STATUS(ilki_text_chunk(tokenizer, scratch, "a", 1, &o, job, &c, NULL), ILK_CANCELLED, NULL);
+    ilki_text_chunks_deinit(&c);
+    ilk_job_free(job);
+}
+
 TEST_MAIN({"setup", setup}, {"borders", borders}, {"overlap", overlap}, {"properties", properties}, {"huge", huge},
-          {"teardown", teardown})
+          {"cancelled", cancelled}, {"teardown", teardown})

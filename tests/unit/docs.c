@@ -242,5 +242,57 @@ static void lines_anywhere(void)
     free(text);
 }
 
+static double cpu_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* Of this thread's own time, which a busy machine does not stretch: no more than 50 ms past the deadline. */
+static void stops_at_a_deadline(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    enum { SLACK_MS = 500 };
+#else
+    enum { SLACK_MS = 50 };
+#endif
+    enum { N = 24 << 20, DEADLINE_MS = 10 };
+    static const struct {
+        const char *name, *line;
+    } cases[] = {{"a.txt", "some words of a plain text, and more of them\n"},
+                 {"a.txt", "caf\xe9 in Windows-1252\r\n"},
+                 {"a.md", "a paragraph of some length without an end\n"},
+                 {"a.md", "# heading\n\ntext below it\n"},
+                 {"a.rst", "a paragraph of some length without an end\n"},
+                 {"a.c", "int f(void) { return g(1, 2); }\n"},
+                 {"a.py", "def f(x):\n    return x + 1\n\n"},
+                 {"a.sql", "SELECT a FROM b;\n"},
+                 {"a.1", ".SH NAME\nof a page with some text\n"},
+                 {"a.jsonl", "{\"text\": \"some words\"}\n"},
+                 {"a.csv", "name,text,more\n"}};
+    char *text = malloc(N);
+    REQUIRE(CHECK(text != NULL));
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        size_t len = strlen(cases[c].line);
+        for (size_t i = 0; i < N; i++)
+            text[i] = cases[c].line[i % len];
+        ilk_job_options o;
+        ilk_job_options_init(&o);
+        o.deadline_seconds = DEADLINE_MS / 1e3;
+        ilk_job *job = ilk_job_new(&o);
+        ilki_doc *doc = NULL;
+        double begin = cpu_ms();
+        ilk_status st = ilki_docs_read_under(job, &doc, cases[c].name, text, N, 0, NULL);
+        double took = cpu_ms() - begin;
+        CHECK_THAT(st == ILK_DEADLINE, "%s, %s: status %d", cases[c].name, cases[c].line, (int)st);
+        CHECK_THAT(took <= DEADLINE_MS + SLACK_MS, "%s, %s: %.0f ms", cases[c].name, cases[c].line, took);
+        ilki_docs_free(doc);
+        ilk_job_free(job);
+    }
+    free(text);
+}
+
 TEST_MAIN({"lines_anywhere", lines_anywhere}, {"plain", plain}, {"markdown", markdown}, {"rst", rst}, {"man", man},
-          {"man_tables", man_tables}, {"source", source}, {"refused", refused}, {"gzip", gzip}, {"hostile", hostile})
+          {"man_tables", man_tables}, {"source", source}, {"refused", refused}, {"gzip", gzip}, {"hostile", hostile},
+          {"stops_at_a_deadline", stops_at_a_deadline})
