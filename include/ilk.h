@@ -520,6 +520,7 @@ typedef struct ilk_store_options {
     int read_only;
     int no_create; /* NOT_FOUND where there is no store */
     int no_mmap;
+    int repair; /* a manifest that is missing or damaged is made again from the log files, and the log told */
 } ilk_store_options;
 ILK_API void ilk_store_options_init_sized(void *opt, size_t size);
 #define ilk_store_options_init(opt) ilk_store_options_init_sized((opt), sizeof *(opt))

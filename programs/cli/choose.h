@@ -42,7 +42,7 @@ void cli_place_free(cli_place *p);
 
 /* Opens the store of a place. NOT_FOUND is left to the caller, who knows what to offer; c->err says it. Other failures
  * have been printed. */
-typedef enum cli_open_mode { CLI_OPEN_READ, CLI_OPEN_WRITE, CLI_OPEN_CREATE } cli_open_mode;
+typedef enum cli_open_mode { CLI_OPEN_READ, CLI_OPEN_WRITE, CLI_OPEN_CREATE, CLI_OPEN_REPAIR } cli_open_mode;
 ilk_status cli_store_open(cli *c, const cli_place *p, cli_open_mode mode, ilk_store **s);
 /* For commands that need a store: says how to make one where there is none. */
 bool cli_store_need(cli *c, const cli_place *p, cli_open_mode mode, ilk_store **s);

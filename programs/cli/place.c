@@ -194,6 +194,7 @@ ilk_status cli_store_open(cli *c, const cli_place *p, cli_open_mode mode, ilk_st
     ilk_store_options_init(&o);
     o.read_only = mode == CLI_OPEN_READ;
     o.no_create = mode != CLI_OPEN_CREATE;
+    o.repair = mode == CLI_OPEN_REPAIR;
     ilk_status st = ILK_OK;
     if (mode == CLI_OPEN_CREATE && p->apart)
         st = ilki_base_make_dirs(&ilki_base_vfs_posix, p->store, 0700, &c->err);
@@ -213,7 +214,10 @@ bool cli_store_need(cli *c, const cli_place *p, cli_open_mode mode, ilk_store **
     ilki_base_buf_init(&b, 65536);
     cli_quote(&b, p->folder);
     if (p->exists) /* the directory is there */
-        cli_fail(c, "%s: expected a store, found none: its manifest is missing", p->store);
+        cli_fail(c,
+                 "%s: expected a store, found none: its manifest is missing (if there is a log, ilk check --repair "
+                 "makes it again)",
+                 p->store);
     else if (cli_setting_text(c, "store", NULL))
         cli_fail(c, "there is no store at %s; to make one: ilk index --store %s FOLDER", p->store, p->store);
     else

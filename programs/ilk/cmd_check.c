@@ -66,7 +66,7 @@ static int run(cli *c)
     cli_config_read_user(c);
     if (!cli_place_find(c, c->n_operands ? c->operands[0] : "", &p))
         return CLI_FAILED;
-    if (cli_store_need(c, &p, repair ? CLI_OPEN_WRITE : CLI_OPEN_READ, &s)) {
+    if (cli_store_need(c, &p, repair ? CLI_OPEN_REPAIR : CLI_OPEN_READ, &s)) {
         ilki_base_buf_init(&f.b, (size_t)1 << 30);
         ilki_base_jsonw_init(&f.w, &f.b);
         if (f.json) {
@@ -91,8 +91,9 @@ const cli_command cli_cmd_check = {
     1,
     "ilk check\tis the store of this folder sound?\n"
     "ilk check --repair\tmake again what is derived and wrong\n",
-    "What is wrong is printed, one finding a line, and the exit status is 2. Damage in the log itself cannot be repaired: "
-    "index the folder again into a new store.",
+    "What is wrong is printed, one finding a line, and the exit status is 2. With --repair a manifest that is missing or "
+    "damaged is made again from the log files, and tables and codes from the log. Damage in the log itself cannot be "
+    "repaired: index the folder again into a new store.",
     (const cli_flag *const[]){flags, cli_store_flags, NULL},
     run,
 };

@@ -243,7 +243,8 @@ static ilk_status open_(ilki_backend **out, ilk_runtime *rt, const char *where, 
                                  .sync = opt->sync,
                                  .read_only = opt->read_only,
                                  .no_create = opt->no_create,
-                                 .no_mmap = opt->no_mmap};
+                                 .no_mmap = opt->no_mmap,
+                                 .repair = opt->repair != 0};
     ilk_status st = ilki_store_open(&l->store, where, &o, err);
     l->read_only = !st && ilki_store_is_read_only(l->store);
     l->codes.rt = rt;

@@ -33,7 +33,7 @@ struct ilki_store {
     ilk_sync sync;
     size_t gather;
     uint64_t seed; /* of hashes */
-    bool read_only, foreign;
+    bool read_only, foreign, repair;
     ilki_file *lock_file;
     ilki_log log;
     ilki_db db;
@@ -68,6 +68,12 @@ ilk_status ilki_store_replay(ilki_store *s, ilki_conn *c, uint64_t upto, ilk_err
 ilk_status ilki_store_rebuild(ilki_store *s, ilk_error *err);
 /* A batch found in the log goes to the tail, its spaces to the store. */
 ilk_status ilki_store_take_batch(ilki_store *s, const ilki_scan *scan, ilk_error *err);
+
+/* ---- salvage.c */
+/* A store whose manifest is missing or damaged gets another, made from the headers of its log files: what was done, and
+ * what could not be used, goes to the log. A sound manifest, or none and no log file, is left as it is. With the lock
+ * held. UNSUPPORTED: a later version's. CORRUPT: the log files do not make a whole. */
+ilk_status ilki_store_salvage(ilki_store *s, ilk_error *err);
 
 /* ---- space.c */
 ilki_space_row *ilki_store_space_row_new(const unsigned char *body, size_t n);

@@ -65,8 +65,8 @@ static ilk_status header_write(const ilki_vfs *v, const char *dir, const uint8_t
     return st;
 }
 
-static ilk_status header_check(ilki_file *f, const char *path, const uint8_t *uuid, const ilki_log_entry *e,
-                               ilk_error *err)
+ilk_status ilki_store_log_header(ilki_file *f, const char *path, uint8_t uuid[ILKI_UUID_BYTES], ilki_log_entry *e,
+                                 ilk_error *err)
 {
     unsigned char h[ILKI_LOG_HEADER_BYTES];
     size_t got = 0;
@@ -78,18 +78,31 @@ static ilk_status header_check(ilki_file *f, const char *path, const uint8_t *uu
     const unsigned char *m = ilki_base_cur_bytes(&c, sizeof magic);
     uint32_t version = ilki_base_cur_u32(&c), bytes = ilki_base_cur_u32(&c);
     const unsigned char *id = ilki_base_cur_bytes(&c, ILKI_UUID_BYTES);
-    uint64_t number = ilki_base_cur_u64(&c), first = ilki_base_cur_u64(&c);
-    uint32_t salt = ilki_base_cur_u32(&c);
+    *e = (ilki_log_entry){.number = ilki_base_cur_u64(&c), .floor_bytes = ILKI_LOG_HEADER_BYTES};
+    e->first_lsn = ilki_base_cur_u64(&c);
+    e->floor_lsn = e->first_lsn - 1;
+    e->salt = ilki_base_cur_u32(&c);
     ilki_base_cur_u64(&c);
     uint32_t crc = ilki_base_cur_u32(&c);
     if (c.bad || memcmp(m, magic, sizeof magic) != 0 || crc != ilki_base_crc32c(0, h, sizeof h - 4))
         return ilki_base_fail(err, ILK_CORRUPT, "%s: its header is damaged", path);
     if (version != VERSION || bytes != ILKI_LOG_HEADER_BYTES)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: version %u, this program knows %d", path, version, VERSION);
-    if (memcmp(id, uuid, ILKI_UUID_BYTES) != 0 || number != e->number || first != e->first_lsn || salt != e->salt)
-        return ilki_base_fail(err, ILK_CORRUPT, "%s: this log file belongs to another store, or to another place in it",
-                              path);
+    memcpy(uuid, id, ILKI_UUID_BYTES);
     return ILK_OK;
+}
+
+static ilk_status header_check(ilki_file *f, const char *path, const uint8_t *uuid, const ilki_log_entry *e,
+                               ilk_error *err)
+{
+    uint8_t id[ILKI_UUID_BYTES];
+    ilki_log_entry got;
+    ilk_status st = ilki_store_log_header(f, path, id, &got, err);
+    if (!st && (memcmp(id, uuid, ILKI_UUID_BYTES) != 0 || got.number != e->number || got.first_lsn != e->first_lsn ||
+                got.salt != e->salt))
+        st = ilki_base_fail(err, ILK_CORRUPT, "%s: this log file belongs to another store, or to another place in it",
+                            path);
+    return st;
 }
 
 /* ---- create, open, close */

@@ -37,6 +37,10 @@ void ilki_store_log_close(ilki_log *log); /* a zeroed log is fine */
 /* A reader's: takes a manifest that was replaced since. */
 ilk_status ilki_store_log_refresh(ilki_log *log, ilk_error *err);
 
+/* What the header of a log file says, with the floor at its beginning. CORRUPT: damaged. */
+ilk_status ilki_store_log_header(ilki_file *f, const char *path, uint8_t uuid[ILKI_UUID_BYTES], ilki_log_entry *e,
+                                 ilk_error *err);
+
 /* ---- scanning. A zeroed scan but for its position; deinit frees the buffer. */
 typedef enum ilki_scan_state { ILKI_SCAN_BATCH, ILKI_SCAN_END, ILKI_SCAN_TORN } ilki_scan_state;
 

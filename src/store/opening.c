@@ -174,6 +174,16 @@ static ilk_status open_dir(ilki_store *s, bool no_create, ilk_error *err)
 {
     ilk_status st;
     bool found = has_manifest(s, &st, err);
+    if (!st && s->repair && !s->read_only) {
+        ilki_stat have;
+        char *log_dir = inside(s, "log");
+        if (log_dir && s->vfs->stat(s->vfs, log_dir, true, &have, NULL) == ILK_OK) { /* else: nothing of a store's */
+            st = take_lock(s, err);
+            st = st ? st : ilki_store_salvage(s, err);
+            found = !st && has_manifest(s, &st, err);
+        }
+        free(log_dir);
+    }
     if (!st && !found && (no_create || s->read_only))
         st = ilki_base_fail(err, ILK_NOT_FOUND, "%s: there is no store here", s->dir);
     if (st || s->read_only)
@@ -183,7 +193,7 @@ static ilk_status open_dir(ilki_store *s, bool no_create, ilk_error *err)
         if (!st)
             st = check_vacant(s, err); /* before the lock file is made among a stranger's */
     }
-    if (!st)
+    if (!st && !s->lock_file)
         st = take_lock(s, err);
     if (!st)
         found = has_manifest(s, &st, err); /* another may have made it meanwhile */
@@ -311,6 +321,7 @@ static ilk_status init(ilki_store *s, const char *dir, const ilki_store_open_opt
     s->rt = opt->rt;
     s->sync = opt->sync;
     s->read_only = opt->read_only;
+    s->repair = opt->repair;
     pthread_mutex_init(&s->write_lock, NULL);
     pthread_mutex_init(&s->apply_lock, NULL);
     pthread_mutex_init(&s->space_lock, NULL);

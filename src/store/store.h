@@ -25,6 +25,7 @@ typedef struct ilki_store_open_options {
     ilk_sync sync;
     bool read_only, no_create, no_mmap;
     uint64_t max_log_bytes; /* of one log file before the next is begun; 0: 1 GiB */
+    bool repair;            /* a manifest that is missing or damaged is made again from the log files, and told */
     uint32_t gather;        /* records that may wait to be applied while nobody reads; 0: 4000 */
 } ilki_store_open_options;
 

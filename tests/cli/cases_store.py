@@ -87,6 +87,10 @@ def test_a_store_that_is_not_there():
         r = p.run("search", "cat", "-m", model())
         equal(r.status, 2, "no manifest")
         matches(r.err, r"\.ilk: expected a store, found none: its manifest is missing")
+        r = p.run("check", "--repair")
+        equal(r.status, 0, "repaired: %s" % r)
+        matches(r.err, r"manifest: made again from 1 log files")
+        equal(p.run("search", "cat", "-m", model()).status, 0, "and found again")
 
 
 def test_another_model_than_the_store_s():

@@ -22,11 +22,13 @@ typedef struct rig {
     int64_t version[N_IDS];
     ilk_error err;
     size_t n_findings, n_repaired;
+    bool repair;
 } rig;
 
 static ilk_status open_store(rig *r, ilki_store **s, bool read_only)
 {
-    ilki_store_open_options opt = {.vfs = r->v, .read_only = read_only, .max_log_bytes = 9000, .gather = 1000};
+    ilki_store_open_options opt = {
+        .vfs = r->v, .read_only = read_only, .max_log_bytes = 9000, .gather = 1000, .repair = r->repair};
     return ilki_store_open(s, "/store", &opt, &r->err);
 }
 
@@ -416,8 +418,64 @@ static void reader_that_may_only_read(void)
     rig_free(&r);
 }
 
+/* Opens with repair; a second time without: what was made is a manifest like any other. */
+static void made_again(rig *r)
+{
+    for (int i = 0; i < 2; i++) {
+        ilki_store *s;
+        r->repair = i == 0;
+        REQUIRE(CHECK_OK(open_store(r, &s, false), &r->err));
+        CHECK_INT(ask_all(r, s), 0);
+        CHECK_OK(ilki_store_check(s, false, NULL, NULL, NULL, &r->err), &r->err);
+        ilki_store_close(s);
+    }
+    r->repair = false;
+}
+
+static void manifest_made_again(void)
+{
+    static rig r;
+    ilki_store *s;
+    rig_new(&r);
+    const image *m = &r.files[0], *second = &r.files[2];
+    for (size_t at = 0; at < m->n; at += 3) {
+        restore(&r);
+        char *data = malloc(m->n);
+        REQUIRE(CHECK(data != NULL));
+        memcpy(data, m->data, m->n);
+        data[at] ^= 4;
+        put_file(&r, m->path, data, m->n);
+        free(data);
+        CHECK(open_store(&r, &s, false) != ILK_OK);
+        made_again(&r);
+    }
+    /* without one; with what a crash left of a roll behind it, and with tables to be made too */
+    restore(&r);
+    r.v->unlink(r.v, m->path, NULL);
+    put_file(&r, "/store/log/00000077.log", second->data, 64);
+    r.repair = true;
+    CHECK_STATUS(open_store(&r, &s, false), ILK_CORRUPT, &r.err); /* its header says 2 */
+    r.v->unlink(r.v, "/store/log/00000077.log", NULL);
+    r.v->unlink(r.v, "/store/derived/meta.db", NULL);
+    made_again(&r);
+    /* a damaged header, a missing file: records would be left out, so nothing is made */
+    restore(&r);
+    r.repair = true;
+    put_file(&r, m->path, "x", 1);
+    second = &r.files[1];
+    char head[64];
+    memcpy(head, second->data, sizeof head);
+    head[20] ^= 1;
+    put_file(&r, second->path, head, sizeof head);
+    CHECK_STATUS(open_store(&r, &s, false), ILK_CORRUPT, &r.err);
+    restore(&r);
+    r.repair = true; /* a sound one stays */
+    made_again(&r);
+    rig_free(&r);
+}
+
 TEST_MAIN({"flipped_log", flipped_log}, {"flipped_manifest", flipped_manifest}, {"flipped_tables", flipped_tables},
           {"check_without_repair", check_without_repair}, {"tables_of_another_mind", tables_of_another_mind},
           {"nothing_is_left_of_old_versions", nothing_is_left_of_old_versions},
           {"flipped_wal_of_a_live_store", flipped_wal_of_a_live_store}, {"no_tables", no_tables},
-          {"reader_that_may_only_read", reader_that_may_only_read})
+          {"reader_that_may_only_read", reader_that_may_only_read}, {"manifest_made_again", manifest_made_again})
