@@ -438,7 +438,7 @@ static void manifest_made_again(void)
     ilki_store *s;
     rig_new(&r);
     const image *m = &r.files[0], *second = &r.files[2];
-    for (size_t at = 0; at < m->n; at += 3) {
+    for (size_t at = 0; at < m->n; at += 7) {
         restore(&r);
         char *data = malloc(m->n);
         REQUIRE(CHECK(data != NULL));
