@@ -207,22 +207,32 @@ def write_alone(out, seed, cls, projection):
 
 # ---------------------------------------------------------------- SigLIP, Chinese-CLIP
 
-def write_siglip(out, seed, resample, tokenizer, pad, processor=None):
-    """All positions count, pads too; every text is padded to their number."""
+def siglip1_tokenizer(out):
+    """The model of SentencePiece that tests/fixtures has of T5, which SigLIP's is a cousin of."""
+    shutil.copy(out.parent / "tok-t5-model" / "tokenizer.model", out / "spiece.model")
+    write_json(out / "tokenizer_config.json", {"tokenizer_class": "SiglipTokenizer", "model_max_length": LIMIT})
+    return transformers.AutoTokenizer.from_pretrained(out).vocab_size
+
+
+def siglip2_tokenizer(out, side):
     file = json.loads((out.parent / "tok-siglip2" / "tokenizer.json").read_text())
     file["post_processor"] = {  # as published: an end, no beginning
         "type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": "<eos>", "type_id": 0}}],
         "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
         "special_tokens": {"<eos>": {"id": "<eos>", "ids": [file["model"]["vocab"]["<eos>"]], "tokens": ["<eos>"]}}}
     (out / "tokenizer.json").write_text(json.dumps(file, ensure_ascii=False))
-    write_json(out / "tokenizer_config.json", {"tokenizer_class": "Siglip2Tokenizer", "model_max_length": LIMIT} | tokenizer)
-    size = 1 + max(json.loads((out / "tokenizer.json").read_text())["model"]["vocab"].values())
+    write_json(out / "tokenizer_config.json", {"tokenizer_class": "Siglip2Tokenizer", "model_max_length": LIMIT} | side)
+    return 1 + max(file["model"]["vocab"].values())
+
+
+def write_siglip(out, seed, resample, size, pad, texts=TEXTS):
+    """All positions count, pads too; every text is padded to their number."""
     full = transformers.SiglipModel(transformers.SiglipConfig(
         text_config=TEXT | {"hidden_size": 12, "vocab_size": size, "projection_size": 18, "pad_token_id": pad}, vision_config=VISION)).eval()
     full.set_attn_implementation("eager")
     random_weights(full, seed)
     full.save_pretrained(out)
-    write_json(out / "preprocessor_config.json", processor or {
+    write_json(out / "preprocessor_config.json", {
         "do_convert_rgb": None, "do_normalize": True, "do_rescale": True, "do_resize": True,
         "image_mean": [0.5, 0.5, 0.5], "image_processor_type": "SiglipImageProcessor", "image_std": [0.5, 0.5, 0.5],
         "processor_class": "SiglipProcessor", "resample": resample, "rescale_factor": 0.00392156862745098,
@@ -230,10 +240,10 @@ def write_siglip(out, seed, resample, tokenizer, pad, processor=None):
     golden = {}
     with torch.no_grad():
         limit = {"truncation": True, "padding": "max_length", "max_length": LIMIT}
-        text_goldens(golden, out, full.text_model, limit, lambda x: full.get_text_features(input_ids=x), TEXTS)
+        text_goldens(golden, out, full.text_model, limit, lambda x: full.get_text_features(input_ids=x), texts)
         name = vision_goldens(golden, out, full.vision_model, lambda x: full.get_image_features(pixel_values=x), True)
-        compare(golden, len(TEXTS), full.logit_scale.exp(), full.logit_bias, "sigmoid")
-    save(out, golden, {"texts": TEXTS, "pictures": N_PICTURES, "compare_by": "sigmoid", "processor": name})
+        compare(golden, len(texts), full.logit_scale.exp(), full.logit_bias, "sigmoid")
+    save(out, golden, {"texts": texts, "pictures": N_PICTURES, "compare_by": "sigmoid", "processor": name})
 
 
 CHINESE = ["a photo of a cat", "\u6c34 water", "", "\u76ae\u5361\u4e18, the red bicycle " * 4]
@@ -388,8 +398,10 @@ FIXTURES = {
     "clip-text": lambda out: write_alone(out, 3, "CLIPTextModelWithProjection", True),
     "clip-vision": lambda out: write_alone(out, 4, "CLIPVisionModelWithProjection", True),
     "clip-vision-bare": lambda out: write_alone(out, 5, "CLIPVisionModel", False),
-    "siglip-bicubic": lambda out: write_siglip(out, 6, 3, {}, 1),
-    "siglip-bilinear": lambda out: write_siglip(out, 7, 2, {"padding_side": "right"}, 0),
+    "siglip-bicubic": lambda out: write_siglip(out, 6, 3, siglip1_tokenizer(out), 1,
+                                                 TEXTS[:3] + ["  A_cat -- 'Dog'  ", "Don't; (na\u00efve) \u00c9t\u00e9", "!?", "1,000.5%"]),
+    "siglip-left": lambda out: write_siglip(out, 14, 2, siglip2_tokenizer(out, {}), 1),
+    "siglip-bilinear": lambda out: write_siglip(out, 7, 2, siglip2_tokenizer(out, {"padding_side": "right"}), 0),
     "chinese-clip": lambda out: write_chinese(out, 8),
     "openclip-quick": lambda out: write_openclip(out, 9, "CLIP", {}, {}, save_native, quick_gelu=True),
     "openclip-custom": lambda out: write_openclip(

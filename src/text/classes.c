@@ -358,6 +358,14 @@ static ilk_status t5_parts(checkpoint *c)
     return unigram_parts(c, 2, true);
 }
 
+/* After models/siglip/tokenization_siglip.py: lower case, no punctuation, then the model's own rules. White space is
+ * collapsed where words are split. */
+static ilk_status siglip_parts(checkpoint *c)
+{
+    c->t->normalizers[c->t->n_normalizers++] = (ilki_normalizer){.row = &ilki_text_canonical, .local = true};
+    return unigram_parts(c, 2, true);
+}
+
 static ilk_status t5_post(checkpoint *c)
 {
     ilk_status status = ilki_text_template_around(&c->t->single, &c->t->pair, -1, special_or(c, ILKI_SPECIAL_EOS, 1),
@@ -422,6 +430,12 @@ static ilk_status read_bpe(checkpoint *c, const class_row *row)
 static ilk_status read_unigram(checkpoint *c, const class_row *row)
 {
     c->n_extra = -1;
+    return read_row(c, row, read_unigram_vocab);
+}
+
+static ilk_status read_siglip(checkpoint *c, const class_row *row)
+{
+    c->n_extra = 0;
     return read_row(c, row, read_unigram_vocab);
 }
 
@@ -530,6 +544,7 @@ static const class_row classes[] = {
     {"T5Tokenizer", read_t5, {NULL, NULL, "<pad>", "<unk>", NULL, NULL, "</s>"}, t5_parts, t5_post},
     {"GemmaTokenizer", read_bpe, GEMMA, gemma_parts, NULL},
     {"LlamaTokenizer", read_llama, {NULL, NULL, NULL, "<unk>", NULL, "<s>", "</s>"}, llama_parts, NULL},
+    {"SiglipTokenizer", read_siglip, {NULL, NULL, "</s>", "<unk>", NULL, NULL, "</s>"}, siglip_parts, t5_post},
     {"Siglip2Tokenizer", read_bpe, GEMMA, siglip2_parts, NULL},
 };
 
@@ -611,6 +626,7 @@ static const struct {
     {"retribert", "BertTokenizer"},
     {"roberta", "RobertaTokenizer"},
     {"roberta-prelayernorm", "RobertaTokenizer"},
+    {"siglip", "SiglipTokenizer"},
     {"siglip2", "Siglip2Tokenizer"},
     {"squeezebert", "BertTokenizer"},
     {"starcoder2", "GPT2Tokenizer"},

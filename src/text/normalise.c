@@ -132,6 +132,36 @@ static bool lowercase_apply(const ilki_normalizer *p, ilki_text_scratch *s)
     (void)p;
     return lower(s);
 }
+/* Lower case without the 32 punctuation characters of ASCII. The reference puts its mark before the text and only then
+ * looks at white space: what a text begins with leaves the mark standing alone. */
+static bool canonical_apply(const ilki_normalizer *p, ilki_text_scratch *s)
+{
+    size_t n = 0;
+    (void)p;
+    for (size_t i = 0; i < s->str.n; i++) {
+        uint32_t cp = s->str.c[i].cp;
+        bool plain = cp <= ' ' || cp >= 127 || (cp >= '0' && cp <= '9') || (cp >= 'A' && cp <= 'Z') ||
+                     (cp >= 'a' && cp <= 'z');
+        if (plain)
+            s->str.c[n++] = s->str.c[i];
+    }
+    s->str.n = n;
+    size_t first = 0;
+    while (first < n && ilki_text_flags(s->str.c[first].cp) & ILKI_UNI_SPACE)
+        first++;
+    if (first > 0 && first < n)
+        s->str.c[0].cp = 0x2581;
+    if (first == 1 && n > 1) {
+        if (!ilki_text_str_reserve(&s->str, n + 1))
+            return false;
+        memmove(s->str.c + 2, s->str.c + 1, (n - 1) * sizeof *s->str.c);
+        s->str.c[1] = (ilki_text_char){' ', s->str.c[0].at};
+        s->str.n++;
+    }
+    return lower(s);
+}
+const ilki_normalizer_row ilki_text_canonical = {.type = "canonical", .local = true, .apply = canonical_apply};
+
 const ilki_normalizer_row ilki_text_lowercase = {.type = "Lowercase", .local = true, .apply = lowercase_apply};
 
 static bool strip_accents_apply(const ilki_normalizer *p, ilki_text_scratch *s)

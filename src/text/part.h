@@ -238,8 +238,8 @@ void ilki_text_swap_pieces(ilki_text_scratch *s);
 
 /* rows; the tables that list them stand in tokenizer.c */
 extern const ilki_normalizer_row ilki_text_bert_normalizer, ilki_text_normalizer_sequence, ilki_text_lowercase,
-    ilki_text_strip_accents, ilki_text_strip, ilki_text_replace, ilki_text_nfd, ilki_text_nfc, ilki_text_nfkd,
-    ilki_text_nfkc, ilki_text_prepend, ilki_text_byte_level_normalizer, ilki_text_precompiled;
+    ilki_text_canonical, ilki_text_strip_accents, ilki_text_strip, ilki_text_replace, ilki_text_nfd, ilki_text_nfc,
+    ilki_text_nfkd, ilki_text_nfkc, ilki_text_prepend, ilki_text_byte_level_normalizer, ilki_text_precompiled;
 extern const ilki_splitter_row ilki_text_bert_splitter, ilki_text_splitter_sequence, ilki_text_whitespace,
     ilki_text_whitespace_split, ilki_text_punctuation, ilki_text_digits, ilki_text_split, ilki_text_byte_level,
     ilki_text_metaspace;

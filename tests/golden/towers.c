@@ -415,7 +415,7 @@ static void every_fixture(void)
         n++;
     }
     closedir(d);
-    CHECK(n >= 12);
+    CHECK(n >= 13);
 }
 
 TEST_MAIN({"every_fixture", every_fixture})
