@@ -49,13 +49,11 @@ static char *find_at(const char *file, const char *tail)
 {
     char *real = realpath(file, NULL), *dir = real ? ilki_base_path_dir(real) : NULL;
     char *path = dir ? ilki_base_path_join(dir, tail) : NULL;
-    if (path && access(path, X_OK) != 0) {
-        free(path);
-        path = NULL;
-    }
+    char *found = path && access(path, X_OK) == 0 ? realpath(path, NULL) : NULL;
+    free(path);
     free(real);
     free(dir);
-    return path;
+    return found;
 }
 
 /* Beside the file, then in the libexec of a prefix whose bin/, lib/ or lib/<triple>/ holds the file. */

@@ -23,6 +23,12 @@ got=$(pkg-config --modversion ilk)
 [ "$(find "$work/prefix" -name '*.h' | wc -l)" = 1 ] || fail "headers: expected ilk.h alone, found $(find "$work/prefix" -name '*.h')"
 lib=$(dirname "$(dirname "$pc")")
 [ "$(readlink "$lib/libilk.so")" = "libilk.so.${version%%.*}" ] || fail "libilk.so does not lead to its soname"
+helper=$work/prefix/libexec/ilk/ilk-media
+if [ -x "$helper" ]; then
+    HOME=$work "$work/prefix/bin/ilk" doctor --json | grep -q -F "\"$helper\"" || fail "the program does not find $helper"
+else
+    fail "no ilk-media was installed"
+fi
 grep -r -l -F "$build" "$work/prefix" --include='*.pc' --include='*.h' && fail "an installed file names the build directory"
 
 cp "$example" "$work/first.c"
