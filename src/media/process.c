@@ -144,7 +144,9 @@ static ilk_status greet(ilki_media_process *p, const char *path, ilk_job *job, i
     char how[80];
     ilk_status st = ILK_OK;
     ilki_base_buf_init(&frame, ILKI_MEDIA_FRAME + 1);
-    if (ilki_media_receive(&wire, &frame, NULL)) {
+    if (!ilki_base_buf_reserve(&frame, ILKI_MEDIA_FRAME)) {
+        st = ilki_base_buf_check(&frame, "a helper's hello", err);
+    } else if (ilki_media_receive(&wire, &frame, NULL)) {
         st = ilki_media_get_hello(hello, ilki_base_buf_view(&frame), frame.len, err);
         if (st != ILK_OK) {
             ilki_base_error_prefix(err, "helper %s", path);
@@ -248,6 +250,8 @@ ilki_media_outcome ilki_media_ask(ilki_media_process *p, int input, const ilki_b
     uint32_t id = ++p->next_id;
     memset(result, 0, sizeof *result);
     ilki_base_buf_init(&frame, ILKI_MEDIA_FRAME + 1);
+    ilki_base_buf_reserve(&frame,
+                          ILKI_MEDIA_FRAME); /* nothing is allocated on the way, so a failure there is its end */
     ilki_media_put_request(&frame, id, ilki_base_buf_view(ops), ops->len);
     if (ilki_base_buf_check(&frame, "a request to the helper", err) != ILK_OK)
         outcome = ILKI_MEDIA_FAILED;

@@ -10,6 +10,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef __linux__
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#endif
+
 #include "base/cpu.h"
 #include "test.h"
 #include "tree.h"
@@ -303,6 +312,41 @@ static void sandbox(void)
     }
 }
 
+#ifdef __linux__
+/* Runs the trial where the system refuses filters, as some containers' do. */
+static int try_without_seccomp(void)
+{
+    struct sock_filter code[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_prctl, 0, 3),
+                                 BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+                                 BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PR_SET_SECCOMP, 0, 1),
+                                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+                                 BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    int status = -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
+            execl(ILK_TEST_MEDIA, "ilk-media", "try", "open", (char *)NULL);
+        _exit(9);
+    }
+    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void refused_sandbox(void)
+{
+    int got = try_without_seccomp();
+    if (got == 9)
+        TEST_SKIP("no seccomp to begin with");
+    CHECK_INT(got, 3);
+}
+#else
+static void refused_sandbox(void)
+{
+    TEST_SKIP("no seccomp on this system");
+}
+#endif
+
 static void end(void)
 {
     CHECK_INT(count_children(), 0);
@@ -311,4 +355,5 @@ static void end(void)
 }
 
 TEST_MAIN({"lies", lies}, {"tired", tired}, {"absent", absent}, {"cancel", cancel}, {"greets", greets},
-          {"threads", threads}, {"forked", forked}, {"sandbox", sandbox}, {"end", end})
+          {"threads", threads}, {"forked", forked}, {"sandbox", sandbox}, {"refused_sandbox", refused_sandbox},
+          {"end", end})
