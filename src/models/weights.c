@@ -17,6 +17,9 @@
 
 typedef struct pack_job {
     ilki_linear *to;
+    const ilki_tensor *table; /* to be filled with codes and scales instead; NULL: none */
+    int8_t *codes;
+    float *scales;
     size_t at; /* bytes into the block */
     ilki_form form;
     const ilki_tensor *weights[ILKI_WEIGHT_PARTS], *biases[ILKI_WEIGHT_PARTS];
@@ -269,6 +272,34 @@ static ilk_status read_norm(loader *l, const ilki_weight *row, uint32_t layer, i
     return read_vector(l, &w, &norm->b, err);
 }
 
+enum { CODED_ROWS = 4096 };
+
+/* A table where it lies in the file; with layers of 8 bits a large one (of words, not of positions) as codes with a scale
+ * per row, since a run over many texts would touch most of its pages. */
+static ilk_status find_table(loader *l, const want *w, const ilki_tensor **to, ilk_error *err)
+{
+    ilk_status s = get(l, w, to, err);
+    const ilki_tensor *from = *to;
+    if (s != ILK_OK || !from || l->src->form == ILKI_FORM_F32 || from->shape[0] < CODED_ROWS)
+        return s;
+    size_t rows = (size_t)from->shape[0], n = rows * (size_t)from->shape[1]; /* it is in the file */
+    ilki_tensor *table = ilki_base_arena_alloc(l->to->arena, 1, sizeof *table);
+    int8_t *codes = ilki_base_arena_alloc(l->to->arena, n, 1);
+    float *scales = ilki_base_arena_alloc(l->to->arena, rows, sizeof *scales);
+    if (!table || !codes || !scales)
+        return ilki_base_fail_memory(err, n + rows * sizeof *scales, from->name);
+    *table = *from;
+    table->data = (const unsigned char *)codes;
+    table->n_bytes = n;
+    table->dtype = ILKI_DTYPE_I8;
+    table->row_scales = scales;
+    l->jobs[l->n_jobs++] = (pack_job){
+        .table = table, .codes = codes, .scales = scales, .weights = {from}, .n_parts = 1};
+    l->to->memory_bytes += n + rows * sizeof *scales;
+    *to = table;
+    return ILK_OK;
+}
+
 static ilk_status load_row(loader *l, const ilki_weight *row, uint32_t layer, ilk_error *err)
 {
     const uint64_t *dims = l->to->dims;
@@ -285,7 +316,7 @@ static ilk_status load_row(loader *l, const ilki_weight *row, uint32_t layer, il
         w.rank = 2;
         w.shape[0] = dims[row->rows[0]];
         w.shape[1] = dims[row->cols];
-        return get(l, &w, member(l, row, layer), err);
+        return find_table(l, &w, member(l, row, layer), err);
     }
     return ILK_OK;
 }
@@ -296,6 +327,23 @@ static uint32_t n_instances(const ilki_weight_target *to, const ilki_weight *row
 }
 
 /* ---- packing */
+
+/* Row by row; pages are given back on the way, or the whole would stand in memory beside its codes. */
+static ilk_status code_table(const loader *l, const pack_job *job, ilk_error *err)
+{
+    size_t rows = (size_t)job->table->shape[0], cols = (size_t)job->table->shape[1];
+    float *row = ilki_base_alloc_aligned(cols, sizeof *row);
+    ilk_status s = row ? ILK_OK : ilki_base_fail_memory(err, cols * sizeof *row, job->table->name);
+    for (size_t i = 0; i < rows && s == ILK_OK; i++) {
+        s = ilki_tensor_read_f32(job->weights[0], i * cols, cols, row, err);
+        if (s == ILK_OK)
+            job->scales[i] = l->src->ops->quant_i8(job->codes + i * cols, row, cols);
+        if (i % CODED_ROWS == CODED_ROWS - 1)
+            ilki_format_done_with(l->src->weights, job->weights[0]);
+    }
+    free(row);
+    return s;
+}
 
 static void pack_one(void *arg, size_t i, unsigned slot)
 {
@@ -308,7 +356,9 @@ static void pack_one(void *arg, size_t i, unsigned slot)
     for (size_t p = 0; p < job->n_parts; p++)
         ilki_format_will_need(l->src->weights, job->weights[p]);
     ilki_packing how = {job->form, l->block + job->at};
-    ilk_status s = ilki_tensor_linear_init_at(job->to, &how, l->src->ops, job->weights, biases, job->n_parts, &err);
+    ilk_status s = job->table ? code_table(l, job, &err)
+                              : ilki_tensor_linear_init_at(job->to, &how, l->src->ops, job->weights, biases,
+                                                           job->n_parts, &err);
     for (size_t p = 0; s == ILK_OK && p < job->n_parts; p++)
         ilki_format_done_with(l->src->weights, job->weights[p]);
     if (s == ILK_OK)
@@ -424,14 +474,14 @@ bool ilki_models_list_fits(const ilki_weight_list *list, const ilki_model_source
 
 static ilk_status load_rows(loader *l, ilk_error *err)
 {
-    size_t n_linears = 0;
+    size_t n_jobs = 0;
     for (size_t i = 0; i < l->list->n_rows; i++)
-        if (l->list->rows[i].kind == ILKI_WEIGHT_LINEAR)
-            n_linears += n_instances(l->to, &l->list->rows[i]);
+        if (l->list->rows[i].kind == ILKI_WEIGHT_LINEAR || l->list->rows[i].kind == ILKI_WEIGHT_TABLE)
+            n_jobs += n_instances(l->to, &l->list->rows[i]);
     l->used = ilki_base_zalloc(ilki_format_count(l->src->weights), sizeof *l->used);
-    l->jobs = ilki_base_zalloc(n_linears, sizeof *l->jobs);
+    l->jobs = ilki_base_zalloc(n_jobs, sizeof *l->jobs);
     if (!l->used || !l->jobs)
-        return ilki_base_fail_memory(err, n_linears * sizeof *l->jobs, "the list of weights");
+        return ilki_base_fail_memory(err, n_jobs * sizeof *l->jobs, "the list of weights");
     l->prefix = find_prefix(l);
     if (!l->prefix)
         l->prefix = l->list->prefixes[0];

@@ -120,6 +120,8 @@ size_t ilki_nn_block_rows(const ilki_nn *ctx, size_t n_rows, uint64_t row_ns)
     if (n_rows == 0)
         return 1;
     size_t threads = n_slots(ctx), mr = ctx->ops->gemm_f32_mr;
+    if (n_rows * row_ns < ILKI_NN_ALONE_NS) /* the pool would run all blocks on one thread */
+        return n_rows;
     uint64_t most = ILKI_NN_BLOCK_NS / (row_ns ? row_ns : 1) + 1, share = (n_rows + threads - 1) / threads;
     uint64_t turns = (share + most / 2) / most; /* blocks of a thread, to the nearest */
     turns = turns > 1 ? turns : 1;

@@ -7,6 +7,8 @@
 
 /* What a task should take: far under the 5 ms that a task may, since the estimates are of a common machine. */
 #define ILKI_NN_TASK_NS 1000000u
+/* Work that the pool does not share out (base/pool.c). */
+#define ILKI_NN_ALONE_NS 300000u
 /* The same for a block of rows under a chain of layers. */
 #define ILKI_NN_BLOCK_NS 4000000u
 

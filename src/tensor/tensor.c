@@ -159,6 +159,9 @@ ilk_status ilki_tensor_read_f32(const ilki_tensor *t, size_t first, size_t n, fl
     if (n && !read_elements(t->dtype, t->data + first * width, n, to))
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: %s: expected numbers, found dtype %s", file, name,
                               ilki_tensor_dtype_name(t->dtype));
+    if (t->row_scales && t->rank == 2)
+        for (size_t i = 0; i < n; i++)
+            to[i] *= t->row_scales[(first + i) / (size_t)t->shape[1]];
     if (ilki_tensor_finite(to, n))
         return ILK_OK;
     size_t i = 0;

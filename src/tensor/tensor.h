@@ -23,6 +23,7 @@ typedef struct ilki_tensor {
     uint64_t shape[ILKI_MAX_RANK];
     uint32_t rank;
     ilki_dtype dtype;
+    const float *row_scales; /* [shape[0]] that numbers are multiplied by, of a table made here; of files: NULL */
 } ilki_tensor;
 
 const char *ilki_tensor_dtype_name(ilki_dtype d); /* "F32"; "NONE" for what is none */

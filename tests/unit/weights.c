@@ -22,7 +22,8 @@ typedef struct net {
 } net;
 
 enum { N = 1, D, K, N_DIMS };
-static const uint64_t dims[N_DIMS] = {[N] = 5, [D] = 4, [K] = 2};
+static uint64_t dims[N_DIMS] = {[N] = 5, [D] = 4, [K] = 2};
+static ilki_form form = ILKI_FORM_F32;
 
 static const ilki_weight rows[] = {
     {.kind = ILKI_WEIGHT_TABLE, .name = "emb.weight", .offset = offsetof(net, table), .cols = D, .rows = {N}},
@@ -76,7 +77,7 @@ static void put_file(const spec *specs, size_t n, const char *prefix, float firs
 {
     ilki_buf h, data;
     ilki_base_buf_init(&h, 1 << 16);
-    ilki_base_buf_init(&data, 1 << 16);
+    ilki_base_buf_init(&data, 1 << 18);
     ilki_base_buf_adds(&h, "{");
     for (size_t i = 0; i < n; i++) {
         const spec *s = &specs[i];
@@ -126,7 +127,8 @@ static ilk_status load(loaded *l, ilk_error *err)
         s = ilki_format_open(&l->w, &ilki_base_vfs_posix, paths, 1, false, err);
     if (s != ILK_OK)
         return s;
-    ilki_model_source src = {.dir = "dir", .weights = l->w, .ops = l->rt->ops, .pool = l->rt->pool, .rt = l->rt};
+    ilki_model_source src = {
+        .dir = "dir", .weights = l->w, .ops = l->rt->ops, .pool = l->rt->pool, .form = form, .rt = l->rt};
     l->to = (ilki_weight_target){.net = &l->n,
                                  .layers = l->n.layers,
                                  .layer_size = sizeof(layer),
@@ -320,6 +322,40 @@ static void every_allocation_may_fail(void)
     unlink(path);
 }
 
+/* With layers of 8 bits a large table is codes with a scale per row; heads stay f32. */
+static void codes_tables(void)
+{
+    enum { ROWS = 5000 };
+    spec large[N_GOOD + 1];
+    loaded l;
+    ilk_error err;
+    float row[4];
+    memcpy(large, good, sizeof good);
+    large[N_GOOD] = (spec){"head.weight", 2, 2, 4};
+    for (int f = 0; f < 2; f++) {
+        form = f ? ILKI_FORM_I8 : ILKI_FORM_F32;
+        large[0].d0 = ROWS;
+        dims[N] = ROWS;
+        put_file(large, N_GOOD + 1, "", 1);
+        if (CHECK_OK(load(&l, &err), &err)) {
+            CHECK_INT(l.n.table->dtype, f ? ILKI_DTYPE_I8 : ILKI_DTYPE_F32);
+            CHECK_INT(l.n.head.form, ILKI_FORM_F32);
+            CHECK_INT(l.n.layers[1].qk.form, form);
+            CHECK(l.to.memory_bytes > (f ? (uint64_t)ROWS * 8 : 0));
+            for (size_t i = 0; i < ROWS; i += 499) {
+                float most = (float)(4 * i + 4);
+                CHECK_OK(ilki_tensor_read_f32(l.n.table, 4 * i, 4, row, &err), &err);
+                for (size_t k = 0; k < 4; k++)
+                    CHECK_NEAR(row[k], (float)(4 * i + 1 + k), f ? most / 253 : 0);
+            }
+        }
+        unload(&l);
+    }
+    form = ILKI_FORM_F32;
+    dims[N] = 5;
+    unlink(path);
+}
+
 TEST_MAIN({"fills_members", fills_members}, {"reads_optional", reads_optional},
           {"names_what_is_wrong", names_what_is_wrong}, {"refuses_nan", refuses_nan}, {"tells_unused", tells_unused},
-          {"every_allocation_may_fail", every_allocation_may_fail})
+          {"every_allocation_may_fail", every_allocation_may_fail}, {"codes_tables", codes_tables})
