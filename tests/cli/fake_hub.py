@@ -7,6 +7,7 @@ import json
 import os
 import re
 import ssl
+import sys
 import threading
 import time
 import urllib.parse
@@ -153,6 +154,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a program that was killed is no error of the server
+            super().handle_error(request, address)
+
+
 class Hub:
     """with Hub(models) as hub: …; hub.env() is the environment for the program."""
 
@@ -164,8 +173,7 @@ class Hub:
         self.servers = []
 
     def start(self, role):
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        server.daemon_threads = True
+        server = Server(("127.0.0.1", 0), Handler)
         server.role, server.hub = role, self
         scheme = "http"
         if self.certificate and role == "hub":
