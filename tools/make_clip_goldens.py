@@ -168,6 +168,28 @@ def write_clip(out, seed, text=(), vision=(), dtype=None, config=None, processor
     save(out, golden, {"texts": TEXTS, "pictures": N_PICTURES, "compare_by": "softmax", "processor": processor})
 
 
+def write_metaclip(out, seed):
+    """The second MetaCLIP: XLM-R's tokenizer, whose end token is 2 indeed."""
+    for name in "tokenizer.json", "tokenizer_config.json":
+        if (out.parent / "tok-xlm-r" / name).exists():
+            shutil.copy(out.parent / "tok-xlm-r" / name, out / name)
+    size = len(transformers.AutoTokenizer.from_pretrained(out))
+    full = transformers.MetaClip2Model(transformers.MetaClip2Config(
+        text_config=TEXT | {"vocab_size": size, "eos_token_id": 2, "bos_token_id": 0, "hidden_act": "gelu"},
+        vision_config=VISION | {"hidden_act": "gelu"}, projection_dim=20)).eval()
+    full.set_attn_implementation("eager")
+    random_weights(full, seed)
+    full.save_pretrained(out)
+    write_json(out / "preprocessor_config.json", CLIP_PROCESSOR)
+    golden = {}
+    with torch.no_grad():
+        limit = {"truncation": True, "max_length": LIMIT}
+        text_goldens(golden, out, full.text_model, limit, lambda x: full.get_text_features(input_ids=x), TEXTS)
+        name = vision_goldens(golden, out, full.vision_model, lambda x: full.get_image_features(pixel_values=x), False)
+        compare(golden, len(TEXTS), full.logit_scale.exp(), 0, "softmax")
+    save(out, golden, {"texts": TEXTS, "pictures": N_PICTURES, "compare_by": "softmax", "processor": name})
+
+
 def publish_old(config):
     """The file of 2021: members that have their defaults are not there, the end token's id is not the tokenizer's."""
     for section, keys in ("text_config", ("hidden_act", "layer_norm_eps")), ("vision_config", ("hidden_act", "num_channels")):
@@ -398,6 +420,7 @@ FIXTURES = {
     "clip-text": lambda out: write_alone(out, 3, "CLIPTextModelWithProjection", True),
     "clip-vision": lambda out: write_alone(out, 4, "CLIPVisionModelWithProjection", True),
     "clip-vision-bare": lambda out: write_alone(out, 5, "CLIPVisionModel", False),
+    "metaclip-2": lambda out: write_metaclip(out, 15),
     "siglip-bicubic": lambda out: write_siglip(out, 6, 3, siglip1_tokenizer(out), 1,
                                                  TEXTS[:3] + ["  A_cat -- 'Dog'  ", "Don't; (na\u00efve) \u00c9t\u00e9", "!?", "1,000.5%"]),
     "siglip-left": lambda out: write_siglip(out, 14, 2, siglip2_tokenizer(out, {}), 1),

@@ -359,6 +359,45 @@ static void check_batch(const golden *g, ilk_model *m, const ilk_model_info *inf
     free(b.bytes);
 }
 
+/* Weights of 8 bits: nearly the same direction. */
+static void check_int8w(const golden *g, const char *where)
+{
+    ilk_model *m = NULL;
+    batch b = {0};
+    ilk_vectors *v = NULL;
+    ilk_model_info info;
+    ilk_model_options opt;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_model_info_init(&info);
+    ilk_model_options_init(&opt);
+    opt.precision = ILK_PRECISION_INT8W;
+    if (!CHECK_OK(ilk_model_open(&m, g->t.rt, where, &opt, &err), &err))
+        return;
+    CHECK_OK(ilk_model_get_info(m, &info, &err), &err);
+    fill_batch(g, &b, info.image_size);
+    CHECK_OK(ilk_embed(m, b.in, b.n, NULL, NULL, &v, &err), &err);
+    for (size_t i = 0; v && i < g->n_texts + g->n_pictures; i++) {
+        bool text = i < g->n_texts;
+        numbers want = read_golden(g, text ? "text.embedded" : "vision.embedded", (int)(text ? i : i - g->n_texts));
+        size_t n = 0;
+        double dot = 0, aa = 0, bb = 0;
+        const float *got = ilk_vectors_get_dense(v, i, &n);
+        for (size_t k = 0; CHECK(got && n == want.n) && k < n; k++) {
+            dot += (double)got[k] * (double)want.x[k];
+            aa += (double)got[k] * (double)got[k];
+            bb += (double)want.x[k] * (double)want.x[k];
+        }
+        CHECK_THAT(dot >= 0.999 * sqrt(aa * bb), "%s: int8w: input %zu: cosine %.5f", g->t.dir, i, dot / sqrt(aa * bb));
+        free(want.x);
+    }
+    ilk_vectors_free(v);
+    ilk_model_close(m);
+    free(b.parts);
+    free(b.in);
+    free(b.bytes);
+}
+
 static void check_public(const golden *g)
 {
     ilk_model *m = NULL;
@@ -372,6 +411,7 @@ static void check_public(const golden *g)
                                              NULL);
     char where[1200];
     snprintf(where, sizeof where, "%s%s%s", g->t.dir, file ? "/" : "", file ? file : "");
+    check_int8w(g, where);
     for (opt.batch_tokens = 8; opt.batch_tokens <= 1024; opt.batch_tokens *= 128) {
         if (!CHECK_OK(ilk_model_open(&m, g->t.rt, where, &opt, &err), &err))
             return;
@@ -415,7 +455,7 @@ static void every_fixture(void)
         n++;
     }
     closedir(d);
-    CHECK(n >= 13);
+    CHECK(n >= 14);
 }
 
 TEST_MAIN({"every_fixture", every_fixture})
