@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The pass of a checkpoint's first tower, mean pooling, on batches of one length: bench_forward [f32|int8|int8w] DIR [THREADS
+ * The pass of a checkpoint's first tower, mean pooling, on batches of one length: bench_forward [f32|bf16|int8|int8w] DIR [THREADS
  * [SECONDS [SEQSxTOKENS ...]]]. Prints milliseconds (best and median) and the arithmetic of dense layers and attention in GFLOP/s:
  * by the clock, and by CPU time, which says on a machine with other work what the code itself does with a core; the
  * latter also as a share of the peak probe, run before and after each pass. */
@@ -147,10 +147,10 @@ static void run_shape(setup *s, size_t n_seqs, size_t len, double seconds)
 int main(int argc, char **argv)
 {
     static const char *const usual[] = {"1x16", "1x128", "8x128", "32x32", "1x512"};
-    static const char *const forms[] = {"f32", "int8", "int8w"};
+    static const char *const forms[] = {"f32", "bf16", "int8", "int8w"};
     setup s = {0};
     ilk_error_init(&s.err);
-    for (int f = 0; argc > 1 && f < 3; f++)
+    for (int f = 0; argc > 1 && f < 4; f++)
         if (strcmp(argv[1], forms[f]) == 0) {
             s.form = (ilki_form)f;
             argc--;
@@ -158,7 +158,7 @@ int main(int argc, char **argv)
             break;
         }
     if (argc < 2 || open_all(&s, argv[1], argc > 2 ? (unsigned)atoi(argv[2]) : 0) != ILK_OK) {
-        printf("%s\n", argc < 2 ? "usage: bench_forward [f32|int8|int8w] DIR [THREADS [SECONDS [SEQSxTOKENS ...]]]"
+        printf("%s\n", argc < 2 ? "usage: bench_forward [f32|bf16|int8|int8w] DIR [THREADS [SECONDS [SEQSxTOKENS ...]]]"
                                 : s.err.message);
         return 2;
     }

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each precision makes of a model's vectors, beside f32.
 
-usage: precisions.py ILK MODEL SENTENCES [--precisions int8,int8w] [--most 2000] [--cpu LIST]
+usage: precisions.py ILK MODEL SENTENCES [--precisions bf16,int8,int8w] [--most 2000] [--cpu LIST]
 
 SENTENCES: a CSV file of STS-B (first two columns), or one text a line. Prints a row of a table per precision: mean, 5th
 percentile and least cosine to f32, and the share of each text's ten nearest that stay its ten nearest.
@@ -52,7 +52,7 @@ def main():
     p.add_argument("ilk")
     p.add_argument("model")
     p.add_argument("sentences")
-    p.add_argument("--precisions", default="int8,int8w")
+    p.add_argument("--precisions", default="bf16,int8,int8w")
     p.add_argument("--most", type=int, default=2000)
     p.add_argument("--cpu")
     a = p.parse_args()

@@ -203,7 +203,7 @@ ILK_API void ilk_job_cancel(ilk_job *job);
 typedef enum ilk_precision {
     ILK_PRECISION_AUTO = 0, /* the fastest that keeps the vectors; in this version always f32 */
     ILK_PRECISION_F32,
-    ILK_PRECISION_BF16, /* not built yet */
+    ILK_PRECISION_BF16, /* weights and products of bf16, sums of f32 */
     ILK_PRECISION_INT8, /* weights and activations of 8 bits, the channels that dwarf the others in f32 */
     ILK_PRECISION_INT8W /* weights of 8 bits, f32 arithmetic: for memory, not for speed */
 } ilk_precision;

@@ -43,6 +43,7 @@ ROOM_LINES = {"base": 5400, "kern": 6000, "models": 6000, "engine": 6000, "store
 ISA_FLAGS = {"avx2": ["-mavx2", "-mfma", "-mbmi2", "-mf16c"]}
 ISA_FLAGS["avx512"] = ISA_FLAGS["avx2"] + ["-mavx512" + s for s in ("f", "bw", "dq", "vl", "cd")]
 ISA_FLAGS["amx"] = ISA_FLAGS["avx512"] + ["-mavx512bf16", "-mamx-tile", "-mamx-bf16", "-mamx-int8"]
+ISA_FLAGS["avx512bf16"] = ISA_FLAGS["avx512"] + ["-mavx512bf16"]
 ISA_FLAGS["avx512vnni"] = ISA_FLAGS["avx512"] + ["-mavx512vnni"]
 FOLDER_SOURCES = {"src/text": 26, "programs/ilk": 40}  # a file per part of a tokenizer, per command
 MAX_ROOM_LINES, MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_README_LINES, MAX_FOLDER_SOURCES = 4000, 1000, 100, 40, 20

@@ -26,7 +26,7 @@ const cli_flag cli_model_flags[] = {
     {"model", 'm', CLI_MODEL, "MODEL", "a Hugging Face id (ORG/NAME, ORG/NAME@REVISION), a short name or a directory", 0, 0},
     {"max-tokens", 0, CLI_COUNT, "N", "read at most N tokens of a text (default: what the model's files say)", 2,
      1 << 20},
-    {"precision", 0, CLI_CHOICE, "auto|f32|int8|int8w",
+    {"precision", 0, CLI_CHOICE, "auto|f32|bf16|int8|int8w",
      "how the network computes; int8: weights and activations, int8w: weights (default: the store's, else auto, which is "
      "f32)",
      0, 0},

@@ -56,23 +56,18 @@ static ilk_status open_weights(ilk_model *m, ilk_error *err)
     return st;
 }
 
-static ilk_status form_of(ilk_precision precision, ilki_form *form, ilk_error *err)
+static ilki_form form_of(ilk_precision precision)
 {
     static const ilki_form forms[] = {[ILK_PRECISION_F32] = ILKI_FORM_F32,
+                                      [ILK_PRECISION_BF16] = ILKI_FORM_BF16,
                                       [ILK_PRECISION_INT8] = ILKI_FORM_I8,
                                       [ILK_PRECISION_INT8W] = ILKI_FORM_I8W};
-    if (precision == ILK_PRECISION_BF16)
-        return ilki_base_fail(err, ILK_UNSUPPORTED, "precision %s is not built", ilk_precision_name(precision));
-    *form = forms[precision];
-    return ILK_OK;
+    return forms[precision];
 }
 
 static ilk_status open_net(ilk_model *m, ilk_error *err)
 {
-    ilki_form form = ILKI_FORM_F32;
-    ilk_status st = form_of(m->info.precision, &form, err);
-    if (st == ILK_OK)
-        st = open_weights(m, err);
+    ilk_status st = open_weights(m, err);
     if (st != ILK_OK)
         return st;
     ilki_model_source src = {.dir = m->dir,
@@ -80,7 +75,7 @@ static ilk_status open_net(ilk_model *m, ilk_error *err)
                              .weights = m->weights,
                              .ops = m->rt->ops,
                              .pool = m->rt->pool,
-                             .form = form,
+                             .form = form_of(m->info.precision),
                              .rt = m->rt};
     return ilki_models_open(&m->net, &src, err);
 }

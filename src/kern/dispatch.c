@@ -100,6 +100,14 @@ static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
         to->gemm_scratch_f32 = from->gemm_scratch_f32;
         to->gemm_f32 = from->gemm_f32;
     }
+    if (from->gemm_bf16) {
+        to->gemm_bf16_nr = from->gemm_bf16_nr;
+        to->gemm_bf16_gflops = from->gemm_bf16_gflops;
+        to->packed_bytes_bf16 = from->packed_bytes_bf16;
+        to->pack_bf16 = from->pack_bf16;
+        to->gemm_scratch_bf16 = from->gemm_scratch_bf16;
+        to->gemm_bf16 = from->gemm_bf16;
+    }
     if (from->gemm_i8) {
         to->gemm_i8_nr = from->gemm_i8_nr;
         to->gemm_i8_mr = from->gemm_i8_mr;

@@ -122,6 +122,15 @@ typedef struct ilki_kern_ops {
     size_t (*gemm_scratch_f32)(size_t m, size_t k);                           /* bytes a product of m rows needs */
     void (*gemm_f32)(const ilki_gemm_f32 *g);
 
+    /* bf16: the product of gemm_f32 with both operands rounded to bf16 (nearest even) and sums in f32; a table may take
+     * denormal operands and results for 0. Packed forms as of gemm_f32 */
+    size_t gemm_bf16_nr;
+    size_t gemm_bf16_gflops;
+    size_t (*packed_bytes_bf16)(size_t n, size_t k); /* at most (n + 255) (k + 63) 4 */
+    void (*pack_bf16)(void *packed, const float *w, size_t ldw, size_t n, size_t k);
+    size_t (*gemm_scratch_bf16)(size_t m, size_t k);
+    void (*gemm_bf16)(const ilki_gemm_f32 *g);
+
     /* i8 */
     size_t gemm_i8_nr; /* columns of a panel */
     size_t gemm_i8_mr;

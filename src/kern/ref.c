@@ -73,6 +73,48 @@ static void gemm_f32(const ilki_gemm_f32 *g)
     }
 }
 
+/* ---- bf16: rounded here, multiplied as the f32 that they are */
+
+static float round_bf16(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    if (x == x)
+        bits = (bits + 0x7fffU + (bits >> 16 & 1U)) & 0xffff0000U;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static size_t packed_bytes_bf16(size_t n, size_t k)
+{
+    return (n + NR - 1) / NR * NR * k * sizeof(float);
+}
+
+static void pack_bf16(void *to, const float *w, size_t ldw, size_t n, size_t k)
+{
+    pack_f32(to, w, ldw, n, k);
+    float *packed = to;
+    for (size_t i = 0; i < packed_bytes_bf16(n, k) / sizeof *packed; i++)
+        packed[i] = round_bf16(packed[i]);
+}
+
+static size_t gemm_scratch_bf16(size_t m, size_t k)
+{
+    return m * k * sizeof(float);
+}
+
+static void gemm_bf16(const ilki_gemm_f32 *g)
+{
+    ilki_gemm_f32 rounded = *g;
+    float *a = g->scratch;
+    for (size_t i = 0; i < g->m; i++)
+        for (size_t p = 0; p < g->k; p++)
+            a[i * g->k + p] = round_bf16(g->a[i * g->lda + p]);
+    rounded.a = a;
+    rounded.lda = g->k;
+    gemm_f32(&rounded);
+}
+
 /* ---- i8 */
 
 static void gemm_i8(const ilki_gemm_i8 *g)
@@ -385,6 +427,12 @@ const ilki_kern_ops ilki_kern_ref = {
     .packed_at_f32 = packed_at_f32,
     .gemm_scratch_f32 = gemm_scratch_f32,
     .gemm_f32 = gemm_f32,
+    .gemm_bf16_nr = NR,
+    .gemm_bf16_gflops = 1,
+    .packed_bytes_bf16 = packed_bytes_bf16,
+    .pack_bf16 = pack_bf16,
+    .gemm_scratch_bf16 = gemm_scratch_bf16,
+    .gemm_bf16 = gemm_bf16,
     PACK_I8_ENTRIES,
     .gemm_i8_mr = MR,
     .gemm_i8_gflops = 1,

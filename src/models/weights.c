@@ -280,7 +280,7 @@ static ilk_status find_table(loader *l, const want *w, const ilki_tensor **to, i
 {
     ilk_status s = get(l, w, to, err);
     const ilki_tensor *from = *to;
-    if (s != ILK_OK || !from || l->src->form == ILKI_FORM_F32 || from->shape[0] < CODED_ROWS)
+    if (s != ILK_OK || !from || l->src->form < ILKI_FORM_I8 || from->shape[0] < CODED_ROWS)
         return s;
     size_t rows = (size_t)from->shape[0], n = rows * (size_t)from->shape[1]; /* it is in the file */
     ilki_tensor *table = ilki_base_arena_alloc(l->to->arena, 1, sizeof *table);

@@ -24,6 +24,8 @@ uint64_t ilki_nn_linear_ns(const ilki_nn *ctx, const ilki_linear *l)
     uint64_t flops = 2 * (uint64_t)l->n_in * l->n_out, more = 0;
     if (l->delta)
         more = 2 * (uint64_t)l->delta->rank * (l->n_in + l->n_out);
+    if (l->form == ILKI_FORM_BF16)
+        return flops / ctx->ops->gemm_bf16_gflops + l->n_out / 4 + ilki_nn_flops_ns(ctx, more);
     if (l->form == ILKI_FORM_I8) /* and codes of the inputs, and outputs from sums */
         return flops / ctx->ops->gemm_i8_gflops + (l->n_in + l->n_out) / 4 + ilki_nn_flops_ns(ctx, more);
     return ilki_nn_flops_ns(ctx, flops + more);
@@ -111,10 +113,12 @@ static void gemm_i8w_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, 
     ilki_base_ws_release(sub->ws, mark);
 }
 
-static void gemm_f32_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, size_t j0, size_t j1)
+static void gemm_float_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, size_t j0, size_t j1)
 {
-    void *scratch;
-    if (!take_scratch(sub, n, t->l->n_in, &scratch))
+    bool half = t->l->form == ILKI_FORM_BF16;
+    void *scratch = NULL;
+    if (half ? !(scratch = ilki_nn_take(sub, sub->ops->gemm_scratch_bf16(n, t->l->n_in), 1))
+             : !take_scratch(sub, n, t->l->n_in, &scratch))
         return;
     const ilki_linear_args *a = &t->a;
     ilki_gemm_f32 g = {.a = a->x + first * a->ldx,
@@ -132,7 +136,7 @@ static void gemm_f32_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, 
                        .j0 = j0,
                        .j1 = j1,
                        .act = a->act};
-    sub->ops->gemm_f32(&g);
+    (half ? sub->ops->gemm_bf16 : sub->ops->gemm_f32)(&g);
 }
 
 static void gemm_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, size_t j0, size_t j1)
@@ -142,7 +146,7 @@ static void gemm_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, size
     else if (t->l->form == ILKI_FORM_I8W)
         gemm_i8w_rows(sub, t, first, n, j0, j1);
     else
-        gemm_f32_rows(sub, t, first, n, j0, j1);
+        gemm_float_rows(sub, t, first, n, j0, j1);
 }
 
 /* All columns of some rows: h = scale (x A^T) B^T; h += x W^T + b; y = act(h) + residual. */
@@ -212,9 +216,10 @@ static void cut_tiles(const ilki_nn *ctx, tiles *t, uint64_t row_ns)
 {
     const ilki_kern_ops *ops = ctx->ops;
     size_t n_rows = t->a.n_rows, n_out = t->l->n_out;
-    size_t nr = t->l->form == ILKI_FORM_I8    ? ops->gemm_i8_nr
-                : t->l->form == ILKI_FORM_I8W ? widened_cols(ops)
-                                              : ops->gemm_f32_nr;
+    size_t nr = t->l->form == ILKI_FORM_I8     ? ops->gemm_i8_nr
+                : t->l->form == ILKI_FORM_I8W  ? widened_cols(ops)
+                : t->l->form == ILKI_FORM_BF16 ? ops->gemm_bf16_nr
+                                               : ops->gemm_f32_nr;
     size_t threads = ctx->pool ? ilki_base_pool_threads(ctx->pool) : 1;
     bool few = n_rows <= threads * ctx->ops->gemm_f32_few;
     /* a task already: the kernel cuts as it likes */
@@ -239,7 +244,7 @@ static void cut_tiles(const ilki_nn *ctx, tiles *t, uint64_t row_ns)
 static void save_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *a)
 {
     if (l->form != ILKI_FORM_F32) {
-        ilki_nn_fail(ctx, ILK_UNSUPPORTED, "tape: the backward of 8-bit weights is not built");
+        ilki_nn_fail(ctx, ILK_UNSUPPORTED, "tape: the backward of bf16 and 8-bit weights is not built");
         return;
     }
     ilki_tape_entry *e = ilki_nn_tape_add(ctx, ILKI_TAPE_LINEAR, a->x, a->ldx, a->n_rows, l->n_in);
@@ -313,6 +318,8 @@ static size_t scratch_of_tile(const ilki_nn *ctx, const tiles *t)
     const ilki_linear *l = t->l;
     const ilki_kern_ops *ops = ctx->ops;
     size_t product = ilki_nn_bytes(ops->gemm_scratch_f32(t->rows, l->n_in), 1), n = product;
+    if (l->form == ILKI_FORM_BF16)
+        n += ilki_nn_bytes(ops->gemm_scratch_bf16(t->rows, l->n_in), 1);
     if (l->form == ILKI_FORM_I8W)
         n += ilki_nn_bytes(widened_cols(ops) * l->n_in, sizeof(float)) +
              ilki_nn_bytes(ops->packed_bytes_f32(widened_cols(ops), l->n_in), 1);

@@ -9,14 +9,14 @@
 
 enum { BAND_ROWS = 64 }; /* at least */
 
-ilki_form ilki_tensor_form_for(ilki_form wanted, size_t n_in)
-{
-    return n_in > ILKI_I8_MAX_K ? ILKI_FORM_F32 : wanted;
-}
-
 static bool is_i8(ilki_form form)
 {
     return form == ILKI_FORM_I8 || form == ILKI_FORM_I8W;
+}
+
+ilki_form ilki_tensor_form_for(ilki_form wanted, size_t n_in)
+{
+    return is_i8(wanted) && n_in > ILKI_I8_MAX_K ? ILKI_FORM_F32 : wanted;
 }
 
 /* Of products of 8 bits: room for as many exact channels as there may be. */
@@ -26,7 +26,9 @@ bool ilki_tensor_packed_bytes(const ilki_kern_ops *ops, ilki_form form, size_t n
     if (!ilki_base_add(n_out, 255, &rows) || !ilki_base_add(n_in, 127, &cols) || !ilki_base_mul(rows, cols, &most) ||
         !ilki_base_mul(most, 8, &most)) /* what kern/ops.h promises to stay under */
         return false;
-    *n = is_i8(form) ? ops->packed_bytes_i8(n_out, n_in, ILKI_I8_EXACT) : ops->packed_bytes_f32(n_out, n_in);
+    *n = is_i8(form)              ? ops->packed_bytes_i8(n_out, n_in, ILKI_I8_EXACT)
+         : form == ILKI_FORM_BF16 ? ops->packed_bytes_bf16(n_out, n_in)
+                                  : ops->packed_bytes_f32(n_out, n_in);
     return true;
 }
 
@@ -132,6 +134,8 @@ static void pack_rows(const ilki_linear *l, const ilki_kern_ops *ops, size_t j, 
     if (is_i8(l->form)) {
         const ilki_i8_channels *c = &l->i8->channels;
         ops->pack_i8(to + ops->packed_bytes_i8(j, l->n_in, c->n_exact), rows, l->n_in, n, l->n_in, c);
+    } else if (l->form == ILKI_FORM_BF16) {
+        ops->pack_bf16(to + ops->packed_bytes_bf16(j, l->n_in), rows, l->n_in, n, l->n_in);
     } else {
         ops->pack_f32(to + ops->packed_bytes_f32(j, l->n_in), rows, l->n_in, n, l->n_in);
     }
@@ -139,7 +143,8 @@ static void pack_rows(const ilki_linear *l, const ilki_kern_ops *ops, size_t j, 
 
 static ilk_status pack_parts(const ilki_linear *l, const ilki_kern_ops *ops, ilk_error *err)
 {
-    size_t nr = is_i8(l->form) ? ops->gemm_i8_nr : ops->gemm_f32_nr, band_rows = (BAND_ROWS + nr - 1) / nr * nr;
+    size_t nr = is_i8(l->form) ? ops->gemm_i8_nr : l->form == ILKI_FORM_BF16 ? ops->gemm_bf16_nr : ops->gemm_f32_nr;
+    size_t band_rows = (BAND_ROWS + nr - 1) / nr * nr;
     float *band = NULL;
     ilk_status status = ILK_OK;
     for (size_t j = 0; j < l->n_out && status == ILK_OK; j += band_rows) {

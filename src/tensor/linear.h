@@ -9,6 +9,7 @@
 /* How weights are kept and multiplied. */
 typedef enum ilki_form {
     ILKI_FORM_F32 = 0,
+    ILKI_FORM_BF16, /* weights kept, and both operands multiplied, as bf16 */
     ILKI_FORM_I8, /* weights and activations of 8 bits (kern/ops.h) */
     ILKI_FORM_I8W /* weights of 8 bits, widened to f32 where they are multiplied */
 } ilki_form;

@@ -127,13 +127,13 @@ static void families(void)
         if (CHECK_OK(ilk_model_get_fingerprint(m, NULL, &hex, NULL), NULL))
             memcpy(want, hex, sizeof want);
         ilk_model_close(m);
-        for (int p = ILK_PRECISION_INT8; p <= ILK_PRECISION_INT8W; p++) {
+        for (int p = ILK_PRECISION_BF16; p <= ILK_PRECISION_INT8W; p++) {
             m = open_model(rt, dir, (ilk_precision)p);
             ilk_vectors *v = embed(m, texts, N_TEXTS);
             figures f = compare(truth, v);
             printf("%s %s: mean cosine %.5f, least %.5f\n", names[i], ilk_precision_name((ilk_precision)p), f.mean,
                    f.least);
-            CHECK(f.mean > 0.999 && f.least > 0.998 && f.mean < 1.0 - 1e-9);
+            CHECK(f.mean > (p == ILK_PRECISION_BF16 ? 0.9999 : 0.999) && f.least > 0.998 && f.mean < 1.0 - 1e-9);
             if (CHECK_OK(ilk_model_get_fingerprint(m, NULL, &hex, NULL), NULL))
                 CHECK_STR(hex, want);
             same_bits(dir, (ilk_precision)p, v);
@@ -177,7 +177,7 @@ static void minilm(void)
     ilk_model *m = open_model(rt, dir, ILK_PRECISION_F32);
     ilk_vectors *truth = embed(m, (const char *const *)real, n);
     ilk_model_close(m);
-    for (int p = ILK_PRECISION_INT8; p <= ILK_PRECISION_INT8W; p++) {
+    for (int p = ILK_PRECISION_BF16; p <= ILK_PRECISION_INT8W; p++) {
         m = open_model(rt, dir, (ilk_precision)p);
         ilk_vectors *v = embed(m, (const char *const *)real, n);
         figures f = compare(truth, v);

@@ -610,6 +610,12 @@ static void settle(call *c, const ilki_kern_ops *ops)
 /* How far 8 bits may end from floats: half a code of each input and each weight, those of exact channels left out. */
 static double bound_of(const call *c, const ilki_linear *l, size_t i, size_t j)
 {
+    if (l->form == ILKI_FORM_BF16) { /* each operand within 2^-9 */
+        double size = 0;
+        for (size_t k = 0; k < l->n_in; k++)
+            size += fabs((double)c->x[i * c->ldx + k] * (double)c->w[j * l->n_in + k]);
+        return size * 0x1.02p-8 + 1e-6;
+    }
     double lo = 0, hi = 0, most = 0, sum_x = 0, sum_w = 0;
     for (size_t k = 0; k < l->n_in; k++) {
         double keep = l->i8->channels.keep ? (double)l->i8->keep[k] : 1, x = keep * (double)c->x[i * c->ldx + k],
@@ -700,6 +706,28 @@ static void forms_with_more(void)
     }
 }
 
+static void forms_of_bf16(void)
+{
+    ilki_kern_ops ops[NN_TABLES];
+    size_t n_tables = nn_tables(ops);
+    for (size_t t = 0; t < n_tables; t++)
+        for (size_t n = 1; n < 60; n += 17) {
+            call c = new_call(&ops[t], n, 70, 150, true, 9);
+            ilki_tensor tensor;
+            double worst;
+            c.has_residual = true;
+            c.act = n > 20 ? ILKI_ACT_RELU : ILKI_ACT_NONE;
+            call q = with_form(&c, &ops[t], ILKI_FORM_BF16, &tensor);
+            nn_same(&ops[t], run_linear, &c, c.y, c.n * c.ldy);
+            nn_same(&ops[t], run_linear, &q, q.y, q.n * q.ldy);
+            check_form(&c, &q, &worst);
+            CHECK(worst > 1e-4); /* it was bf16 */
+            free(q.y);
+            ilki_tensor_linear_deinit(&q.l);
+            free_call(&c);
+        }
+}
+
 /* What has no form of 8 bits, and no backward. */
 static void forms_refused(void)
 {
@@ -726,4 +754,4 @@ TEST_MAIN({"results", results}, {"deltas", deltas}, {"threads", threads}, {"rows
           {"stacked", stacked}, {"packed from anywhere", packed_from_anywhere}, {"bad tensors", bad_tensors},
           {"no memory", no_memory}, {"mlps", mlps}, {"element-wise", element_wise}, {"chains", chains},
           {"estimates", estimates}, {"overrun", overrun}, {"stopped", stopped}, {"forms", forms},
-          {"forms with more", forms_with_more}, {"forms refused", forms_refused})
+          {"forms with more", forms_with_more}, {"forms refused", forms_refused}, {"forms of bf16", forms_of_bf16})
