@@ -931,6 +931,72 @@ ILK_API void ilk_sts_result_init_sized(void *result, size_t size);
 ILK_API ilk_status ilk_eval_sts(ilk_model *m, const char *file, const ilk_eval_options *opt, ilk_job *job,
                                 ilk_sts_result *result, ilk_error *err);
 
+/* Compares a model's vectors with vectors that somebody else made of the same texts. */
+typedef struct ilk_against_options {
+    size_t size;
+    ilk_role role;
+    const char *prompt;    /* instead of the role's */
+    double min_cosine;     /* rows below it are bad; 0: 0.999 */
+    ilk_note_fn note;
+    void *user;
+} ilk_against_options;
+ILK_API void ilk_against_options_init_sized(void *opt, size_t size);
+#define ilk_against_options_init(opt) ilk_against_options_init_sized((opt), sizeof *(opt))
+
+#define ILK_NO_ROW UINT64_MAX
+typedef struct ilk_against_result {
+    size_t size;
+    int agree;                         /* as many rows as texts, of the model's dimension, none bad, of the same length */
+    uint64_t n_texts, n_rows;
+    uint64_t n_compared, n_bad;
+    uint32_t dim, model_dim;           /* of the rows, of the model */
+    double least_cosine, mean_cosine;  /* over the first entries that both have */
+    uint64_t first_bad, worst;         /* rows from 0; ILK_NO_ROW: none */
+    double row_norm, model_norm;       /* mean lengths */
+    /* what makes the rows agree, or comes nearest: "none", "prompt", "pooling", "length", "norm", "order", "count",
+       "dimension", "case" or "unknown"; a sentence about it; and the cosines of the rows that were tried with it */
+    char cause[16];
+    char explanation[512];
+    double cause_least, cause_mean;
+    int explains;                      /* with it every row that was tried agrees */
+} ilk_against_result;
+ILK_API void ilk_against_result_init_sized(void *result, size_t size);
+#define ilk_against_result_init(result) ilk_against_result_init_sized((result), sizeof *(result))
+
+/* texts: a file of lines, or .jsonl {"text"}. vectors: .npy (f32, f16 or f64, C order) or .jsonl (arrays, or objects with
+ * "embedding"); row i is text i's. Where they differ, variants are tried on some rows: other prompts, pooling, length and
+ * order, no normalisation, a cut of the dimension, lower case. OK also where they differ: the result says so.
+ * Errors: NOT_FOUND, BAD_FORMAT, NOT_FINITE, CANCELLED, DEADLINE, IO, NO_MEMORY. */
+ILK_API ilk_status ilk_verify_against(ilk_model *m, const char *texts, const char *vectors,
+                                      const ilk_against_options *opt, ilk_job *job, ilk_against_result *result,
+                                      ilk_error *err);
+
+/* One comparison with a published value. */
+typedef struct ilk_golden {
+    size_t size;
+    const char *what;    /* "similarity of ..." */
+    double got, want, tolerance;
+    int held;
+    const char *skipped; /* why it was not made; NULL: it was */
+    const char *source;
+} ilk_golden;
+typedef void (*ilk_golden_fn)(void *user, const ilk_golden *golden);
+
+typedef struct ilk_golden_result {
+    size_t size;
+    const char *id; /* of the known model; constant */
+    uint64_t n_held, n_failed, n_skipped;
+} ilk_golden_result;
+ILK_API void ilk_golden_result_init_sized(void *result, size_t size);
+#define ilk_golden_result_init(result) ilk_golden_result_init_sized((result), sizeof *(result))
+
+/* Runs the golden values of a model that is known by name (`known`: its id or short name; NULL: the name under which it
+ * was opened, or that of its folder in the cache). Tolerances grow with the model's precision; `f32` (may be NULL), the
+ * same checkpoint at f32, adds the floor on cosines that a precision must keep.
+ * Errors: NOT_FOUND where no golden value is known of it. */
+ILK_API ilk_status ilk_verify_known(ilk_model *m, ilk_model *f32, const char *known, ilk_golden_fn fn, void *user,
+                                    ilk_job *job, ilk_golden_result *result, ilk_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -37,8 +37,9 @@ ROOMS = {
     "programs/serve": ["base", "programs/cli"],
     "programs/media": ["base", "kern", "docs", "media"],
 }
-# base holds pool, vfs, JSON and hashes; store holds SQLite's vfs and filters as SQL: no other room may know of either
-ROOM_LINES = {"base": 5400, "kern": 6000, "models": 6000, "engine": 6000, "store": 8000, "text": 6700}
+# base holds pool, vfs, JSON and hashes; store holds SQLite's vfs and filters as SQL: no other room may know of either;
+# programs/ilk is a file per command
+ROOM_LINES = {"base": 5400, "kern": 6000, "models": 6000, "engine": 6000, "store": 8000, "text": 6700, "programs/ilk": 6000}
 # A kernel's header needs the flags of the ISA in its name, as its source file gets them.
 ISA_FLAGS = {"avx2": ["-mavx2", "-mfma", "-mbmi2", "-mf16c"]}
 ISA_FLAGS["avx512"] = ISA_FLAGS["avx2"] + ["-mavx512" + s for s in ("f", "bw", "dq", "vl", "cd")]
@@ -46,6 +47,7 @@ ISA_FLAGS["amx"] = ISA_FLAGS["avx512"] + ["-mavx512bf16", "-mamx-tile", "-mamx-b
 ISA_FLAGS["avx512bf16"] = ISA_FLAGS["avx512"] + ["-mavx512bf16"]
 ISA_FLAGS["avx512vnni"] = ISA_FLAGS["avx512"] + ["-mavx512vnni"]
 FOLDER_SOURCES = {"src/text": 26, "programs/ilk": 40}  # a file per part of a tokenizer, per command
+FILE_LINES = {"include/ilk.h": 1600}  # the only installed header
 MAX_ROOM_LINES, MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_README_LINES, MAX_FOLDER_SOURCES = 4000, 1000, 100, 40, 20
 # Ends the host's process or writes to its streams.
 FORBIDDEN = re.compile(r"\b(abort|exit|_exit|_Exit|quick_exit|printf|vprintf|puts|putchar|perror)\s*\(|"
@@ -142,8 +144,9 @@ def check_source(root, path, text):
     n = text.count("\n")
     if is_generated(path):
         return
-    if n > MAX_FILE_LINES:
-        breach(path, n, "file of %d lines, at most %d" % (n, MAX_FILE_LINES))
+    limit = FILE_LINES.get(path, MAX_FILE_LINES)
+    if n > limit:
+        breach(path, n, "file of %d lines, at most %d" % (n, limit))
     code = bare_code(text)
     check_functions(path, code)
     if path.startswith("src" + os.sep):

@@ -20,6 +20,7 @@ const cli_command *const cli_commands[] = {
     &cli_cmd_eval,
     &cli_cmd_models,
     &cli_cmd_pull,
+    &cli_cmd_verify,
     &cli_cmd_show,
     &cli_cmd_doctor,
     &cli_cmd_bench,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ilk_eval_*: argument checks before room tasks. */
+ * ilk_eval_*, ilk_verify_*: argument checks before room tasks. */
 #include "api/sized.h"
 #include "base/runtime.h"
 #include "tasks/tasks.h"
@@ -17,6 +17,21 @@ void ilk_eval_result_init_sized(void *result, size_t size)
 }
 
 void ilk_sts_result_init_sized(void *result, size_t size)
+{
+    ilki_api_init_sized(result, size);
+}
+
+void ilk_against_options_init_sized(void *opt, size_t size)
+{
+    ilki_api_init_sized(opt, size);
+}
+
+void ilk_against_result_init_sized(void *result, size_t size)
+{
+    ilki_api_init_sized(result, size);
+}
+
+void ilk_golden_result_init_sized(void *result, size_t size)
 {
     ilki_api_init_sized(result, size);
 }
@@ -63,4 +78,43 @@ ilk_status ilk_eval_sts(ilk_model *m, const char *file, const ilk_eval_options *
     if (st == ILK_OK)
         st = ilki_tasks_sts(m, file, &o, job, &all, err);
     return st == ILK_OK ? ilki_api_give_sized(result, &all, sizeof all, "sts result", err) : st;
+}
+
+ilk_status ilk_verify_against(ilk_model *m, const char *texts, const char *vectors, const ilk_against_options *opt,
+                              ilk_job *job, ilk_against_result *result, ilk_error *err)
+{
+    ilk_against_options o;
+    ilk_against_result all = {.size = sizeof all};
+    if (m == NULL || texts == NULL || vectors == NULL)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_verify_against: %s is NULL",
+                              m == NULL       ? "model"
+                              : texts == NULL ? "texts"
+                                              : "vectors");
+    ilk_against_options_init(&o);
+    ilk_status st = ilki_base_runtime_check(ilki_embed_runtime(m), err);
+    if (st == ILK_OK && opt != NULL)
+        st = ilki_base_take_options(&o, sizeof o, opt, "against options", err);
+    if (st == ILK_OK && !(o.min_cosine >= -1 && o.min_cosine <= 1))
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "against options: expected a min_cosine of -1 to 1, found %g",
+                            o.min_cosine);
+    if (st == ILK_OK && !(ilki_embed_info(m)->heads & ILK_HEAD_DENSE))
+        st = ilki_base_fail(err, ILK_UNSUPPORTED, "%s: expected a model that makes vectors", ilki_embed_info(m)->id);
+    if (st == ILK_OK)
+        st = ilki_tasks_against(m, texts, vectors, &o, job, &all, err);
+    return st == ILK_OK ? ilki_api_give_sized(result, &all, sizeof all, "against result", err) : st;
+}
+
+ilk_status ilk_verify_known(ilk_model *m, ilk_model *f32, const char *known, ilk_golden_fn fn, void *user, ilk_job *job,
+                            ilk_golden_result *result, ilk_error *err)
+{
+    ilk_golden_result all = {.size = sizeof all};
+    if (m == NULL)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_verify_known: model is NULL");
+    ilk_status st = ilki_base_runtime_check(ilki_embed_runtime(m), err);
+    if (st == ILK_OK && f32 != NULL && ilki_embed_info(f32)->dim != ilki_embed_info(m)->dim)
+        st = ilki_base_fail(err, ILK_MISMATCH, "ilk_verify_known: dimensions %u and %u: expected one checkpoint twice",
+                            ilki_embed_info(m)->dim, ilki_embed_info(f32)->dim);
+    if (st == ILK_OK)
+        st = ilki_tasks_known(m, f32, known, fn, user, job, &all, err);
+    return st == ILK_OK ? ilki_api_give_sized(result, &all, sizeof all, "golden result", err) : st;
 }

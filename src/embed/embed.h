@@ -41,6 +41,11 @@ ilk_status ilki_embed_submit(ilk_model *m, const ilk_input *in, size_t n_in, con
                              ilk_error *err);
 ilk_status ilki_embed_wait(ilk_job *job, ilk_vectors **out, ilk_error *err);
 
+/* The one array of a .npy as rows: *out is [*rows][*dim], freed with free(). BAD_FORMAT where it has more dimensions than
+ * two; NOT_FINITE. */
+ilk_status ilki_embed_read_array(const ilki_vfs *vfs, const char *path, float **out, size_t *rows, size_t *dim,
+                                 ilk_error *err);
+
 /* Public semantics of ilk_rerank; `quiet`: the caller tells progress. */
 ilk_status ilki_embed_rerank(ilk_model *m, const ilk_input *query, const ilk_input *docs, size_t n_docs,
                              const ilk_rerank_options *opt, bool quiet, ilk_job *job, float *scores, ilk_error *err);

@@ -10,7 +10,7 @@
 
 #include "format/set.h"
 
-static const ilki_format *const formats[] = {&ilki_format_shards, &ilki_format_safetensors, &ilki_format_torchzip};
+static const ilki_format *const formats[] = {&ilki_format_shards, &ilki_format_safetensors, &ilki_format_torchzip, &ilki_format_npy};
 
 static ilk_status grow(void **array, size_t *cap, size_t n, size_t size, const char *what, ilk_error *err)
 {

@@ -30,7 +30,7 @@ typedef struct ilki_format {
     ilk_status (*read)(ilki_weights *w, ilk_error *err);
 } ilki_format;
 
-extern const ilki_format ilki_format_safetensors, ilki_format_shards, ilki_format_torchzip;
+extern const ilki_format ilki_format_safetensors, ilki_format_shards, ilki_format_torchzip, ilki_format_npy;
 
 /* Maps a file, probes it and reads it. `as`: the format it has to be, NULL: any. */
 ilk_status ilki_format_add_file(ilki_weights *w, const char *path, const ilki_format *as, ilk_error *err);

@@ -138,7 +138,7 @@ def test_completions_of_bash():
     with Place() as p:
         script = shell(p, "bash", "-n")
         for words, wanted in ((["ilk", "emb"], "embed"), (["ilk", "embed", "--fo"], "--format"),
-                              (["ilk", "embed", "--format", "n"], "npy"), (["ilk", "help", "ver"], "version"),
+                              (["ilk", "embed", "--format", "n"], "npy"), (["ilk", "help", "vers"], "version"),
                               (["ilk", "embed", "comp"], "completion")):
             code = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($#-1)); _ilk; printf "%s\\n" "${COMPREPLY[@]}"'
             r = subprocess.run(["bash", "-c", code, "bash", script, *words], stdout=subprocess.PIPE,

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Golden values of known models: the rows of known.def run through a model. A row's own tolerance is of f32; what a
+ * smaller precision may move a similarity by is added. A precision also has to keep the vectors themselves: the cosine to
+ * those of f32 over the texts of the rows is 0.999 on average and 0.995 at worst, beyond twelve layers 0.998 and 0.99. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "embed/known.h"
+#include "tasks/against.h"
+#include "tasks/goldens.h"
+#include "tasks/tasks.h"
+
+#define MAX_TEXTS  5
+#define BF16_SHIFT 0.01
+#define INT8_SHIFT 0.03
+
+typedef struct run {
+    ilk_model *m, *f32;
+    ilk_job *job;
+    ilk_golden_fn fn;
+    void *user;
+    ilk_golden_result *result;
+    double sum, least; /* cosines to f32 */
+    size_t n;
+} run;
+
+static double shift_of(ilk_precision p)
+{
+    return p == ILK_PRECISION_F32 || p == ILK_PRECISION_AUTO ? 0 : p == ILK_PRECISION_BF16 ? BF16_SHIFT : INT8_SHIFT;
+}
+
+static void tell(run *r, ilk_golden *g)
+{
+    r->result->n_held += g->held != 0;
+    r->result->n_skipped += g->skipped != NULL;
+    r->result->n_failed += !g->held && !g->skipped;
+    if (r->fn)
+        r->fn(r->user, g);
+}
+
+static void check(run *r, const ilki_golden_row *row, double got, size_t i, const char *fmt, ...) ILKI_PRINTF(5, 6);
+static void check(run *r, const ilki_golden_row *row, double got, size_t i, const char *fmt, ...)
+{
+    char what[200];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof what, fmt, args);
+    va_end(args);
+    double size = fabs(row->v[i]) > 1 ? fabs(row->v[i]) : 1;
+    ilk_golden g = {.size = sizeof g,
+                    .what = what,
+                    .got = got,
+                    .want = row->v[i],
+                    .tolerance = (row->tolerance + shift_of(r->m->info.precision)) * size,
+                    .source = row->source};
+    g.held = fabs(got - g.want) <= g.tolerance;
+    tell(r, &g);
+}
+
+static void skip(run *r, const ilki_golden_row *row, const char *what, const char *why)
+{
+    ilk_golden g = {.size = sizeof g, .what = what, .want = row->v[0], .skipped = why, .source = row->source};
+    tell(r, &g);
+}
+
+/* One vector a text; the first of a role, the rest of another. */
+static ilk_status embed(ilk_model *m, const ilki_golden_row *row, const ilki_text *texts, size_t n, ilk_job *job,
+                        ilk_vectors *v[2], ilk_error *err)
+{
+    bool sides = row->kind == ILKI_GOLDEN_SIMILARITY;
+    ilki_texts_how how = {.role = sides ? ILK_ROLE_QUERY : ILK_ROLE_NONE,
+                          .prompt = sides ? NULL : "",
+                          .normalize = row->kind == ILKI_GOLDEN_ENTRIES};
+    size_t first = sides ? 1 : n;
+    v[0] = v[1] = NULL;
+    ilk_status st = ilki_tasks_embed(m, texts, first, &how, job, &v[0], err);
+    how.role = ILK_ROLE_DOCUMENT;
+    if (st == ILK_OK && sides)
+        st = ilki_tasks_embed(m, texts + 1, n - 1, &how, job, &v[1], err);
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; st == ILK_OK && v[k] && i < v[k]->n; i++)
+            if (v[k]->state[i].status != ILK_OK)
+                st = ilki_base_fail(err, v[k]->state[i].status, "a golden text: %s",
+                                    v[k]->state[i].message ? v[k]->state[i].message : "not embedded");
+    return st;
+}
+
+static void add_floor(run *r, ilk_vectors *const v[2], ilk_vectors *const f[2])
+{
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; v[k] && f[k] && i < v[k]->n; i++) {
+            double c = ilki_tasks_cosine(v[k]->data + i * v[k]->dim, f[k]->data + i * f[k]->dim, v[k]->dim);
+            r->sum += c;
+            r->least = r->n++ == 0 || c < r->least ? c : r->least;
+        }
+}
+
+static void check_vectors(run *r, const ilki_golden_row *row, ilk_vectors *const v[2])
+{
+    size_t dim = v[0]->dim, at = 0;
+    const float *a = v[0]->data;
+    float score;
+    for (size_t i = 0; row->kind == ILKI_GOLDEN_ENTRIES && i < row->n && i < dim; i++)
+        check(r, row, (double)a[i], i, "entry %zu of a vector", i);
+    for (size_t i = 0; row->kind == ILKI_GOLDEN_SIMILARITY && i < row->n && i < v[1]->n; i++)
+        if (ilki_embed_similarity(r->m, a, v[1]->data + i * dim, dim, &score, NULL) == ILK_OK)
+            check(r, row, (double)score, i, "similarity to document %zu", i + 1);
+    for (size_t i = 0; row->kind == ILKI_GOLDEN_COSINE && i < v[0]->n; i++)
+        for (size_t k = i + 1; k < v[0]->n && at < row->n; k++)
+            check(r, row, ilki_tasks_cosine(a + i * dim, a + k * dim, dim), at++, "cosine of texts %zu and %zu", i + 1,
+                  k + 1);
+}
+
+static ilk_status run_vectors(run *r, const ilki_golden_row *row, const ilki_text *texts, size_t n, ilk_error *err)
+{
+    ilk_vectors *v[2], *f[2] = {NULL, NULL};
+    if (!(r->m->info.heads & ILK_HEAD_DENSE)) {
+        skip(r, row, "vectors", "the model makes none");
+        return ILK_OK;
+    }
+    ilk_status st = embed(r->m, row, texts, n, r->job, v, err);
+    if (st == ILK_OK && r->f32)
+        st = embed(r->f32, row, texts, n, r->job, f, err);
+    if (st == ILK_OK) {
+        check_vectors(r, row, v);
+        add_floor(r, v, f);
+    }
+    for (size_t k = 0; k < 2; k++) {
+        ilki_embed_vectors_free(v[k]);
+        ilki_embed_vectors_free(f[k]);
+    }
+    return st;
+}
+
+static ilk_status run_scores(run *r, const ilki_golden_row *row, const ilki_text *texts, size_t n, ilk_error *err)
+{
+    float scores[MAX_TEXTS];
+    if (!(r->m->info.heads & ILK_HEAD_SCORE)) {
+        skip(r, row, "scores", "the model is no reranker");
+        return ILK_OK;
+    }
+    ilk_status st = ilki_tasks_rerank(r->m, texts[0], texts + 1, n - 1, r->job, scores, err);
+    bool prob = st == ILK_OK && r->m->info.score_kind && strcmp(r->m->info.score_kind, "prob") == 0;
+    for (size_t i = 0; st == ILK_OK && i < row->n && i + 1 < n; i++) {
+        double x = (double)scores[i];
+        check(r, row, prob ? 1 / (1 + exp(-x)) : x, i, "score of document %zu", i + 1);
+    }
+    return st;
+}
+
+static ilk_status run_row(run *r, const ilki_golden_row *row, ilk_error *err)
+{
+    const char *const *strings, *picture;
+    ilki_text texts[MAX_TEXTS];
+    size_t n = ilki_tasks_golden_texts(row->set, &strings, &picture);
+    for (size_t i = 0; i < n; i++)
+        texts[i] = (ilki_text){strings[i], strlen(strings[i])};
+    if (picture) {
+        skip(r, row, picture, "pictures do not travel with ilk");
+        return ILK_OK;
+    }
+    return row->kind == ILKI_GOLDEN_SCORE ? run_scores(r, row, texts, n, err) : run_vectors(r, row, texts, n, err);
+}
+
+static void check_floor(run *r)
+{
+    bool deep = r->m->info.n_layers > 12;
+    double mean = r->n ? r->sum / (double)r->n : 0;
+    ilki_golden_row row = {.source = "ilk's own floor for a precision", .v = {1}};
+    ilk_golden g = {.size = sizeof g, .want = 1, .source = row.source};
+    if (!r->f32 || r->n == 0)
+        return;
+    g.what = "mean cosine to f32";
+    g.got = mean;
+    g.tolerance = deep ? 0.002 : 0.001;
+    g.held = mean >= 1 - g.tolerance;
+    tell(r, &g);
+    g.what = "least cosine to f32";
+    g.got = r->least;
+    g.tolerance = deep ? 0.01 : 0.005;
+    g.held = r->least >= 1 - g.tolerance;
+    tell(r, &g);
+}
+
+/* The known id that a model goes by: its short name or id, without a revision; or that of its folder in the cache,
+ * ".../models--ORG--NAME/snapshots/...". NULL: none. */
+static const char *known_id(const ilk_model *m)
+{
+    const char *at = strchr(m->info.id, '@'), *folder = strstr(m->info.path, "models--");
+    const ilk_known *k = ilki_embed_known_find(m->info.id, at ? (size_t)(at - m->info.id) : strlen(m->info.id));
+    if (k)
+        return k->id;
+    for (size_t i = 0; ilki_tasks_golden_at(i); i++) {
+        const char *id = ilki_tasks_golden_at(i)->id, *slash = strchr(id, '/');
+        size_t n = strlen(id), org = (size_t)(slash - id);
+        if (strncmp(m->info.id, id, n) == 0 && (m->info.id[n] == 0 || m->info.id[n] == '@'))
+            return id;
+        if (folder && strncmp(folder + 8, id, org) == 0 && strncmp(folder + 8 + org, "--", 2) == 0 &&
+            strncmp(folder + 10 + org, slash + 1, n - org - 1) == 0 && (folder[9 + n] == '/' || folder[9 + n] == 0))
+            return id;
+    }
+    return NULL;
+}
+
+ilk_status ilki_tasks_known(ilk_model *m, ilk_model *f32, const char *known, ilk_golden_fn fn, void *user, ilk_job *job,
+                            ilk_golden_result *result, ilk_error *err)
+{
+    run r = {.m = m, .f32 = f32, .job = job, .fn = fn, .user = user, .result = result};
+    const ilk_known *k = known ? ilki_embed_known_find(known, strlen(known)) : NULL;
+    const char *id = k ? k->id : known ? known : known_id(m);
+    size_t n = 0;
+    ilk_status st = ILK_OK;
+    for (size_t i = 0; id && st == ILK_OK && ilki_tasks_golden_at(i); i++) {
+        const ilki_golden_row *row = ilki_tasks_golden_at(i);
+        if (strcmp(row->id, id) != 0)
+            continue;
+        n++;
+        result->id = row->id;
+        st = run_row(&r, row, err);
+    }
+    if (st == ILK_OK && n == 0)
+        return ilki_base_fail(err, ILK_NOT_FOUND, "%s: no golden values are known of %s", m->info.id,
+                              id ? id : "a model of this name");
+    if (st == ILK_OK)
+        check_floor(&r);
+    return st;
+}
