@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { NR = 8, MR = 8, DEEP = 4 };
+enum { NR = 8, MR = 8, WIDE = 8, DEEP = 4 };
 
 #include "kern/pack_i8.inc"
 
@@ -127,7 +127,7 @@ static void gemm_i8(const ilki_gemm_i8 *g)
             panel_i8 p = panel_at(g->packed, g->k, g->n_exact, j / NR * NR);
             int64_t s = 0;
             for (size_t x = 0; x < g->k; x++)
-                s += (a[x] - head.zero) * p.codes[x / DEEP * DEEP * NR + j % NR * DEEP + x % DEEP];
+                s += (a[x] - head.zero) * p.codes[x / DEEP * DEEP * WIDE + column_at(g->k, j % NR) + x % DEEP];
             float v = (float)s * (head.scale * p.scale[j % NR]);
             for (size_t x = 0; x < g->n_exact; x++)
                 v = fmaf(head.exact[x], p.exact[x * NR + j % NR], v);

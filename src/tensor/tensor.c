@@ -149,6 +149,20 @@ bool ilki_tensor_finite(const float *x, size_t n)
     return !(any & 0x80000000);
 }
 
+/* Elements of a matrix with a scale per row. */
+static void scale_rows(const ilki_tensor *t, size_t first, size_t n, float *to)
+{
+    size_t cols = (size_t)t->shape[1], row = first / cols, left = cols - first % cols;
+    for (; n > 0; row++, left = cols) {
+        size_t here = n < left ? n : left;
+        const float scale = t->row_scales[row];
+        for (size_t i = 0; i < here; i++)
+            to[i] *= scale;
+        to += here;
+        n -= here;
+    }
+}
+
 ilk_status ilki_tensor_read_f32(const ilki_tensor *t, size_t first, size_t n, float *to, ilk_error *err)
 {
     const char *file = t->file ? t->file : "memory", *name = t->name ? t->name : "tensor";
@@ -159,9 +173,10 @@ ilk_status ilki_tensor_read_f32(const ilki_tensor *t, size_t first, size_t n, fl
     if (n && !read_elements(t->dtype, t->data + first * width, n, to))
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: %s: expected numbers, found dtype %s", file, name,
                               ilki_tensor_dtype_name(t->dtype));
-    if (t->row_scales && t->rank == 2)
-        for (size_t i = 0; i < n; i++)
-            to[i] *= t->row_scales[(first + i) / (size_t)t->shape[1]];
+    if (t->row_scales) {
+        scale_rows(t, first, n, to);
+        return ILK_OK; /* made here, from numbers that were finite */
+    }
     if (ilki_tensor_finite(to, n))
         return ILK_OK;
     size_t i = 0;

@@ -347,6 +347,10 @@ static void codes_tables(void)
                 CHECK_OK(ilki_tensor_read_f32(l.n.table, 4 * i, 4, row, &err), &err);
                 for (size_t k = 0; k < 4; k++)
                     CHECK_NEAR(row[k], (float)(4 * i + 1 + k), f ? most / 253 : 0);
+                float across[6]; /* the end of a row, one, and the beginning of another */
+                if (i > 0 && CHECK_OK(ilki_tensor_read_f32(l.n.table, 4 * i - 1, 6, across, &err), &err))
+                    for (size_t k = 0; k < 4; k++)
+                        CHECK_NEAR(across[1 + k], row[k], 0);
             }
         }
         unload(&l);

@@ -5,7 +5,7 @@
 
 #include "kern/lanes_math.inc"
 
-enum { NR = 16, DEEP = 4 };
+enum { NR = 16, WIDE = 16, DEEP = 4 };
 #define TILES  4
 #define OFFSET 128
 

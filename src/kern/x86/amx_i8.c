@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Products of 8 bits on tiles, unsigned by signed. Two tiles of rows by two of columns share four loads for four products
- * of 16 cycles each; 16 rows or fewer go by four tiles of columns. The packed form is AVX-512 VNNI's: a tile of weights is 16
- * of its groups of four, of 16 columns. The sums of a block are finished while the tiles multiply the next one: the
- * two use different ports, and neither waits for the other but at the ends. */
+ * of 16 cycles each; 16 rows or fewer go by four tiles of columns. The packed form is AVX-512 VNNI's: 16 of
+ * its groups are a tile of weights of 1 KiB in one piece. What is behind a sum (scales, exact channels, activation) costs the
+ * vector ports more than the tiles take for 384 steps of k. */
 #include "kern/x86/amx_tile.h"
 #include "kern/x86/avx512_i8.h"
 
-enum { MR = 32, B_STRIDE = DEEP * NR, STEP_BYTES = 16 * B_STRIDE };
+enum { MR = 32 };
 
 /* sums [32][NR] of columns x to x + 31 */
 INLINE void tile_32(int32_t *sums, const unsigned char *a, size_t lda, const int8_t *b, size_t k)
@@ -16,10 +16,10 @@ INLINE void tile_32(int32_t *sums, const unsigned char *a, size_t lda, const int
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    for (size_t p = 0; p < k; p += TILE_ROW_BYTES, b += STEP_BYTES) {
-        _tile_loadd(6, b, B_STRIDE);
+    for (size_t p = 0; p < k; p += TILE_ROW_BYTES, b += TILE_BYTES) {
+        _tile_loadd(6, b, TILE_ROW_BYTES);
         _tile_loadd(4, a + p, lda);
-        _tile_loadd(7, b + TILE_ROW_BYTES, B_STRIDE);
+        _tile_loadd(7, b + 16 * k, TILE_ROW_BYTES);
         _tile_loadd(5, a1 + p, lda);
         _tile_dpbusd(0, 4, 6);
         _tile_dpbusd(1, 4, 7);
@@ -39,14 +39,14 @@ INLINE void tile_16(int32_t *sums, const unsigned char *a, size_t lda, const int
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-    for (size_t p = 0; p < k; p += TILE_ROW_BYTES, b += STEP_BYTES) {
+    for (size_t p = 0; p < k; p += TILE_ROW_BYTES, b += TILE_BYTES) {
         _tile_loadd(4, a + p, lda);
-        _tile_loadd(6, b, B_STRIDE);
-        _tile_loadd(7, b + TILE_ROW_BYTES, B_STRIDE);
+        _tile_loadd(6, b, TILE_ROW_BYTES);
+        _tile_loadd(7, b + 16 * k, TILE_ROW_BYTES);
         _tile_dpbusd(0, 4, 6);
-        _tile_loadd(6, b + 2 * TILE_ROW_BYTES, B_STRIDE);
+        _tile_loadd(6, b + 32 * k, TILE_ROW_BYTES);
         _tile_dpbusd(1, 4, 7);
-        _tile_loadd(7, b + 3 * TILE_ROW_BYTES, B_STRIDE);
+        _tile_loadd(7, b + 48 * k, TILE_ROW_BYTES);
         _tile_dpbusd(2, 4, 6);
         _tile_dpbusd(3, 4, 7);
     }
@@ -65,7 +65,7 @@ static void gemm_rows(const ilki_gemm_i8 *g, finish_fn *finish, size_t i, size_t
         panel_i8 p = panel_at(g->packed, g->k, g->n_exact, j);
         if (rows > TILE_ROWS) {
             tile_32(sums, a, g->lda, p.codes, deep_k(g->k));
-            tile_32(sums + 32, a, g->lda, p.codes + 2 * TILE_ROW_BYTES, deep_k(g->k));
+            tile_32(sums + 32, a, g->lda, p.codes + 32 * deep_k(g->k), deep_k(g->k));
         } else {
             tile_16(sums, a, g->lda, p.codes, deep_k(g->k));
         }

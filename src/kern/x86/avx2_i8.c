@@ -6,7 +6,7 @@
 
 #include "kern/lanes_math.inc"
 
-enum { NR = 16, DEEP = 2, CUT = 256 };
+enum { NR = 16, WIDE = 16, DEEP = 2, CUT = 256 };
 #define TILES  6
 #define OFFSET 0
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the AVX-512 tables of 8-bit products share: the packed form, four codes along k of 64 columns side by side, and
+ * What the AVX-512 tables of 8-bit products share: the packed form, four codes along k of 16 columns side by side, and
  * the way from sums in i32 to a finished element. */
 #ifndef ILKI_KERN_AVX512_I8_H
 #define ILKI_KERN_AVX512_I8_H
@@ -8,7 +8,7 @@
 
 #include "kern/x86/avx512_math.h"
 
-enum { NR = 64, DEEP = 4 };
+enum { NR = 64, WIDE = 16, DEEP = 4 };
 
 #include "kern/pack_i8.inc"
 

@@ -31,9 +31,9 @@ INLINE void tile(const int rows, int32_t *sums, const unsigned char *a, size_t l
 {
     SIX(ZERO)
     const unsigned char *a3 = rows > 3 ? a + 3 * lda : a;
-    for (size_t p = 0; p < k; p += DEEP, b += DEEP * NR) {
-        __m512i b0 = _mm512_loadu_si512(b), b1 = _mm512_loadu_si512(b + 64);
-        __m512i b2 = _mm512_loadu_si512(b + 128), b3 = _mm512_loadu_si512(b + 192);
+    for (size_t p = 0; p < k; p += DEEP, b += DEEP * WIDE) {
+        __m512i b0 = _mm512_loadu_si512(b), b1 = _mm512_loadu_si512(b + 16 * k);
+        __m512i b2 = _mm512_loadu_si512(b + 32 * k), b3 = _mm512_loadu_si512(b + 48 * k);
         STEP(0, a + p)
         STEP(1, a + lda + p)
         STEP(2, a + 2 * lda + p)
