@@ -8,6 +8,7 @@
 #include "embed/state.h"
 
 #define MAX_TOKENIZER_BYTES ((size_t)256 << 20)
+#define MAX_PATH_BYTES      8192
 #define OPEN_CLIP_CONFIG    "open_clip_config.json"
 
 /* ------------------------------------------------------------------ weights and network */
@@ -15,10 +16,10 @@
 static bool exists(const ilki_vfs *vfs, const char *dir, const char *name)
 {
     ilki_stat info;
-    char *path = ilki_base_path_join(dir, name);
-    bool there = path && vfs->stat(vfs, path, true, &info, NULL) == ILK_OK && info.type == ILKI_FILE_REGULAR;
-    free(path);
-    return there;
+    char path[MAX_PATH_BYTES]; /* on the stack, so that short memory is not taken for a file that is not there */
+    int n = snprintf(path, sizeof path, "%s/%s", dir, name);
+    return n > 0 && (size_t)n < sizeof path && vfs->stat(vfs, path, true, &info, NULL) == ILK_OK &&
+           info.type == ILKI_FILE_REGULAR;
 }
 
 static ilk_status open_weights(ilk_model *m, ilk_error *err)
@@ -362,7 +363,9 @@ static ilk_status find_base(ilk_model *m, ilk_error *err)
                               "%s: expected base_model_name_or_path of the checkpoint it belongs to, found none",
                               m->adapter_config);
     beside = ilki_base_path_join(m->dir, base);
-    bool there = beside && vfs->stat(vfs, beside, true, &info, NULL) == ILK_OK && info.type == ILKI_FILE_DIR;
+    if (!beside)
+        return ilki_base_fail_memory(err, strlen(base), "a path");
+    bool there = vfs->stat(vfs, beside, true, &info, NULL) == ILK_OK && info.type == ILKI_FILE_DIR;
     st = ilki_embed_resolve(vfs, there ? beside : base, &dir, &name, err);
     free(name);
     free(beside);
