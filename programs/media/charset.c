@@ -73,11 +73,15 @@ static const struct {
 
 void media_charset_prepare(void)
 {
+    static iconv_t
+        held[sizeof charsets / sizeof *charsets]; /* until the process ends: a table in use is not unloaded */
+    if (held[0])
+        return;
     for (size_t i = 0; i < sizeof charsets / sizeof *charsets; i++) {
         char text[8], *out = text;
         char a[] = "a", *in = a;
         size_t n_in = 1, n_out = sizeof text;
-        iconv_t c = iconv_open("UTF-8", charsets[i].name); /* held until the process ends */
+        iconv_t c = held[i] = iconv_open("UTF-8", charsets[i].name);
         if (c != (iconv_t)-1)
             iconv(c, &in, &n_in, &out, &n_out);
     }
