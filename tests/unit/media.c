@@ -136,7 +136,7 @@ static void tired(void)
         top = tree_new();
     ilki_media *m = open_helper(liar("tired"), 1);
     for (int i = 0; i < 7; i++) {
-        if (CHECK_OK(ask(m, "html", "x", 5, NULL, &r, &err), &err))
+        if (CHECK_OK(ask(m, "html", "x", 20, NULL, &r, &err), &err))
             CHECK_STR((const char *)r.data, "good");
         free(r.data);
     }
@@ -212,17 +212,17 @@ static void greets(void)
     CHECK_OK(ilki_media_hello_of(m, NULL, &h, &err), &err);
     CHECK(h->n_rows >= 2);
     CHECK_STATUS(ilki_media_check(m, "no such", NULL, &err), ILK_UNSUPPORTED, &err);
-    CHECK_STATUS(ask(m, "no such", "x", 5, NULL, &r, &err), ILK_UNSUPPORTED, &err);
+    CHECK_STATUS(ask(m, "no such", "x", 20, NULL, &r, &err), ILK_UNSUPPORTED, &err);
     CHECK_STR(err.message, "no reader \"no such\" in this build");
     CHECK_INT(count_children(), 1); /* it lives on */
     ilki_buf ops;
     ilki_base_buf_init(&ops, 4096);
     ilki_media_add_text(&ops, 1 << 20);
-    CHECK_STATUS(ilki_media_run(m, "x", 1, &ops, 5, NULL, &r, &err), ILK_BAD_FORMAT, &err);
+    CHECK_STATUS(ilki_media_run(m, "x", 1, &ops, 20, NULL, &r, &err), ILK_BAD_FORMAT, &err);
     ilki_base_buf_reset(&ops);
-    CHECK_STATUS(ilki_media_run(m, "x", 1, &ops, 5, NULL, &r, &err), ILK_BAD_FORMAT, &err);
+    CHECK_STATUS(ilki_media_run(m, "x", 1, &ops, 20, NULL, &r, &err), ILK_BAD_FORMAT, &err);
     ilki_media_add_op(&ops, (ilki_media_op)77, NULL, 0);
-    CHECK_STATUS(ilki_media_run(m, "x", 1, &ops, 5, NULL, &r, &err), ILK_BAD_FORMAT, &err);
+    CHECK_STATUS(ilki_media_run(m, "x", 1, &ops, 20, NULL, &r, &err), ILK_BAD_FORMAT, &err);
     ilki_base_buf_deinit(&ops);
     ilki_media_free(m);
     CHECK_INT(count_children(), 0);
@@ -236,7 +236,7 @@ typedef struct crowd {
 static void *ask_often(void *arg)
 {
     crowd *c = arg;
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 5; i++) {
         ilki_media_result r;
         ilk_error err;
         ilk_error_init(&err);
@@ -257,7 +257,7 @@ static void threads(void)
         REQUIRE(CHECK(pthread_create(&t[i], NULL, ask_often, &c) == 0));
     for (int i = 0; i < 6; i++)
         pthread_join(t[i], NULL);
-    CHECK_INT(c.n_ok, 120);
+    CHECK_INT(c.n_ok, 30);
     CHECK(count_children() <= 2);
     ilki_media_free(c.m);
     CHECK_INT(count_children(), 0);
@@ -272,7 +272,7 @@ static void forked(void)
     if (!top)
         top = tree_new();
     ilki_media *m = open_helper(liar("good"), 1);
-    CHECK_OK(ask(m, "html", "x", 5, NULL, &r, &err), &err);
+    CHECK_OK(ask(m, "html", "x", 20, NULL, &r, &err), &err);
     free(r.data);
     pid_t pid = fork();
     if (pid == 0) {
@@ -281,7 +281,7 @@ static void forked(void)
     }
     int status = -1;
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-    CHECK_OK(ask(m, "html", "x", 5, NULL, &r, &err), &err);
+    CHECK_OK(ask(m, "html", "x", 20, NULL, &r, &err), &err);
     free(r.data);
     CHECK_INT(count_children(), 1);
     ilki_media_free(m);
