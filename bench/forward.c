@@ -76,7 +76,7 @@ static double peak_gflops(const ilki_kern_ops *ops)
 {
     struct timespec from, to;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
-    double flops = (double)ops->peak_f32(50000);
+    double flops = (double)(ops->peak_tiles_f32 ? ops->peak_tiles_f32(2000) : ops->peak_f32(50000));
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
     return flops / ((double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec));
 }

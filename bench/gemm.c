@@ -29,7 +29,7 @@ static void *work(void *arg)
     double flops = 0.0;
     while (now - start < WINDOW_NS) {
         if (w->g.m == 0) {
-            flops += (double)w->ops->peak_f32(20000);
+            flops += (double)(w->ops->peak_tiles_f32 ? w->ops->peak_tiles_f32(1000) : w->ops->peak_f32(20000));
         } else {
             w->ops->gemm_f32(&w->g);
             flops += 2.0 * (double)w->g.m * (double)(w->g.j1 - w->g.j0) * (double)w->g.k;

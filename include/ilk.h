@@ -108,7 +108,7 @@ typedef struct ilk_runtime_options {
     ilk_log_fn log;                /* NULL: silence */
     void *log_user;
     ilk_log_level log_level;       /* 0: ILK_LOG_WARN */
-    const char *cpu;               /* kernel tables allowed: "ref", "avx2", "avx512", "neon", a comma list, or NULL for
+    const char *cpu;               /* kernel tables allowed: "ref", "avx2", "avx512", "amx", "neon", a comma list, or NULL for
                                       the environment's ILK_CPU and, without it, all the machine has */
     const char *media_helper;      /* path of ilk-media; NULL: beside the program, then in libexec */
 } ilk_runtime_options;
@@ -118,7 +118,10 @@ ILK_API void ilk_runtime_options_init_sized(void *opt, size_t size);
 
 /* Opens a runtime: thread pool, memory ceiling, kernel table. `opt` may be NULL. One per process is usual.
  * Errors: BAD_ARGUMENT (an unknown word in `cpu`, or a table this CPU lacks; more than 1024 threads), NO_MEMORY, IO
- * (no thread could be started). */
+ * (no thread could be started).
+ * On a CPU with AMX it asks Linux for tile data, once and for the whole process, unless `cpu` leaves AMX out: from then on
+ * alternate signal stacks (sigaltstack) must have 11 KB more than before, as sysconf(_SC_MINSIGSTKSZ) says. While a
+ * smaller one is in place Linux refuses, and the runtime goes without AMX. */
 ILK_API ilk_status ilk_runtime_open(ilk_runtime **out, const ilk_runtime_options *opt, ilk_error *err);
 
 /* Waits for queued work to end, stops the threads and frees the runtime. In a forked child it only frees. */
@@ -763,12 +766,14 @@ ILK_API ilk_status ilk_similar(ilk_store *s, const char *path_or_id, const ilk_q
 /* ------------------------------------------------------------------ unstable: may change in any version */
 
 /* Floating-point multiply-adds and memory reads this machine reaches with n_threads, measured for about a second.
- * gflops_f32 counts a multiply and an add as two. */
+ * gflops_f32 counts a multiply and an add as two; gflops_f32_tiles is what f32 products made of bf16 products reach on matrix
+ * tiles (AMX), counted as f32, and 0 where there are none. */
 typedef struct ilk_peak {
     size_t size;
     double gflops_f32;
     double read_gbytes; /* GB/s from memory far larger than the caches */
     unsigned n_threads;
+    double gflops_f32_tiles;
 } ilk_peak;
 ILK_API void ilk_peak_init_sized(void *peak, size_t size);
 #define ilk_peak_init(peak) ilk_peak_init_sized((peak), sizeof *(peak))

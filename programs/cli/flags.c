@@ -17,7 +17,7 @@ const cli_flag cli_common_flags[] = {
     {"quiet", 'q', CLI_SWITCH, NULL, "no notes and no progress, errors only", 0, 0},
     {"verbose", 'v', CLI_SWITCH, NULL, "tell more on standard error", 0, 0},
     {"threads", 0, CLI_COUNT, "N", "threads that compute (default: the CPUs this process may use)", 1, 1024},
-    {"cpu", 0, CLI_TEXT, "LIST", "kernels allowed: ref, avx2, avx512, neon, a comma between", 0, 0},
+    {"cpu", 0, CLI_TEXT, "LIST", "kernels allowed: ref, avx2, avx512, amx, neon, a comma between", 0, 0},
     {"help", 'h', CLI_SWITCH, NULL, "print this help", 0, 0},
     {0},
 };

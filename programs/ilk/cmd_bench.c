@@ -48,11 +48,15 @@ static ilk_status measure_peak(report *r, ilk_peak *peak)
         ilki_base_jsonw_open(&r->w, '{');
         put_number(r, "threads", peak->n_threads);
         put_number(r, "gflops_f32", peak->gflops_f32);
+        if (peak->gflops_f32_tiles > 0)
+            put_number(r, "gflops_f32_tiles", peak->gflops_f32_tiles);
         put_number(r, "read_gbytes", peak->read_gbytes);
         ilki_base_jsonw_close(&r->w, '}');
     } else {
         cli_field(c, "threads", "%u", peak->n_threads);
         cli_field(c, "f32 peak", "%.1f GFLOP/s", peak->gflops_f32);
+        if (peak->gflops_f32_tiles > 0)
+            cli_field(c, "f32 on tiles", "%.1f GFLOP/s, by products of bf16", peak->gflops_f32_tiles);
         cli_field(c, "memory", "%.1f GB/s", peak->read_gbytes);
         cli_flush(c);
     }
@@ -185,7 +189,7 @@ static int run(cli *c)
         ilki_base_jsonw_open(&r.w, '{');
     ilk_status st = measure_peak(&r, &peak);
     if (st == ILK_OK && m)
-        st = run_model(&r, m, peak.gflops_f32);
+        st = run_model(&r, m, peak.gflops_f32_tiles > peak.gflops_f32 ? peak.gflops_f32_tiles : peak.gflops_f32);
     if (st == ILK_OK && r.json) {
         ilki_base_jsonw_close(&r.w, '}');
         cli_put_json(c, &r.b);

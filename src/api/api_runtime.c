@@ -87,7 +87,7 @@ ilk_status ilk_runtime_measure_peak(ilk_runtime *rt, ilk_job *job, ilk_peak *pea
     if (st != ILK_OK)
         return st;
     ilk_peak all = {.size = sizeof all, .n_threads = ilki_base_pool_threads(rt->pool)};
-    st = ilki_embed_peak(rt, job, &all.gflops_f32, &all.read_gbytes, err);
+    st = ilki_embed_peak(rt, job, &all, err);
     return st == ILK_OK ? ilki_api_give_sized(peak, &all, sizeof all, "peak", err) : st;
 }
 

@@ -12,8 +12,8 @@ ilk_status ilki_embed_kernels_open(ilk_runtime *rt, const char *cpu, ilk_error *
 /* Gives up rt->ops; when no thread uses it any more. */
 void ilki_embed_kernels_close(ilk_runtime *rt);
 
-/* What the runtime's threads reach together with its own table (peak.c): floating-point operations and bytes read from
- * memory per nanosecond, the best of many rounds of some milliseconds, for about a second in all. */
-ilk_status ilki_embed_peak(ilk_runtime *rt, ilk_job *job, double *flops_per_ns, double *bytes_per_ns, ilk_error *err);
+/* What the runtime's threads reach together with its own table (peak.c): the rates in `out`, each the best of many rounds of
+ * some milliseconds, for about a second in all. */
+ilk_status ilki_embed_peak(ilk_runtime *rt, ilk_job *job, ilk_peak *out, ilk_error *err);
 
 #endif

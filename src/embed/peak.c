@@ -14,11 +14,14 @@
 
 enum { TASKS_PER_THREAD = 4 };
 static const uint64_t task_ns = 3 * 1000 * 1000;
-static const uint64_t half_ns = 400 * 1000 * 1000; /* for each of the two peaks */
+static const uint64_t each_ns = 350 * 1000 * 1000; /* for each of the peaks */
 static const uint64_t buffer_bytes = 256 << 20;    /* far more than a cache holds */
 static const size_t chunk_bytes = 4 << 20;
 
+typedef uint64_t peak_fn(uint64_t n_iterations);
+
 typedef struct probe {
+    peak_fn *fn;
     const ilki_kern_ops *ops;
     uint64_t n_iterations; /* of one task */
     const unsigned char *buffer;
@@ -31,7 +34,7 @@ static void compute(void *arg, size_t i, unsigned slot)
 {
     probe *p = arg;
     (void)i, (void)slot;
-    atomic_fetch_add_explicit(&p->done, p->ops->peak_f32(p->n_iterations), memory_order_relaxed);
+    atomic_fetch_add_explicit(&p->done, p->fn(p->n_iterations), memory_order_relaxed);
 }
 
 static void read_chunk(void *arg, size_t i, unsigned slot)
@@ -44,12 +47,12 @@ static void read_chunk(void *arg, size_t i, unsigned slot)
 }
 
 /* Iterations that take about task_ns on one thread. */
-static uint64_t calibrate(const ilki_kern_ops *ops)
+static uint64_t calibrate(peak_fn *fn)
 {
     uint64_t n = 1000;
     for (;;) {
         uint64_t start = ilki_base_now_ns();
-        ops->peak_f32(n);
+        fn(n);
         uint64_t ns = ilki_base_now_ns() - start;
         if (ns >= task_ns / 4)
             return n * task_ns / ns + 1;
@@ -57,7 +60,7 @@ static uint64_t calibrate(const ilki_kern_ops *ops)
     }
 }
 
-/* Runs rounds for half_ns; the best rate of one. */
+/* Runs rounds for each_ns; the best rate of one. */
 static ilk_status best_round(ilk_runtime *rt, const ilki_run *run, probe *p, double *per_ns, ilk_error *err)
 {
     *per_ns = 0;
@@ -72,7 +75,7 @@ static ilk_status best_round(ilk_runtime *rt, const ilki_run *run, probe *p, dou
         double rate = (double)atomic_load(&p->done) / (double)(end > start ? end - start : 1);
         if (rate > *per_ns)
             *per_ns = rate;
-    } while (end - begin < half_ns);
+    } while (end - begin < each_ns);
     return ILK_OK;
 }
 
@@ -101,13 +104,19 @@ static ilk_status measure_reads(ilk_runtime *rt, ilk_job *job, probe *p, double 
     return st;
 }
 
-ilk_status ilki_embed_peak(ilk_runtime *rt, ilk_job *job, double *flops_per_ns, double *bytes_per_ns, ilk_error *err)
+ilk_status ilki_embed_peak(ilk_runtime *rt, ilk_job *job, ilk_peak *out, ilk_error *err)
 {
     ilk_status st = ilki_base_job_check(job, err);
     if (st != ILK_OK)
         return st;
-    probe p = {.ops = rt->ops, .n_iterations = calibrate(rt->ops)};
+    probe p = {.fn = rt->ops->peak_f32, .ops = rt->ops};
+    p.n_iterations = calibrate(p.fn);
     ilki_run run = {compute, &p, (size_t)ilki_base_pool_threads(rt->pool) * TASKS_PER_THREAD, 0, job};
-    st = best_round(rt, &run, &p, flops_per_ns, err);
-    return st == ILK_OK ? measure_reads(rt, job, &p, bytes_per_ns, err) : st;
+    st = best_round(rt, &run, &p, &out->gflops_f32, err);
+    if (st == ILK_OK && rt->ops->peak_tiles_f32) {
+        p.fn = rt->ops->peak_tiles_f32;
+        p.n_iterations = calibrate(p.fn);
+        st = best_round(rt, &run, &p, &out->gflops_f32_tiles, err);
+    }
+    return st == ILK_OK ? measure_reads(rt, job, &p, &out->read_gbytes, err) : st;
 }

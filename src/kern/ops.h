@@ -2,8 +2,8 @@
  * The one table of arithmetic on raw pointers. Every entry is single-threaded, allocates nothing, reads and writes only
  * what its arguments span, and accepts any alignment. Row-major everywhere; `ld…` is the distance of rows in elements.
  *
- * One order of reduction: an output element is one chain of fused multiply-adds over k in ascending order, whatever m, n
- * and the position in the batch are, so that a row has the same bits alone and in company (within one table; tables of
+ * One order of reduction, fixed by k alone: an output element is one chain of fused multiply-adds over k in ascending order
+ * (on matrix tiles what docs/NUMERICS.md says), whatever m, n and the position in the batch are, so that a row has the same bits alone and in company (within one table; tables of
  * different ISAs may differ in the last bits, never beyond the bound of docs/NUMERICS.md). Where a kernel needs several
  * chains for one element (dot), how it splits depends on n alone.
  *
@@ -190,6 +190,8 @@ typedef struct ilki_kern_ops {
     /* peak: what the machine can do, measured by the caller's clock around them */
     /* n_iterations of independent multiply-add chains in registers; gives the floating-point operations done */
     uint64_t (*peak_f32)(uint64_t n_iterations);
+    /* the same for f32 products on matrix tiles, whose operations it counts; NULL where there are none */
+    uint64_t (*peak_tiles_f32)(uint64_t n_iterations);
     /* reads n_bytes from p; the xor of its 64-bit words (a tail of under 64 bytes is left out), so that it is not
      * optimised away */
     uint64_t (*peak_read)(const void *p, size_t n_bytes);

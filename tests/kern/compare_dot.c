@@ -115,6 +115,12 @@ static void quant_all(void)
     CHECK_MEM(codes, want, 20);
 }
 
+static void peak_tiles_f32_all(void)
+{
+    uint64_t one = table->peak_tiles_f32(1);
+    CHECK(table->peak_tiles_f32(0) == 0 && one > 0 && table->peak_tiles_f32(1000) == 1000 * one);
+}
+
 static void peak_f32_all(void)
 {
     CHECK(table->peak_f32(0) == 0);
@@ -159,6 +165,7 @@ static void quant(void)
 static void peak(void)
 {
     each_table(E_peak_f32, peak_f32_all);
+    each_table(E_peak_tiles_f32, peak_tiles_f32_all);
     each_table(E_peak_read, peak_read_all);
 }
 static void all_ran(void)

@@ -4,6 +4,7 @@
 
 #include "base/cpu.h"
 #include "base/runtime.h"
+#include "kern/ops.h"
 #include "test.h"
 
 static ilk_runtime *open_with(unsigned n_threads, uint64_t ceiling)
@@ -30,6 +31,7 @@ static void peaks(void)
     double seconds = (double)(ilki_base_now_ns() - start) / 1e9;
     printf("%.1f GFLOP/s, %.1f GB/s, %u threads, %.2f s\n", peak.gflops_f32, peak.read_gbytes, peak.n_threads, seconds);
     CHECK(peak.gflops_f32 > 0.01 && peak.gflops_f32 < 1e5);
+    CHECK((peak.gflops_f32_tiles > 0) == (rt->ops->peak_tiles_f32 != NULL));
     CHECK(peak.read_gbytes > 0.01 && peak.read_gbytes < 1e5);
     CHECK_INT(peak.n_threads, 2);
     CHECK(seconds < 5);

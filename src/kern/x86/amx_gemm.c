@@ -305,6 +305,23 @@ static size_t gemm_scratch_f32(size_t m, size_t k)
     return planes_bytes(m, k) + 2 * CUT * STEP_BYTES;
 }
 
+/* Steps without loads and splitting: what the tiles could do at best. */
+static uint64_t peak_tiles_f32(uint64_t n_iterations)
+{
+    const bool two = true;
+    tiles_open(16, 16);
+    for (uint64_t i = 0; i < n_iterations; i++) {
+        PRODUCTS();
+        PRODUCTS();
+        PRODUCTS();
+        PRODUCTS();
+        PRODUCTS();
+        PRODUCTS();
+    }
+    tiles_close();
+    return n_iterations * 2 * MR * NR * STEP;
+}
+
 const ilki_kern_ops ilki_kern_amx_gemm = {
     .name = "amx",
     .gemm_f32_nr = NR,
@@ -317,4 +334,5 @@ const ilki_kern_ops ilki_kern_amx_gemm = {
     .packed_at_f32 = packed_at_f32,
     .gemm_scratch_f32 = gemm_scratch_f32,
     .gemm_f32 = gemm_f32,
+    .peak_tiles_f32 = peak_tiles_f32,
 };

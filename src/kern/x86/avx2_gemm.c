@@ -24,6 +24,7 @@ const ilki_kern_ops ilki_kern_avx2_gemm = {
     .name = "avx2",
     .gemm_f32_nr = NR,
     .gemm_f32_mr = MR,
+    .gemm_f32_few = 6,
     .gemm_f32_gflops = 40,
     .packed_bytes_f32 = packed_bytes_f32,
     .pack_f32 = pack_f32,
