@@ -162,11 +162,11 @@ void ilki_nn_run_rows(ilki_nn *ctx, const ilki_rows_args *a, size_t scratch_byte
     run_blocks(ctx, a, ilki_nn_block_rows(ctx, a->n_rows, a->row_ns), scratch_bytes);
 }
 
-/* Where blocks of rows would each go over all weights, which take longer than the rows: layers share out columns. */
-static bool few_rows(const ilki_nn *ctx, size_t n_rows)
+bool ilki_nn_few_rows(const ilki_nn *ctx, size_t n_rows)
 {
+    enum { MOST = 4 }; /* sharing columns, every thread prepares all rows: with many that would be more than it saves */
     size_t threads = n_slots(ctx);
-    return threads > 1 && n_rows <= threads * ctx->ops->gemm_f32_few;
+    return threads > 1 && n_rows <= (threads < MOST ? threads : MOST) * ctx->ops->gemm_f32_few;
 }
 
 enum { AWAKE_NS = 50000 }; /* a chain that is worth the waking of threads */
@@ -175,7 +175,7 @@ void ilki_nn_rows(ilki_nn *ctx, const ilki_rows_args *a)
 {
     if (ctx->status != ILK_OK || a->n_rows == 0)
         return;
-    bool few = few_rows(ctx, a->n_rows);
+    bool few = ilki_nn_few_rows(ctx, a->n_rows);
     if (ctx->tape || ctx->watch || few) {
         size_t mark = ilki_base_ws_mark(ctx->ws);
         bool awake = ctx->awake;

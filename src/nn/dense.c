@@ -221,7 +221,6 @@ static void cut_tiles(const ilki_nn *ctx, tiles *t, uint64_t row_ns)
                 : t->l->form == ILKI_FORM_BF16 ? ops->gemm_bf16_nr
                                                : ops->gemm_f32_nr;
     size_t threads = ctx->pool ? ilki_base_pool_threads(ctx->pool) : 1;
-    bool few = n_rows <= threads * ctx->ops->gemm_f32_few;
     /* a task already: the kernel cuts as it likes */
     bool whole = !ctx->pool && !ctx->job && t->l->form == ILKI_FORM_F32;
     t->rows = whole || n_rows < TILE_ROWS ? n_rows : TILE_ROWS;
@@ -229,7 +228,7 @@ static void cut_tiles(const ilki_nn *ctx, tiles *t, uint64_t row_ns)
     if (t->l->delta) {
         t->rows = ilki_nn_block_rows(ctx, n_rows, row_ns);
     } else if (!whole) {
-        uint64_t want = row_ns * n_rows / ((few ? 1 : 4) * threads) + 1;
+        uint64_t want = row_ns * n_rows / ((ilki_nn_few_rows(ctx, n_rows) ? 1 : 4) * threads) + 1;
         if (want > ILKI_NN_TASK_NS || threads == 1)
             want = ILKI_NN_TASK_NS;
         uint64_t cols = n_out * want / (row_ns * t->rows + 1) / nr * nr;

@@ -43,6 +43,10 @@ uint64_t ilki_nn_attn_ns(const ilki_nn *ctx, uint64_t n_flops);
  * threads of the pool all get some where the whole is worth sharing. */
 size_t ilki_nn_block_rows(const ilki_nn *ctx, size_t n_rows, uint64_t row_ns);
 
+/* True where blocks of rows would each go over all weights, which take longer than the rows: layers share out columns
+ * instead. */
+bool ilki_nn_few_rows(const ilki_nn *ctx, size_t n_rows);
+
 /* Tasks over row blocks, fn(sub, arg, first, n), each with so much scratch. */
 void ilki_nn_run_rows(ilki_nn *ctx, const ilki_rows_args *a, size_t scratch_bytes);
 

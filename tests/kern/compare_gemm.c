@@ -265,8 +265,58 @@ static void gemm_no_worse(void)
         }
 }
 
+/* The i-th of the three pieces of bf16 that make x. */
+static float piece(float x, int i)
+{
+    float p = 0.0f;
+    for (; i >= 0; i--) {
+        uint32_t bits;
+        x -= p;
+        memcpy(&bits, &x, sizeof x);
+        bits = (bits + 0x8000) & 0xffff0000;
+        memcpy(&p, &bits, sizeof p);
+    }
+    return p;
+}
+
+/* A sum in the order that docs/NUMERICS.md gives for matrix tiles. */
+static float by_tiles(const float *a, const float *w, size_t k)
+{
+    static const int pieces[][2] = {{0, 2}, {0, 1}, {1, 1}, {1, 0}, {2, 0}, {0, 0}};
+    float sum = 0.0f;
+    for (size_t s = 0; s < k; s += 32)
+        for (int x = 0; x < 6; x++) {
+            float chain[2] = {0.0f, 0.0f};
+            for (size_t p = s; p < k && p < s + 32; p++)
+                chain[p / 16 % 2] = fmaf(piece(a[p], pieces[x][0]), piece(w[p], pieces[x][1]), chain[p / 16 % 2]);
+            sum += chain[0] + chain[1];
+        }
+    return sum;
+}
+
+/* Another CPU with tiles gives the same bits if it adds in the order that is documented: this is where it would show. */
+static void gemm_order_of_tiles(void)
+{
+    enum { M = 2, N = 3 };
+    for (size_t k = 1; k < 200; k += 1 + k / 3) {
+        float *a = pen_floats(0, M * k, PLAIN), *w = pen_floats(1, N * k, PLAIN), *c = pen_take(4, M * N * sizeof *c);
+        void *packed = pen_packed(3, N, k);
+        table->pack_f32(packed, w, k, N, k);
+        ilki_gemm_f32 g = {.a = a, .packed = packed, .c = c, .m = M, .n = N, .k = k, .lda = k, .ldc = N, .j1 = N};
+        g.scratch = pen_scratch(M, k);
+        table->gemm_f32(&g);
+        for (size_t i = 0; i < M * N; i++) {
+            float want = by_tiles(a + i / N * k, w + i % N * k, k);
+            test_check(c[i] == want, __FILE__, __LINE__, "k %zu: %.9g, in the documented order %.9g", k, (double)c[i],
+                       (double)want);
+        }
+    }
+}
+
 static void gemm_all(void)
 {
+    if (strcmp(table->name, "amx") == 0)
+        gemm_order_of_tiles();
     gemm_values();
     gemm_same_bits();
     gemm_apart();
