@@ -305,9 +305,13 @@ static void watch_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_a
         ctx->watch->n++;
         i8->seen = seen;
     }
-    for (size_t i = 0; i < a->n_rows; i++)
-        for (size_t k = 0; k < l->n_in; k++)
-            i8->seen[k] = fmaxf(i8->seen[k], fabsf(a->x[i * a->ldx + k]));
+    for (size_t i = 0; i < a->n_rows; i++) {
+        const float *x = a->x + i * a->ldx;
+        for (size_t k = 0; k < l->n_in; k++) {
+            float size = fabsf(x[k]);
+            i8->seen[k] = size > i8->seen[k] ? size : i8->seen[k];
+        }
+    }
 }
 
 /* ---- */
