@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """docs/MODELS.md from what ran: every fixture folder with a golden.json goes through golden/checkpoints, each alone, and
-the real all-MiniLM-L6-v2 where its folder is given.
+through `ilk embed` at every precision; the real all-MiniLM-L6-v2, where its folder is given, through golden/checkpoints
+against the reference and through `ilk verify`.
 
-    models_table.py PROGRAM [--real DIR]            prints the page
-    models_table.py PROGRAM [--real DIR] --write    writes docs/MODELS.md
-    models_table.py PROGRAM --check                 fails where the page is behind; what needs real weights is taken from it
+    models_table.py PROGRAM --ilk ILK [--real DIR]            prints the page
+    models_table.py PROGRAM --ilk ILK [--real DIR] --write    writes docs/MODELS.md
+    models_table.py PROGRAM --ilk ILK --check    fails where the page is behind; what needs real weights is taken from it
 PROGRAM is the built golden/checkpoints.
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import subprocess
@@ -19,6 +21,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "MODELS.md"
 REAL = "verified on real weights (all-MiniLM-L6-v2)"
+TINY = "verified on tiny checkpoints"
+MEAN, LEAST = 0.999, 0.995  # cosines to f32 that a precision has to keep
 # name in the table: model types, checkpoints known to have this layout
 FAMILIES = [
     ("BERT", ["bert"], "all-MiniLM, bge (en, zh), e5, gte (small, base, large), mxbai, arctic (s, m, l), LaBSE, "
@@ -54,6 +58,51 @@ def run_real(program, real):
     return code == 0
 
 
+def embed(ilk, folder, texts, precision):
+    """None: this model is not built at this precision."""
+    lines = "\n".join(json.dumps({"id": i, "text": t}) for i, t in enumerate(texts))
+    r = subprocess.run([ilk, "embed", "-m", str(folder), "--precision", precision, "--jsonl"], input=lines.encode(),
+                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    return [json.loads(s)["embedding"] for s in r.stdout.decode().splitlines()] if r.returncode == 0 else None
+
+
+def cosine(a, b):
+    return sum(x * y for x, y in zip(a, b)) / math.sqrt(sum(x * x for x in a) * sum(x * x for x in b))
+
+
+def run_precision(ilk, folder, texts, precision):
+    """None: not built. Otherwise whether the vectors keep near to those of f32."""
+    f32, got = embed(ilk, folder, texts, "f32"), embed(ilk, folder, texts, precision)
+    if not f32 or not got:
+        return None
+    cosines = [cosine(a, b) for a, b in zip(f32, got)]
+    return sum(cosines) / len(cosines) >= MEAN and min(cosines) >= LEAST
+
+
+def run_verify(ilk, real):
+    """The precisions at which the golden values of the real model hold; None: it did not run."""
+    if not real:
+        return None
+    r = subprocess.run([ilk, "verify", real, "--known", "minilm", "--json"], stdout=subprocess.PIPE, check=False)
+    return {p["precision"] for p in json.loads(r.stdout)["precisions"] if p["pass"]}
+
+
+def precision_state(runs, real):
+    """runs: (folder, None or whether it held)."""
+    built = [(name, ok) for name, ok in runs if ok is not None]
+    if not built:
+        return "not built"
+    if not all(ok for _, ok in built):
+        return "**differs**: " + ", ".join(name for name, ok in built if not ok)
+    return REAL if real else TINY
+
+
+def old_precisions():
+    """What the page says of BERT, for a check without the real weights."""
+    rows = [s.split(" | ") for s in PAGE.read_text().splitlines() if s.startswith("| BERT |")] if PAGE.exists() else []
+    return {p for p, state in zip(PRECISIONS, rows[0][2:]) if state == REAL} if rows else set()
+
+
 def state_of(runs, is_real, old):
     if not all(ok for _, ok, _ in runs):
         return "**differs**: " + ", ".join(name for name, ok, _ in runs if not ok)
@@ -61,20 +110,26 @@ def state_of(runs, is_real, old):
         return "pending"
     if is_real is None:
         is_real = old
-    return REAL if is_real else "verified on tiny checkpoints"
+    return REAL if is_real else TINY
 
 
-def page(program, real):
-    runs = {}
+def page(program, ilk, real):
+    runs, kept = {}, {}
     for golden in sorted((ROOT / "tests" / "fixtures").glob("*/golden.json")):
         config = json.loads((golden.parent / "config.json").read_text())
-        pairs = "pairs" in json.loads(golden.read_text())
+        said = json.loads(golden.read_text())
+        pairs = "pairs" in said
+        for p in PRECISIONS[1:]:
+            held = run_precision(ilk, golden.parent, said["texts"], p) if said.get("texts") else None
+            kept.setdefault((config["model_type"], p), []).append((golden.parent.name, held))
         runs.setdefault(config["model_type"], []).append((golden.parent.name, run_one(program, golden.parent), pairs))
     unknown = set(runs) - {t for _, types, _ in FAMILIES for t in types}
     if unknown:
         sys.exit(f"models_table: no row for model_type {', '.join(sorted(unknown))}")
     was_real = PAGE.exists() and REAL in PAGE.read_text()
     is_real = run_real(program, real)
+    verified = run_verify(ilk, real)
+    verified = old_precisions() if verified is None else verified
     versions = json.loads((ROOT / "tests" / "fixtures" / "bert-mean" / "golden.json").read_text())
     lines = ["<!-- made by tools/models_table.py from what ran; do not edit -->", "# Models", "",
              f"Text encoders and what was checked of each: against transformers {versions['transformers']} and "
@@ -82,17 +137,20 @@ def page(program, real):
              "of every layer, pooled, vector), entries of a unit vector within 5e-6, logits of", "the classification head "
              "within 1e-5. A tiny checkpoint has random weights in the published layout "
              "(`tools/make_goldens.py`).", "",
+             f"Other precisions: cosines to the vectors of f32 over the same texts, {MEAN} on average and {LEAST} at worst; on "
+             "real weights also the published", "values that `ilk verify` holds a model to (`src/embed/known.def`).", "",
              "| family | `model_type` | " + " | ".join(PRECISIONS) + " | classifier head | layout of |",
              "|---|---|" + "---|" * len(PRECISIONS) + "---|---|"]
     for name, types, known in FAMILIES:
         of = [r for t in types for r in runs.get(t, [])]
         real_here = is_real if name == "BERT" else False
         state = state_of(of, real_here, was_real if name == "BERT" else False)
-        head = "verified on tiny checkpoints" if any(ok and pairs for _, ok, pairs in of) else "pending"
+        head = TINY if any(ok and pairs for _, ok, pairs in of) else "pending"
         lines.append(f"| {name} | {', '.join(f'`{t}`' for t in types)} | {state} | " +
-                     " | ".join("not built" for _ in PRECISIONS[1:]) + f" | {head} | {known} |")
+                     " | ".join(precision_state([r for t in types for r in kept.get((t, p), [])], name == "BERT" and p in verified)
+                                for p in PRECISIONS[1:]) + f" | {head} | {known} |")
     lines += ["", "Real weights: all-MiniLM-L6-v2, its vectors against sentence-transformers on the same texts "
-              "(`golden/minilm-reference`). The last column names", "checkpoints whose layout a family has; none of them "
+              "(`golden/minilm-reference`) and `ilk verify`; quality: `docs/QUALITY.md`. The last column names", "checkpoints whose layout a family has; none of them "
               "but that one was run. A checkpoint also needs its tokenizer: `docs/TOUR.md`.", ""]
     return "\n".join(lines)
 
@@ -100,11 +158,12 @@ def page(program, real):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
+    parser.add_argument("--ilk", required=True)
     parser.add_argument("--real")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
-    text = page(args.program, args.real)
+    text = page(args.program, args.ilk, args.real)
     if args.write:
         PAGE.write_text(text)
     elif args.check:

@@ -165,6 +165,11 @@ void ilki_tasks_note(const ilki_notes *notes, const char *fmt, ...)
 
 /* ------------------------------------------------------------------ ids */
 
+bool ilki_tasks_is_id(const char *id, size_t n)
+{
+    return n > 0 && n <= MAX_ID && !memchr(id, 0, n);
+}
+
 ilk_status ilki_tasks_ids_add(ilki_ids *ids, const char *id, size_t n, uint32_t *number, bool *fresh, ilk_error *err)
 {
     uint32_t found = ilki_tasks_ids_find(ids, id, n);
@@ -173,7 +178,7 @@ ilk_status ilki_tasks_ids_add(ilki_ids *ids, const char *id, size_t n, uint32_t 
     *number = found;
     if (found != ILKI_MAP_NONE)
         return ILK_OK;
-    if (n > MAX_ID || memchr(id, 0, n) || ids->n >= ILKI_MAP_NONE - 1)
+    if (!ilki_tasks_is_id(id, n) || ids->n >= ILKI_MAP_NONE - 1)
         return ilki_base_fail(err, ILK_LIMIT, "an id: expected at most %d bytes without a NUL, found %zu", MAX_ID, n);
     if (ids->n == ids->cap) {
         size_t cap = ids->cap ? ids->cap * 2 : 1024;

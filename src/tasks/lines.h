@@ -52,6 +52,8 @@ typedef struct ilki_ids {
     size_t n, cap;
 } ilki_ids;
 
+/* What ids_add takes: 1 to 4096 bytes without a NUL. */
+bool ilki_tasks_is_id(const char *id, size_t n);
 /* `*fresh` (may be NULL): it was not there. LIMIT for an id with a NUL or of more than 4096 bytes. */
 ilk_status ilki_tasks_ids_add(ilki_ids *ids, const char *id, size_t n, uint32_t *number, bool *fresh, ilk_error *err);
 uint32_t ilki_tasks_ids_find(const ilki_ids *ids, const char *id, size_t n); /* ILKI_MAP_NONE where absent */

@@ -83,8 +83,8 @@ static ilk_status read_record(record *r, const char *s, size_t n, const char **w
     }
     r->text = ilki_base_json_string(r->json, ilki_base_json_get(r->json, root, "text"), &r->n_text);
     r->title = ilki_base_json_string(r->json, ilki_base_json_get(r->json, root, "title"), &r->n_title);
-    if (!r->id || r->n_id == 0)
-        *what = "expected a string \"_id\"";
+    if (!r->id || !ilki_tasks_is_id(r->id, r->n_id))
+        *what = "expected a string \"_id\" of 1 to 4096 bytes without a NUL";
     else if (!r->text)
         *what = "expected a string \"text\"";
     else

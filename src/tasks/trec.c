@@ -124,7 +124,9 @@ ilk_status ilki_tasks_read_judgements(ilki_judgements *to, const ilki_vfs *vfs, 
             memmove(f + 1, f + 2, 2 * sizeof *f);
         if (count == 0 && !l.too_long)
             continue;
-        if (count == 3 || count == 4)
+        if ((count == 3 || count == 4) && (!ilki_tasks_is_id(f[0].s, f[0].n) || !ilki_tasks_is_id(f[1].s, f[1].n)))
+            st = ilki_tasks_junk(notes, path, l.line, err, "expected ids of 1 to 4096 bytes without a NUL");
+        else if (count == 3 || count == 4)
             st = add_judgement(to, &seen, &keys, &l, notes, f, err);
         else
             st = ilki_tasks_junk(notes, path, l.line, err, "expected query, document and grade, found %s",
@@ -271,7 +273,9 @@ ilk_status ilki_tasks_read_run(ilki_ranking *to, const ilki_vfs *vfs, const char
         size_t count = split_fields(text, n, f);
         if (count == 0 && !l.too_long)
             continue;
-        if (count >= 6)
+        if (count >= 6 && (!ilki_tasks_is_id(f[0].s, f[0].n) || !ilki_tasks_is_id(f[2].s, f[2].n)))
+            st = ilki_tasks_junk(notes, path, l.line, err, "expected ids of 1 to 4096 bytes without a NUL");
+        else if (count >= 6)
             st = add_run_line(&r, &l, notes, f, err);
         else
             st = ilki_tasks_junk(notes, path, l.line, err, "expected \"query Q0 document rank score tag\", found %s",

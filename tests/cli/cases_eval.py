@@ -97,7 +97,7 @@ def test_junk_lines_are_named():
         r = p.run("eval", "retrieval", "-m", model(), "tiny", "--json")
         equal(r.status, 0, "status")
         for what in ("corpus.jsonl:61: expected a JSON object", 'corpus.jsonl:62: expected a string "text"',
-                     'corpus.jsonl:63: expected a string "_id"', "corpus.jsonl:65: document d1 is there already",
+                     'corpus.jsonl:63: expected a string "_id" of 1 to 4096 bytes', "corpus.jsonl:65: document d1 is there already",
                      "corpus.jsonl:66: a line of more than 32 MiB", "queries.jsonl:13: query q1 is there already",
                      "queries.jsonl:14: expected a JSON object", 'test.tsv:82: expected a whole number as the grade, found "four"',
                      "queries.jsonl: 1 of 11 judged queries are not there",

@@ -182,6 +182,36 @@ static void judgements_of_both_forms(void)
     tree_free(top);
 }
 
+/* A NUL, and more bytes than an id may have. */
+static void ids_that_are_none(void)
+{
+    static char run[6000], qrels[6000];
+    char *top = tree_new();
+    ilki_notes notes = {0};
+    ilki_ranking r;
+    ilki_judgements j;
+    ilk_error err;
+    ilk_error_init(&err);
+    memset(run, 'x', 5000);
+    memset(qrels, 'x', 5000);
+    strcpy(run + 5000, " Q0 d 1 1 t\nq Q0 d\1e 1 1 t\nq Q0 d 1 1 t\n");
+    strcpy(qrels + 5000, "\td\t1\nq\td\1e\t1\nq\td\t1\n");
+    size_t n_run = strlen(run), n_qrels = strlen(qrels);
+    *strchr(run, '\1') = 0;
+    *strchr(qrels, '\1') = 0;
+    tree_write(tree_path(top, "a.run"), run, n_run);
+    tree_write(tree_path(top, "a.tsv"), qrels, n_qrels);
+    CHECK_OK(ilki_tasks_read_run(&r, vfs, tree_path(top, "a.run"), &notes, &err), &err);
+    CHECK_INT(r.n, 1);
+    CHECK_INT(notes.n_junk, 2);
+    CHECK_OK(ilki_tasks_read_judgements(&j, vfs, tree_path(top, "a.tsv"), &notes, &err), &err);
+    CHECK_INT(j.n, 1);
+    CHECK_INT(notes.n_junk, 4);
+    ilki_tasks_ranking_deinit(&r);
+    ilki_tasks_judgements_deinit(&j);
+    tree_free(top);
+}
+
 static void sorts_any_number(void)
 {
     uint64_t rng = 7;
@@ -204,4 +234,5 @@ static void sorts_any_number(void)
 }
 
 TEST_MAIN({"same as pytrec_eval", same_as_pytrec_eval}, {"junk is named", junk_is_named},
-          {"judgements of both forms", judgements_of_both_forms}, {"sorts any number", sorts_any_number})
+          {"judgements of both forms", judgements_of_both_forms}, {"ids that are none", ids_that_are_none},
+          {"sorts any number", sorts_any_number})
