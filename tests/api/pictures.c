@@ -2,6 +2,7 @@
  * Pictures through the public calls: what is refused, that one bad input costs itself alone, and that a vector has the same
  * bits in any company. Values are golden/towers' part. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "ilk.h"
 #include "test.h"
@@ -144,6 +145,57 @@ static void one_tower(void)
     close_room(&r);
 }
 
+/* The good checkpoint with another file of its processor: what opening says. NULL: none. */
+static void expect_processor(const char *name, const char *text, ilk_status status, const char *says)
+{
+    static const char *const files[] = {"config.json", "model.safetensors", "vocab.json", "merges.txt",
+                                        "tokenizer_config.json"};
+    char dir[] = "/tmp/ilk-pictures-XXXXXX", to[128], from[512];
+    ilk_runtime *rt = NULL;
+    ilk_model *m = NULL;
+    ilk_model_info info;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_model_info_init(&info);
+    REQUIRE(CHECK(mkdtemp(dir) != NULL));
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(to, sizeof to, "%s/%s", dir, files[i]);
+        snprintf(from, sizeof from, FIXTURES "clip-quick/%s", files[i]);
+        CHECK(symlink(from, to) == 0);
+    }
+    snprintf(to, sizeof to, "%s/%s", dir, name);
+    FILE *f = text ? fopen(to, "wb") : NULL;
+    CHECK(!text || (f && fputs(text, f) >= 0 && fclose(f) == 0));
+    if (CHECK_OK(ilk_runtime_open(&rt, NULL, &err), &err)) {
+        CHECK_STATUS(ilk_model_open(&m, rt, dir, NULL, &err), status, &err);
+        if (m)
+            CHECK_OK(ilk_model_get_info(m, &info, &err), &err);
+        CHECK_THAT(strstr(m ? info.image_processing : err.message, says), "expected \"%s\" in \"%s\"", says,
+                   m ? info.image_processing : err.message);
+    }
+    ilk_model_close(m);
+    ilk_runtime_close(rt);
+    unlink(to);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(to, sizeof to, "%s/%s", dir, files[i]);
+        unlink(to);
+    }
+    rmdir(dir);
+}
+
+static void processors(void)
+{
+    const char *usual = "preprocessor_config.json";
+    expect_processor(usual, NULL, ILK_NOT_FOUND, "expected preprocessor_config.json, found none");
+    expect_processor(usual, "{\"size\":24,\"crop_size\":24}", ILK_MISMATCH,
+                     "preprocessor_config.json: expected pictures of 12 x 12, the network's, found 24 x 24");
+    expect_processor(usual, "{}", ILK_MISMATCH, "found 224 x 224");
+    expect_processor(usual, "{\"image_processor_type\":\"ViTImageProcessor\"}", ILK_UNSUPPORTED, "ViTImageProcessor");
+    expect_processor(usual, "{\"size\":12,\"do_center_crop\":false}", ILK_OK, "shorter side 12 bicubic (torchvision)");
+    expect_processor("processor_config.json", "{\"image_processor\":{\"size\":12,\"crop_size\":12}}", ILK_OK,
+                     "shorter side 12 bicubic, centre 12 x 12 (torchvision)");
+}
+
 /* 60 inputs, alone and together: texts, pictures, both, two pictures; one of them bad. */
 static void company(void)
 {
@@ -190,4 +242,4 @@ static void company(void)
     close_room(&r);
 }
 
-TEST_MAIN({"refusals", refusals}, {"one_tower", one_tower}, {"company", company})
+TEST_MAIN({"refusals", refusals}, {"one_tower", one_tower}, {"processors", processors}, {"company", company})
