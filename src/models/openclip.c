@@ -142,6 +142,8 @@ static const ilki_weight text_rows[] = {
     ILKI_ENCODER_NORM("ln_final", ilki_encoder, final_norm),
     PROJECTION("text_projection", ILKI_STORED_TRANSPOSED, ILKI_BIAS_NONE, ""),
     ILKI_DUAL_COMPARISON,
+    ILKI_DUAL_NUMBER("logit_scale", compare_scale),
+    ILKI_DUAL_NUMBER("logit_bias", compare_bias),
 };
 /* with proj_bias */
 static const ilki_weight linear_text_rows[] = {
@@ -151,6 +153,8 @@ static const ilki_weight linear_text_rows[] = {
     ILKI_ENCODER_NORM("ln_final", ilki_encoder, final_norm),
     PROJECTION("text_projection", ILKI_STORED_PLAIN, ILKI_BIAS_OPTIONAL, ".weight"),
     ILKI_DUAL_COMPARISON,
+    ILKI_DUAL_NUMBER("logit_scale", compare_scale),
+    ILKI_DUAL_NUMBER("logit_bias", compare_bias),
 };
 static const ilki_weight vision_rows[] = {
     ILKI_DUAL_FIRST("class_embedding"),
@@ -161,13 +165,18 @@ static const ilki_weight vision_rows[] = {
     ILKI_ENCODER_NORM("ln_post", ilki_encoder, final_norm),
     PROJECTION("proj", ILKI_STORED_TRANSPOSED, ILKI_BIAS_NONE, ""),
 };
-static const char *const text_prefixes[] = {"", "text.", NULL}, *const vision_prefixes[] = {"visual.", "", NULL};
-static const char *const text_ignored[] = {"visual.*",   "input_resolution", "context_length",
-                                           "vocab_size", "*attn_mask",       NULL};
+/* as published; as open_clip's training saves it, from one device and from several; open_clip's CustomTextCLIP of each */
+static const char *const text_prefixes[] = {
+    "",        "text.",        "state_dict.", "state_dict.text.", "state_dict.module.", "state_dict.module.text.",
+    "module.", "module.text.", NULL};
+static const char *const vision_prefixes[] = {
+    "visual.", "state_dict.visual.", "state_dict.module.visual.", "module.visual.", "", NULL};
+static const char *const text_ignored[] = {"visual.*",       "state_dict.*", "module.*",   "input_resolution",
+                                           "context_length", "vocab_size",   "*attn_mask", NULL};
 static const char *const vision_ignored[] = {
-    "text.*",      "token_embedding.*", "positional_embedding", "transformer.*",  "ln_final.*", "text_projection*",
-    "logit_scale", "logit_bias",        "input_resolution",     "context_length", "vocab_size", "*attn_mask",
-    NULL};
+    "state_dict.*",     "module.*",       "text.*",           "token_embedding.*", "positional_embedding",
+    "transformer.*",    "ln_final.*",     "text_projection*", "logit_scale",       "logit_bias",
+    "input_resolution", "context_length", "vocab_size",       "*attn_mask",        NULL};
 static const ilki_weight_list text_list = {"open_clip's text tower", text_rows, sizeof text_rows / sizeof *text_rows,
                                            text_prefixes, text_ignored};
 static const ilki_weight_list linear_text_list = {"open_clip's text tower", linear_text_rows,

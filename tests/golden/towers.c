@@ -455,7 +455,7 @@ static void every_fixture(void)
         n++;
     }
     closedir(d);
-    CHECK(n >= 14);
+    CHECK(n >= 15);
 }
 
 TEST_MAIN({"every_fixture", every_fixture})
