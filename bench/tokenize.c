@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Speed of a tokenizer on one thread.
  *
- *   bench_tokenize FOLDER [FILE…]     FOLDER holds tokenizer.json or vocab.txt; lines of FILE, or text made here */
+ *   bench_tokenize FOLDER [FILE…]     FOLDER holds tokenizer.json or vocab.txt; lines of FILE, or text made here
+ *   bench_tokenize --serve FOLDER     for tokenize.py: each line "END MAX FILE" of stdin is a pass over the texts of FILE,
+ *                                     which end at the byte END, to at most MAX tokens (0: all); answers its CPU time */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cpu.h"
 #include "base/vfs.h"
@@ -40,7 +43,7 @@ static ilki_tokenizer *open_folder(const char *dir)
     if (ilki_text_tokenizer_open(&t, &files, &err) != ILK_OK)
         fprintf(stderr, "bench_tokenize: %s\n", err.message);
     else
-        printf("open: %.2f ms\n", (double)(ilki_base_now_ns() - start) / 1e6);
+        fprintf(stderr, "open: %.2f ms\n", (double)(ilki_base_now_ns() - start) / 1e6);
     for (size_t i = 0; i < sizeof data / sizeof *data; i++)
         free(data[i]);
     return t;
@@ -96,9 +99,61 @@ static void measure(const ilki_tokenizer *t, const char *name, const char *text,
     ilki_text_scratch_free(s);
 }
 
+/* One pass: CPU time in nanoseconds, tokens. */
+static void pass(const ilki_tokenizer *t, ilki_text_scratch *s, const char *text, size_t n, int border, size_t max)
+{
+    ilki_encoding e = {0};
+    ilki_encode_options opt = {.add_specials = true, .max_tokens = max};
+    struct timespec before, after;
+    size_t n_tokens = 0, len;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+    for (size_t at = 0; at < n; at += len + 1) {
+        const char *end = memchr(text + at, border, n - at);
+        len = end ? (size_t)(end - text) - at : n - at;
+        if (ilki_text_encode(t, s, text + at, len, &opt, &e, NULL) != ILK_OK)
+            break;
+        n_tokens += e.n;
+    }
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+    printf("%.0f %zu\n", (double)(after.tv_sec - before.tv_sec) * 1e9 + (double)(after.tv_nsec - before.tv_nsec),
+           n_tokens);
+    fflush(stdout);
+    ilki_text_encoding_deinit(&e);
+}
+
+static int serve(const ilki_tokenizer *t)
+{
+    char line[4096], *path, *text = NULL, held[4096] = "";
+    ilki_text_scratch *s = ilki_text_scratch_new();
+    size_t n = 0;
+    while (s && fgets(line, sizeof line, stdin)) {
+        line[strcspn(line, "\n")] = '\0';
+        int border = (int)strtol(line, &path, 10);
+        size_t max = strtoul(path, &path, 10);
+        path += *path == ' ';
+        if (strcmp(path, held) != 0) {
+            free(text);
+            text = NULL;
+            if (ilki_base_read_file(&ilki_base_vfs_posix, path, 1U << 28, &text, &n, NULL) != ILK_OK)
+                break;
+            memcpy(held, path, strlen(path) + 1);
+        }
+        pass(t, s, text, n, border, max);
+    }
+    free(text);
+    ilki_text_scratch_free(s);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    ilki_tokenizer *t = argc > 1 ? open_folder(argv[1]) : NULL;
+    bool serving = argc == 3 && strcmp(argv[1], "--serve") == 0;
+    ilki_tokenizer *t = argc > 1 ? open_folder(argv[serving ? 2 : 1]) : NULL;
+    if (t && serving) {
+        int status = serve(t);
+        ilki_text_tokenizer_free(t);
+        return status;
+    }
     if (!t) {
         fprintf(stderr, "usage: bench_tokenize FOLDER [FILE...]\n");
         return 2;

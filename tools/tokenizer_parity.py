@@ -300,6 +300,15 @@ def compare(driver, name, tok, folder, options, lines):
     return not bad and len(got) == len(lines)
 
 
+def long_words(documents):
+    """Texts without a space, of one word or of many: the documents run together, and few characters in random order."""
+    pick = random.Random(3)
+    words = ["".join("".join(documents[i:i + 2]).split()) for i in range(0, len(documents), 16)]
+    for some in ("a", "ab", "=-_", "the", "ion", "\u0e01\u0e32\u0e19", "\u6211\u4eec", "\u0434\u0430\u0442"):
+        words.append("".join(pick.choice(some) for _ in range(60000)))
+    return words + ["".join(pick.choice("etaoinshrdlu") for _ in range(200000)), "internationalisation" * 5000]
+
+
 def parity(args):
     data, minilm = (pathlib.Path(p) if p else None for p in map(os.environ.get, ("ILK_TEST_DATA", "ILK_TEST_MINILM")))
     data = data / "tokenizers" if data else None
@@ -315,6 +324,7 @@ def parity(args):
         return 1
     with tempfile.TemporaryDirectory() as tmp:
         documents = ["\n".join(lines[i:i + 150]).replace("\0", "") for i in range(0, len(lines), 900)]
+        words = long_words(documents)
         found = (s for s in subjects(data, minilm, pathlib.Path(tmp)) if not args.only or args.only in s[0])
         good = []
         for name, tok, folder, options in found:
@@ -322,6 +332,8 @@ def parity(args):
             good.append(compare(args.driver, name, tok, folder, options, some))
             if not options:  # long texts, which are encoded in blocks
                 good.append(compare(args.driver, name + " documents", tok, folder, ["--null"], documents))
+                for more in ([], ["--max", "700"]):  # words of many kilobytes, which go window by window
+                    good.append(compare(args.driver, " ".join([name, "long words", *more]), tok, folder, [*more, "--null"], words))
     return 0 if all(good) else 1
 
 

@@ -3,8 +3,15 @@
  * the one of lowest rank (leftmost on ties) becomes one symbol, until none is left. A character without a symbol becomes
  * its bytes ("<0xE5>"), the unknown token, or nothing. Follows tokenizers 0.23, `models/bpe`.
  *
- * Pairs stand in one open-addressed table. A short piece is merged by scanning its ranks; a long one through a heap,
- * O(n log n), so that a text that is one word of megabytes costs no more per byte than any other. */
+ * Pairs stand in one open-addressed table. A short piece is merged by scanning its ranks, a longer one through a heap.
+ *
+ * A word of megabytes goes window by window, so that it costs no more per byte than any other and is not looked at past
+ * the limit. That is exact for any list of merges: (1) tokens of a text that stand side by side are the encoding of what
+ * they spell, since in its run no merge crosses their borders and the others come in the same order; (2) two encodings
+ * side by side are the encoding of the whole if the last token of the one and the first of the other are that of what
+ * those two spell, since a merge that crossed the border would do so there, too. The encoding of a text, however it goes
+ * on, has a border among the last `longest` places of a window: where the encodings up to each of these have one border
+ * further back in common, it is a border of the whole. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +23,8 @@ enum {
     MAX_AFFIX = 64,  /* bytes of prefix and suffix each */
     MAX_JOINED = 64, /* characters that end a word inside a token */
     MARK = 0x2581,   /* a space, as SentencePiece writes it */
+    WINDOW = 8192,   /* characters of a long word at a time */
+    LONGEST = 512,   /* symbols in a token, for that to be done */
     NONE = -1
 };
 
@@ -38,6 +47,7 @@ typedef struct bpe {
     uint32_t joined[MAX_JOINED]; /* characters that some merge joins with a space behind them */
     size_t n_joined;
     bool joins_any; /* more than those */
+    size_t longest; /* characters of a token that merges make, at most: more than it has symbols */
     bool by_words;  /* words, each with the space before it, may be encoded apart, but for joined[] */
 } bpe;
 
@@ -108,6 +118,15 @@ static void note_joint(bpe *b, const char *left, size_t n_left, const char *righ
         b->joined[b->n_joined++] = cp;
 }
 
+static void note_length(bpe *b, const char *s, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += ((unsigned char)s[i] & 0xc0) != 0x80;
+    if (count > b->longest)
+        b->longest = count;
+}
+
 static ilk_status add_merge(bpe *b, const ilki_vocab *v, const char *s[2], const size_t n[2], uint32_t rank,
                             const ilki_text_reader *r)
 {
@@ -118,6 +137,7 @@ static ilk_status add_merge(bpe *b, const ilki_vocab *v, const char *s[2], const
         return ilki_base_fail_memory(r->err, total, "a merge");
     memcpy(joined, s[0], n[0]);
     memcpy(joined + n[0], s[1] + skip, n[1] - skip);
+    note_length(b, joined, total);
     ids[0] = ilki_text_vocab_get(v, s[0], n[0]);
     ids[1] = ilki_text_vocab_get(v, s[1], n[1]);
     ids[2] = ilki_text_vocab_get(v, joined, total);
@@ -230,6 +250,7 @@ static ilk_status generate(bpe *b, const ilki_vocab *v, const ilki_text_reader *
                 all = more;
             }
             note_joint(b, s, i, s + i, v->lengths[id] - i);
+            note_length(b, s, v->lengths[id]);
             all[n] = (merge){key_of(left, right), (uint32_t)n, (int32_t)id};
             n++;
         }
@@ -417,13 +438,29 @@ static size_t fall_back(const bpe *b, uint32_t cp, bool first, bool last, symbol
     return n;
 }
 
-/* The piece's symbols at `to`, which has room for room_for(b, n). */
-static size_t make_symbols(const bpe *b, const ilki_vocab *v, const ilki_text_char *c, size_t n, symbol *to)
+/* A piece, or the beginning of one. */
+typedef struct word {
+    const bpe *b;
+    const ilki_vocab *v;
+    const ilki_text_char *c;
+    size_t n;
+    bool open; /* it goes on behind c[n - 1] */
+} word;
+
+static int32_t id_at(const word *w, size_t i)
 {
+    return id_of(w->b, w->v, w->c[i].cp, i == 0, i + 1 == w->n && !w->open);
+}
+
+/* The symbols of w->c[from .. end) at `to`, which has room for room_for(b, end - from). */
+static size_t make_symbols(const word *w, size_t from, size_t end, symbol *to)
+{
+    const bpe *b = w->b;
+    const ilki_text_char *c = w->c;
     size_t count = 0;
     uint32_t unknown = 0; /* bytes of an unknown token under way */
-    for (size_t i = 0; i < n; i++) {
-        int32_t id = id_of(b, v, c[i].cp, i == 0, i + 1 == n);
+    for (size_t i = from; i < end; i++) {
+        int32_t id = id_at(w, i);
         if (id >= 0) {
             if (unknown)
                 to[count++] = (symbol){.id = b->unk, .bytes = unknown};
@@ -431,7 +468,7 @@ static size_t make_symbols(const bpe *b, const ilki_vocab *v, const ilki_text_ch
             to[count++] = (symbol){.id = id, .bytes = utf8_bytes(c[i].cp)};
             continue;
         }
-        size_t put = b->byte_fallback ? fall_back(b, c[i].cp, i == 0, i + 1 == n, to + count) : 0;
+        size_t put = b->byte_fallback ? fall_back(b, c[i].cp, i == 0, i + 1 == w->n && !w->open, to + count) : 0;
         count += put; /* an unknown token under way stays so: the reference puts it behind these */
         if (put || !b->has_unk)
             continue;
@@ -563,6 +600,19 @@ static void merge_long(const bpe *b, symbol *s, size_t n, uint64_t *room)
     }
 }
 
+/* The symbols that are left of n, at the beginning of s. */
+static size_t merge_all(const bpe *b, symbol *s, size_t n, uint64_t *room)
+{
+    size_t left = 0;
+    if (n <= SHORT)
+        return merge_short(b, s, n);
+    merge_long(b, s, n, room);
+    for (size_t i = 0; i < n; i++)
+        if (s[i].bytes)
+            s[left++] = s[i];
+    return left;
+}
+
 /* ------------------------------------------------------------------ encode */
 
 static bool is_joined(const bpe *b, uint32_t cp)
@@ -609,36 +659,129 @@ static bool whole_word(const ilki_vocab *v, ilki_text_scratch *s, const ilki_tex
     return true;
 }
 
-static bool encode_part(const bpe *b, const ilki_vocab *v, ilki_text_scratch *s, const ilki_text_char *c, size_t n,
-                        ilki_text_tokens *out)
+/* ---- a long word, window by window */
+
+typedef struct window {
+    const word *w;
+    size_t from, end; /* characters */
+    symbol *symbols;  /* as they are before any merge */
+    size_t n;
+    symbol *tokens; /* what becomes of them */
+    size_t n_tokens;
+    symbol *spare;  /* room for n */
+    uint64_t *heap; /* room for 2 n */
+} window;
+
+/* Symbols of a window whose last character has a token of its own, so that no unknown token is under way behind it. False
+ * when memory is short; no symbols where there is no such window, or where a character is dropped. */
+static bool open_window(window *x, ilki_text_scratch *s)
+{
+    const word *w = x->w;
+    size_t bytes = 0;
+    x->n = 0;
+    x->end = x->from + WINDOW;
+    while (x->end < w->n && x->end - x->from < 2 * WINDOW && id_at(w, x->end - 1) < 0)
+        x->end++;
+    if (x->end >= w->n || id_at(w, x->end - 1) < 0)
+        return true;
+    size_t room = room_for(w->b, x->end - x->from);
+    if (!ilki_text_work_reserve(s, room, 3 * sizeof(symbol) + 2 * sizeof(uint64_t)))
+        return false;
+    x->heap = s->work;
+    x->symbols = (symbol *)(void *)(x->heap + 2 * room);
+    x->tokens = x->symbols + room;
+    x->spare = x->tokens + room;
+    x->n = make_symbols(w, x->from, x->end, x->symbols);
+    for (size_t i = x->from; i < x->end; i++)
+        bytes += utf8_bytes(w->c[i].cp);
+    for (size_t i = 0; i < x->n; i++)
+        bytes -= x->symbols[i].bytes;
+    if (bytes)
+        x->n = 0;
+    memcpy(x->tokens, x->symbols, x->n * sizeof(symbol));
+    x->n_tokens = merge_all(w->b, x->tokens, x->n, x->heap);
+    return true;
+}
+
+/* Whether every way to go on behind the window leaves token `k`, of the symbols from `first` on, as it is, and the border
+ * behind it. */
+static bool stays(const window *x, size_t k, size_t first)
+{
+    const bpe *b = x->w->b;
+    for (size_t end = x->n; end > x->n - b->longest; end--) {
+        memcpy(x->spare, x->symbols + first, (end - first) * sizeof(symbol));
+        merge_all(b, x->spare, end - first, x->heap);
+        if (x->spare[0].id != x->tokens[k].id || x->spare[0].bytes != x->tokens[k].bytes)
+            return false;
+    }
+    return true;
+}
+
+/* The last token of which that can be said among those that end `margin` symbols or more before the places where the next
+ * border may be, as a count of tokens; `*n_chars` is what they spell. 0: none. */
+static size_t last_that_stays(const window *x, size_t margin, size_t *n_chars)
+{
+    const word *w = x->w;
+    size_t i = 0, c = x->from, bytes = 0, spelt = 0, found = 0, first = 0;
+    if (x->n < w->b->longest + margin)
+        return 0;
+    for (size_t k = 0; k < x->n_tokens; k++) {
+        size_t begins = i, end = bytes + x->tokens[k].bytes;
+        for (; bytes < end; i++)
+            bytes += x->symbols[i].bytes;
+        while (c < x->end && spelt < bytes)
+            spelt += utf8_bytes(w->c[c++].cp);
+        if (i > x->n - w->b->longest - margin)
+            break;
+        if (spelt != bytes || id_at(w, c - 1) < 0)
+            continue; /* inside a character, or where an unknown token may be under way */
+        found = k + 1;
+        first = begins;
+        *n_chars = c - x->from;
+    }
+    return found && stays(x, found - 1, first) ? found : 0;
+}
+
+/* Windows as long as they last: `*at` is how far. */
+static bool encode_windows(const word *w, ilki_text_scratch *s, size_t *at, ilki_text_tokens *out)
+{
+    while (w->n - *at > WINDOW && w->b->longest <= LONGEST && out->n < s->stop) {
+        window x = {.w = w, .from = *at};
+        size_t n_chars = 0, n = 0;
+        if (!open_window(&x, s))
+            return false;
+        for (size_t margin = 32; x.n && !n && margin <= 2048; margin *= 8)
+            n = last_that_stays(&x, margin, &n_chars);
+        if (!n)
+            break;
+        if (!put_tokens(x.tokens, n, w->c + *at, n_chars, out))
+            return false;
+        *at += n_chars;
+    }
+    return true;
+}
+
+static bool encode_part(const word *w, ilki_text_scratch *s, ilki_text_tokens *out)
 {
     symbol few[SHORT];
-    size_t room = room_for(b, n);
-    if (room <= SHORT) {
-        size_t left = merge_short(b, few, make_symbols(b, v, c, n, few));
-        return put_tokens(few, left, c, n, out);
-    }
-    if (room > UINT32_MAX - 1 || !ilki_text_work_reserve(s, room, sizeof(symbol)))
+    size_t at = 0, room;
+    if (w->n > WINDOW && !encode_windows(w, s, &at, out))
         return false;
-    size_t count = make_symbols(b, v, c, n, s->work);
-    if (count <= SHORT)
-        return put_tokens(s->work, merge_short(b, s->work, count), c, n, out);
-    /* the symbols' count is known now; the heap stands behind them */
-    size_t symbols = (count * sizeof(symbol) + 15) / 16 * 16;
-    if (symbols + count * 16 > s->work_bytes) {
-        ilki_text_scratch old = *s;
-        s->work = NULL;
-        s->work_bytes = 0;
-        if (!ilki_text_work_reserve(s, symbols + count * 16, 1)) {
-            s->work = old.work;
-            s->work_bytes = old.work_bytes;
-            return false;
-        }
-        memcpy(s->work, old.work, count * sizeof(symbol));
-        free(old.work);
+    if (w->open || (at && out->n >= s->stop)) {
+        s->left_off = true;
+        return true;
     }
-    merge_long(b, s->work, count, (uint64_t *)(void *)((char *)s->work + symbols));
-    return put_tokens(s->work, count, c, n, out);
+    room = room_for(w->b, w->n - at);
+    if (room <= SHORT) {
+        size_t left = merge_short(w->b, few, make_symbols(w, at, w->n, few));
+        return put_tokens(few, left, w->c + at, w->n - at, out);
+    }
+    if (room > UINT32_MAX - 1 || !ilki_text_work_reserve(s, room, sizeof(symbol) + 2 * sizeof(uint64_t)))
+        return false;
+    uint64_t *heap_room = s->work;
+    symbol *symbols = (symbol *)(void *)(heap_room + 2 * room);
+    size_t left = merge_all(w->b, symbols, make_symbols(w, at, w->n, symbols), heap_room);
+    return put_tokens(symbols, left, w->c + at, w->n - at, out);
 }
 
 /* A piece of many words, none of whose merges joins one with the space before the next, goes word by word: no symbol
@@ -650,6 +793,8 @@ static bool bpe_encode(const void *state, const ilki_vocab *v, ilki_text_scratch
     size_t start = 0;
     if (b->ignore_merges) {
         int32_t id;
+        if (s->open && n <= ILKI_ADDED_MAX_BYTES)
+            return true;
         if (!whole_word(v, s, c, n, &id))
             return false;
         if (id >= 0)
@@ -658,11 +803,11 @@ static bool bpe_encode(const void *state, const ilki_vocab *v, ilki_text_scratch
     bool parts = b->by_words && n > 2;
     for (size_t i = 1; i < n && parts; i++)
         if (c[i].cp == MARK && c[i - 1].cp != MARK && !is_joined(b, c[i - 1].cp)) {
-            if (!encode_part(b, v, s, c + start, i - start, out))
+            if (!encode_part(&(word){b, v, c + start, i - start, false}, s, out))
                 return false;
             start = i;
         }
-    return encode_part(b, v, s, c + start, n - start, out);
+    return encode_part(&(word){b, v, c + start, n - start, s->open}, s, out);
 }
 
 static int32_t bpe_get_unk(const void *state)
@@ -677,6 +822,7 @@ static bool bpe_ends_before_space(const void *state, uint32_t cp)
 }
 
 const ilki_text_model_row ilki_text_bpe = {.type = "BPE",
+                                           .takes_open = true,
                                            .read = bpe_read,
                                            .encode = bpe_encode,
                                            .get_unk = bpe_get_unk,

@@ -6,7 +6,7 @@
  * allow it, that is behind ASCII white space; for BERT's normalizer and pre-tokenizer also beside ASCII punctuation and
  * before an ideograph. With the latter two, words of ASCII letters and digits between ASCII neighbours go straight from
  * bytes to the model (the ASCII lane), which is most of most texts. A word that no cut divides is one block, however
- * long. */
+ * long, unless its beginning gives all the tokens that are wanted. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +18,8 @@ enum {
     WINDOW = 1 << 15,     /* bytes searched for added tokens ahead of the encoding */
     BLOCK = 2048,         /* bytes of a block where no lane ends it earlier */
     LANE_BLOCK = 256,     /* bytes behind which an ideograph ends a block of the lane */
+    PREFIX = 1 << 14,     /* bytes of a block without a cut, of which the beginning may do */
+    NEAR = 256,           /* bytes in which a place to end such a beginning is looked for */
     LOOK_AHEAD = 256,     /* tokens encoded past the limit, to tell how many were cut */
     KEEP_CHARS = 1 << 20, /* characters that a scratch keeps room for */
     MAX_TEXT = INT32_MAX
@@ -182,6 +184,9 @@ static bool encode_chars(const run *r, size_t first, size_t n)
             return false;
     for (size_t i = 0; i < s->pieces.n; i++) {
         ilki_text_piece p = s->pieces.p[i];
+        s->left_off |= r->out->n >= r->stop;
+        if (r->out->n >= r->stop)
+            break;
         if (!t->model->encode(t->model_state, &t->vocab, s, s->str.c + p.first, p.n, r->out))
             return false;
     }
@@ -240,6 +245,77 @@ static bool encode_block(const run *r, size_t start, size_t end, bool fresh)
     return encode_matches(r, &m);
 }
 
+/* ------------------------------------------------------------------ the beginning of a block without a cut */
+
+/* Whether the text before text[i] and that behind are normalised as if they stood alone: a character that no normalizer
+ * joins to another. */
+static bool begins_apart(const run *r, size_t i)
+{
+    size_t len, before = i - 1;
+    if (((unsigned char)r->text[i] & 0xc0) == 0x80)
+        return false;
+    uint32_t cp = ilki_base_utf8_get(r->text + i, r->n - i, &len);
+    while (before > 0 && i - before < 4 && ((unsigned char)r->text[before] & 0xc0) == 0x80)
+        before--;
+    uint32_t left = ilki_base_utf8_get(r->text + before, i - before, &len);
+    return before + len == i && is_solid(cp) && is_solid(left) &&
+           !(ilki_text_flags(cp) & (ILKI_UNI_M | ILKI_UNI_NORM)) &&
+           ilki_text_class_get(cp).cluster == ILKI_CLUSTER_OTHER &&
+           ilki_text_class_get(left).cluster != ILKI_CLUSTER_PREPEND;
+}
+
+/* The tokens of text[start .. end) that stay however it goes on: of the pre-tokens that end out of sight of the end, and
+ * of the beginning of the one that does not. */
+static bool encode_prefix(const run *r, size_t start, size_t end, bool fresh)
+{
+    const ilki_tokenizer *t = r->t;
+    ilki_text_scratch *s = r->s;
+    if (!ilki_text_load(s, r->text + start, end - start, start))
+        return false;
+    s->fresh = fresh;
+    s->pieces.n = 0;
+    if (!ilki_text_normalise(t, s) || !ilki_text_pieces_put(&s->pieces, 0, s->str.n))
+        return false;
+    for (size_t i = 0; i < t->n_splitters; i++)
+        if (!t->splitters[i].row->apply(&t->splitters[i], s))
+            return false;
+    bool ok = true;
+    for (size_t i = 0; i < s->pieces.n && ok && !s->open && r->out->n < r->stop; i++) {
+        const ilki_text_char *c = s->str.c + s->pieces.p[i].first;
+        size_t n = s->pieces.p[i].n, sure = end - ILKI_TEXT_SEES;
+        s->open = c[n - 1].at.end > sure;
+        while (n && c[n - 1].at.end > sure)
+            n--;
+        if (n && (!s->open || t->model->takes_open))
+            ok = t->model->encode(t->model_state, &t->vocab, s, c, n, r->out);
+    }
+    s->open = false;
+    return ok;
+}
+
+/* Whether the beginning of text[start .. end), where there is no safe cut, gives all tokens that are wanted; if not, none
+ * is put. Four times as much each time, so that the work stays linear. */
+static bool encode_beginning(const run *r, size_t start, size_t end, bool fresh, bool *enough)
+{
+    size_t mark = r->out->n;
+    *enough = false;
+    for (size_t n = PREFIX; r->t->takes_prefix && r->stop != SIZE_MAX && n + NEAR < end - start; n *= 4) {
+        size_t at = start + n;
+        while (at < start + n + NEAR && !begins_apart(r, at))
+            at++;
+        if (at == start + n + NEAR)
+            continue;
+        if (!encode_prefix(r, start, at, fresh))
+            return false;
+        *enough = r->out->n >= r->stop;
+        if (*enough)
+            break;
+        r->out->n = mark;
+    }
+    r->s->left_off = *enough;
+    return true;
+}
+
 /* A stretch of text without added tokens of the first pass. `*at` is left where the limit stopped it. */
 static bool encode_stretch(const run *r, size_t *at, size_t end, size_t border)
 {
@@ -248,7 +324,14 @@ static bool encode_stretch(const run *r, size_t *at, size_t end, size_t border)
             return false;
         if (*at >= end || r->out->n >= r->stop)
             break;
-        size_t to = block_end(r, *at, end);
+        size_t near = end - *at > 2 * PREFIX ? *at + 2 * PREFIX : end, to = block_end(r, *at, near);
+        bool enough = false;
+        if (to == near && near < end && !encode_beginning(r, *at, end, *at == border, &enough))
+            return false;
+        if (enough)
+            break;
+        if (to == near && near < end)
+            to = block_end(r, *at, end);
         if (!encode_block(r, *at, to, *at == border))
             return false;
         *at = to;
@@ -271,6 +354,8 @@ static bool encode_text(const run *r, bool *more)
     const ilki_tokenizer *t = r->t;
     bool cuts = t->cut_space || t->cut_before || t->ascii_lane;
     size_t at = 0, border = 0, search = 0; /* encoded so far; end of the last match; searched so far */
+    size_t tried = PREFIX;                 /* bytes that were not enough of a beginning */
+    bool enough = false;
     while (at < r->n && r->out->n < r->stop) {
         ilki_added_match m;
         size_t seen = search > at ? search : at;
@@ -281,6 +366,13 @@ static bool encode_text(const run *r, bool *more)
             size_t cut = last_cut(r, seen, window);
             if (cut && !encode_stretch(r, &at, cut, border))
                 return false;
+            if (!cut && window - at >= 4 * tried) {
+                tried = window - at;
+                if (!encode_beginning(r, at, window, at == border, &enough))
+                    return false;
+            }
+            if (enough)
+                break;
             continue;
         }
         size_t end = m.token ? m.start : r->n;
@@ -295,7 +387,7 @@ static bool encode_text(const run *r, bool *more)
         at = border = m.end;
         search = m.resume;
     }
-    *more = at < r->n;
+    *more = at < r->n || r->s->left_off;
     return true;
 }
 
@@ -332,6 +424,8 @@ static ilk_status run_text(const ilki_tokenizer *t, ilki_text_scratch *s, int wh
     if (n > MAX_TEXT)
         return ilki_base_fail(err, ILK_LIMIT, "a text of %zu bytes, at most %d are tokenised at once", n, MAX_TEXT);
     s->tokens[which].n = 0;
+    s->stop = stop;
+    s->left_off = false;
     run r = {.t = t,
              .s = s,
              .out = &s->tokens[which],

@@ -27,6 +27,8 @@ typedef struct ilki_text_piece {
     size_t first, n;
 } ilki_text_piece;
 
+enum { ILKI_TEXT_SEES = 64 }; /* bytes that a pre-tokenizer looks ahead, where it does not say that it looks further */
+
 typedef struct ilki_text_pieces {
     ilki_text_piece *p;
     size_t n, cap;
@@ -61,6 +63,11 @@ struct ilki_text_scratch {
     bool fresh;       /* str begins a stretch: the text, or what is behind an added token; set by load */
     size_t max_chars; /* that Replace may let str grow to; set by load */
     bool too_long;    /* it tried to grow further */
+    size_t stop;      /* tokens behind which the rest of a text does not count; set for each text */
+    bool left_off;    /* some of a block was not encoded, because of that */
+    /* What a model is given is only the beginning of a pre-token: it puts the tokens that stay whatever follows. Only
+     * for models that say `takes_open`. */
+    bool open;
 };
 
 /* Growing: each gives false when memory is short and leaves what was there. */
@@ -140,6 +147,7 @@ struct ilki_splitter {
     bool drops_space;      /* of the row, or set by read */
     bool before_space;     /* there is always a border between a word and U+0020, and what is behind it sees no more */
     bool invert;           /* Split */
+    bool far;              /* what is a match may depend on more than ILKI_TEXT_SEES bytes behind it */
     ilki_split_next *next; /* Split, ByteLevel; NULL: no pattern */
     size_t digits;         /* how many a pattern takes at once */
     unsigned letters;      /* ILKI_UNI_… that the pattern has in place of \p{L} */
@@ -154,6 +162,7 @@ struct ilki_splitter {
 typedef struct ilki_text_model_row {
     const char *type;
     bool counts_places; /* ids of new tokens count the places of the list, with what stands there twice */
+    bool takes_open;    /* it knows what to do with the beginning of a pre-token */
     /* Fills the vocabulary and makes the model's own state (in the reader's arena). */
     ilk_status (*read)(void **state, ilki_vocab *v, const ilki_text_reader *r, ilki_json_node node);
     bool (*encode)(const void *state, const ilki_vocab *v, ilki_text_scratch *s, const ilki_text_char *c, size_t n,
@@ -315,6 +324,7 @@ struct ilki_tokenizer {
     bool cut_before;          /* before U+0020 behind a word */
     bool cut_line;            /* behind a line feed between words, too */
     bool cut_by_model;        /* before a space where the model says so of the word's last character */
+    bool takes_prefix;        /* the beginning of a text without a cut tells what its tokens are */
     bool ascii_lane;          /* BERT's normalizer and pre-tokenizer: words of ASCII need no normalising */
     bool ascii_lower;         /* the lane lower-cases */
     bool lane_chinese;        /* the normalizer sets ideographs apart */

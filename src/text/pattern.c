@@ -248,6 +248,7 @@ static ilk_status split_read(ilki_splitter *p, const ilki_text_reader *r, ilki_j
                               ILKI_ADDED_MAX_BYTES);
     if (!regex) {
         p->next = next_string;
+        p->far = n > ILKI_TEXT_SEES / 2;
         return ilki_text_read_chars(r, string, n, &p->find, &p->n_find);
     }
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)

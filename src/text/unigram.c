@@ -2,14 +2,17 @@
  * Unigram: of all ways to write a piece as tokens the one of the largest sum of scores, found from left to right (of
  * equal ones the one found first: earlier beginnings, then shorter tokens). A character that is no token alone may be
  * unknown, at ten below the least score; neighbours that are unknown are one token, or its bytes where the file says so.
- * Follows tokenizers 0.23, `models/unigram`. Linear: a token has at most MAX_TOKEN characters. */
+ * Follows tokenizers 0.23, `models/unigram`. Linear: a token has at most MAX_TOKEN characters.
+ *
+ * A long piece goes window by window: whatever follows, the best way passes one of the last places of a window, as many as
+ * the longest token has characters, and the ways to these have mostly one beginning, which is then that of the best. */
 #include <math.h>
 #include <string.h>
 
 #include "base/utf8.h"
 #include "text/part.h"
 
-enum { MAX_TOKEN = 512, UNSET = -1 };
+enum { MAX_TOKEN = 512, WINDOW = 8192, UNSET = -1 };
 static const double penalty = 10; /* of an unknown character */
 
 typedef struct unigram {
@@ -17,9 +20,10 @@ typedef struct unigram {
     double unk_score;
     int32_t unk, bytes[256];
     bool byte_fallback;
+    size_t longest; /* characters of a token, at most */
 } unigram;
 
-/* The best way to one place: its score, its last token and where that begins. */
+/* The best way to one place: its score, its last token and where that begins. Places count from the first one kept. */
 typedef struct best {
     double score;
     int32_t id; /* UNSET: none yet */
@@ -34,12 +38,11 @@ static void offer(best *b, double score, int32_t id, size_t start)
         *b = (best){score, id, (uint32_t)start};
 }
 
-static void search(const unigram *u, const ilki_vocab *v, const ilki_text_char *c, size_t n, best *b)
+/* Ways on from the places [from, to) of c[0..n). */
+static void search(const unigram *u, const ilki_vocab *v, const ilki_text_char *c, size_t n, size_t from, size_t to,
+                   best *b)
 {
-    for (size_t i = 0; i <= n; i++)
-        b[i].id = UNSET;
-    b[0].score = 0;
-    for (size_t start = 0; start < n; start++) {
+    for (size_t start = from; start < to; start++) {
         double here = b[start].score;
         bool alone = false;
         uint32_t node = 0;
@@ -83,14 +86,10 @@ static bool put_unknown(const unigram *u, const ilki_vocab *v, const ilki_text_c
     return true;
 }
 
-static bool unigram_encode(const void *state, const ilki_vocab *v, ilki_text_scratch *s, const ilki_text_char *c,
-                           size_t n, ilki_text_tokens *out)
+/* The tokens of the way to place n. Unmakes b[1..n]. */
+static bool put_way(const unigram *u, const ilki_vocab *v, const ilki_text_char *c, size_t n, best *b,
+                    ilki_text_tokens *out)
 {
-    const unigram *u = state;
-    if (!ilki_text_work_reserve(s, n + 1, sizeof(best)))
-        return false;
-    best *b = s->work;
-    search(u, v, c, n, b);
     /* the path from its end to its beginning, turned round: each beginning learns where the next one is */
     uint32_t next = (uint32_t)n;
     for (uint32_t at = (uint32_t)n; at > 0;) {
@@ -115,6 +114,84 @@ static bool unigram_encode(const void *state, const ilki_vocab *v, ilki_text_scr
     return true;
 }
 
+/* The last place that the ways to all of (to - longest, to] pass, not behind an unknown character, which the next one may
+ * join. `mark` has room for to + 1. 0: they have the beginning alone in common. */
+static size_t meeting(const unigram *u, const best *b, size_t to, uint8_t *mark)
+{
+    size_t count = u->longest, at = to;
+    memset(mark, 0, to + 1);
+    memset(mark + to + 1 - count, 1, count);
+    for (; at > 0 && count > 1; at--)
+        if (mark[at]) {
+            count -= mark[b[at].start];
+            mark[b[at].start] = 1;
+        }
+    while (at > 0 && !mark[at])
+        at--;
+    while (at > 0 && b[at].id == u->unk)
+        at = b[at].start;
+    return at;
+}
+
+/* As much of a long piece as goes by windows: `*done` characters, `*score` of the way there. */
+static bool encode_windows(const unigram *u, const ilki_vocab *v, ilki_text_scratch *s, const ilki_text_char *c,
+                           size_t n, size_t *done, double *score, ilki_text_tokens *out)
+{
+    size_t places = WINDOW * 2 + u->longest, to = WINDOW, from = 0;
+    if (!ilki_text_work_reserve(s, places + 1, sizeof(best) + 1))
+        return false;
+    best *b = s->work;
+    uint8_t *mark = (uint8_t *)(b + places + 1);
+    for (size_t i = 0; i <= places; i++)
+        b[i].id = UNSET;
+    b[0].score = 0;
+    while (n - *done > to + u->longest && to <= 2 * WINDOW && out->n < s->stop) {
+        search(u, v, c + *done, n - *done, from, to, b);
+        size_t met = meeting(u, b, to, mark);
+        if (!met)
+            break;
+        best kept = b[met];
+        if (!put_way(u, v, c + *done, met, b, out))
+            return false;
+        b[met] = kept;
+        for (size_t i = met; i <= places; i++) {
+            b[i - met] = b[i];
+            b[i - met].start -= (uint32_t)met;
+        }
+        for (size_t i = places + 1 - met; i <= places; i++)
+            b[i].id = UNSET;
+        *done += met;
+        *score = kept.score;
+        from = to - met;
+        to = from + WINDOW;
+    }
+    return true;
+}
+
+static bool unigram_encode(const void *state, const ilki_vocab *v, ilki_text_scratch *s, const ilki_text_char *c,
+                           size_t n, ilki_text_tokens *out)
+{
+    const unigram *u = state;
+    size_t done = 0;
+    double score = 0;
+    if (n > 2 * WINDOW && !encode_windows(u, v, s, c, n, &done, &score, out))
+        return false;
+    if (s->open || (done && out->n >= s->stop)) {
+        s->left_off = true;
+        return true;
+    }
+    c += done;
+    n -= done;
+    if (!ilki_text_work_reserve(s, n + 1, sizeof(best)))
+        return false;
+    best *b = s->work;
+    for (size_t i = 0; i <= n; i++)
+        b[i].id = UNSET;
+    b[0].score = score;
+    search(u, v, c, n, 0, n, b);
+    return put_way(u, v, c, n, b, out);
+}
+
 /* ------------------------------------------------------------------ set-up */
 
 ilk_status ilki_text_unigram_new(void **state, ilki_vocab *v, size_t n, bool byte_fallback, const ilki_text_reader *r)
@@ -127,6 +204,7 @@ ilk_status ilki_text_unigram_new(void **state, ilki_vocab *v, size_t n, bool byt
         return ilki_base_fail_memory(r->err, n * sizeof *u->scores, "a vocabulary's scores");
     u->byte_fallback = byte_fallback;
     u->unk_score = INFINITY;
+    u->longest = 1;
     *state = u;
     return ILK_OK;
 }
@@ -141,6 +219,8 @@ ilk_status ilki_text_unigram_add(void *state, ilki_vocab *v, size_t id, const ch
     if (!isfinite(score))
         return ilki_base_fail(r->err, ILK_BAD_FORMAT, "%s: the score of token %zu is not finite", r->name, id);
     u->scores[id] = score;
+    if (n > u->longest) /* bytes: a bound */
+        u->longest = n;
     if (score < u->unk_score)
         u->unk_score = score;
     return ilki_text_vocab_add(v, token, n, (int64_t)id, r->name, r->err);
@@ -202,6 +282,7 @@ static int32_t unigram_get_unk(const void *state)
 }
 
 const ilki_text_model_row ilki_text_unigram = {.type = "Unigram",
+                                               .takes_open = true,
                                                .counts_places = true,
                                                .read = unigram_read,
                                                .encode = unigram_encode,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * BPE against its definition: of all pairs the one of lowest rank, leftmost on ties, merged until none is left; for
  * pieces on both sides of the length where the heap takes over. */
+#include <stdlib.h>
+
 #include "test.h"
 #include "text/tokenizer.h"
 
@@ -67,4 +69,46 @@ static void merging(void)
     ilki_text_tokenizer_free(t);
 }
 
-TEST_MAIN({"merging", merging})
+/* Words that go window by window: two tokens that stand side by side are the encoding of what they spell, and an encoding
+ * of which that is true everywhere is the one. A limit gives its first tokens. */
+static void long_words(void)
+{
+    enum { LONG = 60000, LIMIT = 100 };
+    ilki_tokenizer_files files = {.tokenizer_json = {.data = json, .n = sizeof json - 1},
+                                  .mode = ILKI_TOKENIZER_LITERAL};
+    ilki_encode_options few = {.max_tokens = LIMIT};
+    ilki_tokenizer *t = NULL;
+    ilki_encoding e = {0}, two = {0};
+    ilk_error err;
+    ilk_error_init(&err);
+    ilki_text_scratch *s = ilki_text_scratch_new();
+    char *text = malloc(LONG);
+    uint32_t state = 11;
+    REQUIRE(CHECK(s && text) && CHECK_OK(ilki_text_tokenizer_open(&t, &files, &err), &err));
+    for (int round = 0; round < 6; round++) {
+        static const char *const letters[] = {"aaaabbcc", "aaaaaaaa", "aaaaaaab", "abababab", "aacbacbb", "abcabcab"};
+        for (size_t i = 0; i < LONG; i++) {
+            state = state * 1664525 + 1013904223;
+            text[i] = round == 3 ? "ab"[i & 1] : letters[round][state >> 29];
+        }
+        REQUIRE(CHECK_OK(ilki_text_encode(t, s, text, LONG, NULL, &e, &err), &err));
+        REQUIRE(CHECK_INT(e.spans[0].start, 0) && CHECK_INT(e.spans[e.n - 1].end, LONG));
+        for (size_t i = 0; i + 1 < e.n; i++) {
+            uint32_t at = e.spans[i].start;
+            REQUIRE(CHECK_INT(e.spans[i].end, e.spans[i + 1].start));
+            REQUIRE(CHECK_OK(ilki_text_encode(t, s, text + at, e.spans[i + 1].end - at, NULL, &two, &err), &err) &&
+                    CHECK_INT(two.n, 2) && CHECK_INT(two.ids[0], e.ids[i]) && CHECK_INT(two.ids[1], e.ids[i + 1]));
+        }
+        REQUIRE(CHECK_OK(ilki_text_encode(t, s, text, LONG, &few, &two, &err), &err) && CHECK_INT(two.n, LIMIT) &&
+                CHECK(two.n_dropped_more || two.n_dropped == e.n - LIMIT));
+        for (size_t i = 0; i < LIMIT; i++)
+            REQUIRE(CHECK_INT(two.ids[i], e.ids[i]) && CHECK_INT(two.spans[i].end, e.spans[i].end));
+    }
+    free(text);
+    ilki_text_encoding_deinit(&e);
+    ilki_text_encoding_deinit(&two);
+    ilki_text_scratch_free(s);
+    ilki_text_tokenizer_free(t);
+}
+
+TEST_MAIN({"merging", merging}, {"long_words", long_words})
