@@ -182,7 +182,7 @@ typedef struct ilk_job_options {
     double deadline_seconds; /* from ilk_job_new; 0: none */
     ilk_progress_fn progress;
     void *progress_user;
-    ilk_done_fn done; /* for ilk_submit only */
+    ilk_done_fn done; /* for queued work only */
     void *done_user;
 } ilk_job_options;
 
@@ -406,6 +406,11 @@ ILK_API ilk_status ilk_vectors_view_matrix(const ilk_vectors *v, ilk_matrix *m, 
  * its `done` callback tells of the end, and ilk_wait takes the result once. BUSY when the job is in use. */
 ILK_API ilk_status ilk_submit(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt, ilk_job *job,
                               ilk_error *err);
+/* ilk_rerank queued likewise: pairs of several callers share passes. ilk_wait gives a row of one float for each document,
+ * its score, with the bits of ilk_rerank; a document that fails has a status of its own. UNSUPPORTED at once for a model
+ * that is no reranker. */
+ILK_API ilk_status ilk_submit_rerank(ilk_model *m, const ilk_input *query, const ilk_input *docs, size_t n_docs,
+                                     const ilk_rerank_options *opt, ilk_job *job, ilk_error *err);
 ILK_API ilk_status ilk_wait(ilk_job *job, ilk_vectors **out, ilk_error *err);
 
 /* Token ids of a text as the model reads it: specials included, cut at the limit. No prompt is put before it. */

@@ -158,21 +158,43 @@ ilk_status ilk_embed(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_e
     return st == ILK_OK ? ilki_embed_run(m, in, n_in, &o, job, out, err) : st;
 }
 
+static ilk_status check_rerank(const ilk_model *m, const char *call, const ilk_input *query, const ilk_input *docs,
+                               size_t n_docs, ilk_error *err)
+{
+    ilk_status st = check_model(m, call, err);
+    if (st == ILK_OK && query == NULL)
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "%s: query is NULL", call);
+    if (st == ILK_OK)
+        st = check_inputs(query, 1, err);
+    return st == ILK_OK ? check_inputs(docs, n_docs, err) : st;
+}
+
+static ilk_status take_rerank_options(ilk_rerank_options *o, const ilk_rerank_options *opt, ilk_error *err)
+{
+    ilk_rerank_options_init(o);
+    return opt != NULL ? ilki_base_take_options(o, sizeof *o, opt, "rerank options", err) : ILK_OK;
+}
+
 ilk_status ilk_rerank(ilk_model *m, const ilk_input *query, const ilk_input *docs, size_t n_docs,
                       const ilk_rerank_options *opt, ilk_job *job, float *scores, ilk_error *err)
 {
     ilk_rerank_options o;
-    ilk_status st = check_model(m, "ilk_rerank", err);
-    ilk_rerank_options_init(&o);
-    if (st == ILK_OK && opt != NULL)
-        st = ilki_base_take_options(&o, sizeof o, opt, "rerank options", err);
-    if (st == ILK_OK && (query == NULL || (scores == NULL && n_docs)))
-        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_rerank: %s is NULL", query == NULL ? "query" : "scores");
+    ilk_status st = check_rerank(m, "ilk_rerank", query, docs, n_docs, err);
     if (st == ILK_OK)
-        st = check_inputs(query, 1, err);
-    if (st == ILK_OK)
-        st = check_inputs(docs, n_docs, err);
+        st = take_rerank_options(&o, opt, err);
+    if (st == ILK_OK && scores == NULL && n_docs)
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_rerank: scores is NULL");
     return st == ILK_OK ? ilki_embed_rerank(m, query, docs, n_docs, &o, false, job, scores, err) : st;
+}
+
+ilk_status ilk_submit_rerank(ilk_model *m, const ilk_input *query, const ilk_input *docs, size_t n_docs,
+                             const ilk_rerank_options *opt, ilk_job *job, ilk_error *err)
+{
+    ilk_rerank_options o;
+    ilk_status st = check_rerank(m, "ilk_submit_rerank", query, docs, n_docs, err);
+    if (st == ILK_OK)
+        st = take_rerank_options(&o, opt, err);
+    return st == ILK_OK ? ilki_embed_submit_rerank(m, query, docs, n_docs, &o, job, err) : st;
 }
 
 ilk_status ilk_embed_text(ilk_model *m, const char *text, ilk_role role, float *out, size_t dim, ilk_error *err)

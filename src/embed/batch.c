@@ -170,7 +170,7 @@ static void take_states(const window *w, ilk_vectors *v)
 static ilk_status run_window(window *w, ilki_pass *texts, ilki_pass *pictures, ilk_vectors *v, ilk_error *err)
 {
     ilki_window *tokens = NULL;
-    ilk_status st = ilki_embed_window_new(&tokens, w->m, w->in, w->n, w->plan, w->job, err);
+    ilk_status st = ilki_embed_window_new(&tokens, w->m, w->in, w->first, w->n, w->plan, w->job, err);
     if (st != ILK_OK)
         return st;
     w->tokens = tokens;

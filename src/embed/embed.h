@@ -46,9 +46,11 @@ ilk_status ilki_embed_wait(ilk_job *job, ilk_vectors **out, ilk_error *err);
 ilk_status ilki_embed_read_array(const ilki_vfs *vfs, const char *path, float **out, size_t *rows, size_t *dim,
                                  ilk_error *err);
 
-/* Public semantics of ilk_rerank; `quiet`: the caller tells progress. */
+/* Public semantics of ilk_rerank and ilk_submit_rerank; `quiet`: the caller tells progress. */
 ilk_status ilki_embed_rerank(ilk_model *m, const ilk_input *query, const ilk_input *docs, size_t n_docs,
                              const ilk_rerank_options *opt, bool quiet, ilk_job *job, float *scores, ilk_error *err);
+ilk_status ilki_embed_submit_rerank(ilk_model *m, const ilk_input *query, const ilk_input *docs, size_t n_docs,
+                                    const ilk_rerank_options *opt, ilk_job *job, ilk_error *err);
 
 /* Similarity of two vectors by the function that the checkpoint names; a larger one is nearer (distances are negated).
  * NOT_FINITE where a vector holds a NaN or infinity. */

@@ -34,6 +34,7 @@ struct ilki_window {
     unsigned n_slots;
     bool strict;
     const ilki_pair_query *query; /* or NULL */
+    const uint32_t *query_of;     /* of each input; NULL: the first */
 };
 
 /* ------------------------------------------------------------------ what an input says */
@@ -252,13 +253,13 @@ static ilk_status take_text(ilki_window *w, slot *s, const ilk_input *in, const 
 }
 
 /* The query and this text, the longer of them cut where both are too long. */
-static ilk_status take_pair(ilki_window *w, slot *s, const ilk_input *in, part_ids *to, ilki_input_tokens *t,
-                            ilk_error *err)
+static ilk_status take_pair(ilki_window *w, slot *s, size_t i, part_ids *to, ilki_input_tokens *t, ilk_error *err)
 {
+    const ilki_pair_query *q = &w->query[w->query_of ? w->query_of[i] : 0];
     ilki_encode_options opt = {.max_tokens = w->m->info.max_tokens, .add_specials = true};
-    ilk_status st = ilki_embed_pair_text(w->m, in, &s->text, &opt.pair, &opt.n_pair, err);
+    ilk_status st = ilki_embed_pair_text(w->m, w->in[i], &s->text, &opt.pair, &opt.n_pair, err);
     if (st == ILK_OK)
-        st = ilki_text_encode(w->m->tokenizer, s->scratch, w->query->text, w->query->n, &opt, &s->encoding, err);
+        st = ilki_text_encode(w->m->tokenizer, s->scratch, q->text, q->n, &opt, &s->encoding, err);
     return st == ILK_OK ? take_encoding(w->m, s, to, t, err) : st;
 }
 
@@ -267,7 +268,7 @@ static ilk_status take_input(ilki_window *w, slot *s, size_t i, part_ids *to, il
     const ilk_input *in = w->in[i];
     ilki_input_tokens *t = &w->tokens[i];
     contents c = {0};
-    ilk_status st = w->query ? take_pair(w, s, in, to, t, err) : check_parts(w->m, in, &c, err);
+    ilk_status st = w->query ? take_pair(w, s, i, to, t, err) : check_parts(w->m, in, &c, err);
     if (st == ILK_OK && c.n_ids)
         st = take_ids(w->m, c.text, to, t, err);
     else if (st == ILK_OK && c.n_texts)
@@ -315,7 +316,7 @@ static uint64_t cost(const ilki_window *w)
     return bytes * NS_PER_BYTE + w->n * NS_PER_INPUT;
 }
 
-ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_input *const *in, size_t n,
+ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_input *const *in, size_t first, size_t n,
                                  const ilki_embed_plan *plan, ilk_job *job, ilk_error *err)
 {
     *out = NULL;
@@ -327,6 +328,7 @@ ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_inpu
     w->n = n;
     w->strict = plan->strict;
     w->query = plan->query;
+    w->query_of = plan->query_of ? plan->query_of + first : NULL;
     w->n_tasks = (n + TASK_INPUTS - 1) / TASK_INPUTS;
     w->n_slots = ilki_base_pool_threads(m->rt->pool);
     w->tokens = ilki_base_zalloc(n, sizeof *w->tokens);

@@ -39,7 +39,7 @@ ilk_status ilki_embed_read_score(ilk_model *m, ilk_error *err)
     return m->score_name ? ILK_OK : ilki_base_fail_memory(err, strlen(name), "the name of an activation");
 }
 
-static ilk_status check_head(const ilk_model *m, bool raw, ilk_error *err)
+ilk_status ilki_embed_check_rerank(const ilk_model *m, const ilk_rerank_options *opt, ilk_error *err)
 {
     uint32_t n = m->net->tower[0].n_labels;
     if (n == 0)
@@ -48,7 +48,7 @@ static ilk_status check_head(const ilk_model *m, bool raw, ilk_error *err)
     if (n != 1)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: expected a reranker of one label, found %u labels", m->info.id,
                               n);
-    if (m->score == ILKI_SCORE_UNKNOWN && !raw)
+    if (m->score == ILKI_SCORE_UNKNOWN && !opt->raw_scores)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: activation_fn %s is not built; raw scores are", m->info.id,
                               m->score_name);
     return ILK_OK;
@@ -56,14 +56,21 @@ static ilk_status check_head(const ilk_model *m, bool raw, ilk_error *err)
 
 /* ------------------------------------------------------------------ a call */
 
+void ilki_embed_make_scores(const ilk_model *m, const ilk_rerank_options *opt, ilk_vectors *v, size_t first, size_t n)
+{
+    for (size_t i = first; i < first + n && !opt->raw_scores && m->score == ILKI_SCORE_SIGMOID; i++)
+        if (v->state[i].status == ILK_OK)
+            v->data[i] = (float)(1 / (1 + exp(-(double)v->data[i])));
+}
+
 /* The scores of v, or the first document that has none. */
-static ilk_status take_scores(const ilk_vectors *v, bool sigmoid, float *scores, ilk_error *err)
+static ilk_status take_scores(const ilk_vectors *v, float *scores, ilk_error *err)
 {
     for (size_t i = 0; i < v->n; i++) {
         if (v->state[i].status != ILK_OK)
             return ilki_base_fail(err, v->state[i].status, "document %zu: %s", i,
                                   v->state[i].message ? v->state[i].message : ilk_status_string(v->state[i].status));
-        scores[i] = sigmoid ? (float)(1 / (1 + exp(-(double)v->data[i]))) : v->data[i];
+        scores[i] = v->data[i];
     }
     return ILK_OK;
 }
@@ -77,7 +84,7 @@ ilk_status ilki_embed_rerank(ilk_model *m, const ilk_input *query, const ilk_inp
     const ilk_input **list = NULL;
     ilki_buf buf;
     ilki_base_buf_init(&buf, (size_t)1 << 30);
-    ilk_status st = check_head(m, opt->raw_scores != 0, err);
+    ilk_status st = ilki_embed_check_rerank(m, opt, err);
     if (st == ILK_OK && (st = ilki_embed_pair_text(m, query, &buf, &q.text, &q.n, err)) != ILK_OK)
         ilki_base_error_prefix(err, "query");
     if (st == ILK_OK && !(list = ilki_base_zalloc(n_docs, sizeof *list)))
@@ -88,8 +95,10 @@ ilk_status ilki_embed_rerank(ilk_model *m, const ilk_input *query, const ilk_inp
         list[i] = (const ilk_input *)(const void *)((const char *)docs + i * docs->size);
     if (st == ILK_OK)
         st = ilki_embed_batch(m, list, n_docs, &plan, job, v, err);
-    if (st == ILK_OK)
-        st = take_scores(v, !opt->raw_scores && m->score == ILKI_SCORE_SIGMOID, scores, err);
+    if (st == ILK_OK) {
+        ilki_embed_make_scores(m, opt, v, 0, n_docs);
+        st = take_scores(v, scores, err);
+    }
     ilki_embed_vectors_free(v);
     free(list);
     ilki_base_buf_deinit(&buf);

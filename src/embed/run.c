@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A call of ilk_embed: options to a plan, inputs to vectors; and the queue of ilk_submit, in which small requests of
- * several callers share passes. */
+ * A call of ilk_embed: options to a plan, inputs to vectors; and the queue of ilk_submit and ilk_submit_rerank, in which
+ * small requests of several callers share passes. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,15 +145,29 @@ typedef struct ilki_request {
     size_t n_in;
     ilk_embed_options opt;
     ilk_job *job;
+    bool rerank; /* the inputs are documents, and the options these */
+    ilk_rerank_options score;
+    ilki_pair_query query; /* borrowed from the input, or in */
+    ilki_buf query_text;
 } request;
+
+static void free_request(request *r)
+{
+    ilki_base_buf_deinit(&r->query_text);
+    free(r);
+}
 
 static void free_result(void *result)
 {
     ilki_embed_vectors_free(result);
 }
 
-static bool same_options(const ilk_embed_options *a, const ilk_embed_options *b)
+/* Whether two may run together: of rerankers' requests the query and the activation are each one's own. */
+static bool same_kind(const request *x, const request *y)
 {
+    const ilk_embed_options *a = &x->opt, *b = &y->opt;
+    if (x->rerank || y->rerank)
+        return x->rerank && y->rerank && !x->score.strict == !y->score.strict;
     return a->dim == b->dim && a->normalize == b->normalize && a->heads == b->heads && a->strict == b->strict &&
            memcmp(&a->text_share, &b->text_share, sizeof a->text_share) == 0;
 }
@@ -175,7 +189,7 @@ static request *take_group(ilk_model *m)
     size_t total = best->n_in;
     for (link = &m->first; *link && best->n_in <= SHARED_INPUTS;) {
         request *r = *link;
-        if (r->n_in > SHARED_INPUTS || total + r->n_in > SHARED_TOTAL || !same_options(&r->opt, &best->opt)) {
+        if (r->n_in > SHARED_INPUTS || total + r->n_in > SHARED_TOTAL || !same_kind(r, best)) {
             link = &r->next;
             continue;
         }
@@ -216,7 +230,7 @@ static request *drop_stopped(request *group)
         ilk_status st = ilki_base_job_check(r->job, &err);
         if (st != ILK_OK) {
             ilki_base_job_end(r->job, st, &err, NULL);
-            free(r);
+            free_request(r);
             continue;
         }
         *end = r;
@@ -225,44 +239,73 @@ static request *drop_stopped(request *group)
     return keep;
 }
 
+/* A group's inputs in one row, its queries likewise. */
+typedef struct group_run {
+    const ilk_input **list; /* [n] */
+    uint32_t *query_of;     /* [n] */
+    ilki_pair_query *queries;
+    size_t n, n_requests;
+    ilki_embed_plan plan;
+} group_run;
+
+static ilk_status lay_out(group_run *g, const ilk_model *m, const request *group, ilk_error *err)
+{
+    size_t at = 0, k = 0;
+    for (const request *r = group; r; r = r->next, g->n_requests++)
+        g->n += r->n_in;
+    g->list = ilki_base_zalloc(g->n, sizeof *g->list);
+    g->query_of = ilki_base_zalloc(g->n, sizeof *g->query_of);
+    g->queries = ilki_base_zalloc(g->n_requests, sizeof *g->queries);
+    if (!g->list || !g->query_of || !g->queries)
+        return ilki_base_fail_memory(err, g->n * sizeof *g->list, "a batch");
+    for (const request *r = group; r; r = r->next, k++) {
+        g->queries[k] = r->query;
+        for (size_t i = 0; i < r->n_in; i++, at++) {
+            g->list[at] = input_at(r->in, i);
+            g->query_of[at] = (uint32_t)k;
+        }
+    }
+    if (!group->rerank)
+        return ilki_embed_make_plan(m, &group->opt, &g->plan, err);
+    g->plan = (ilki_embed_plan){
+        .dim = 1, .strict = group->score.strict != 0, .query = g->queries, .query_of = g->query_of};
+    return ILK_OK;
+}
+
 static void run_group(ilk_model *m, request *group)
 {
     ilk_error err;
     ilk_vectors *all = NULL;
-    ilki_embed_plan plan = {0};
-    size_t n = 0, at = 0;
+    group_run g = {0};
+    size_t at = 0;
     ilk_error_init(&err);
     if ((group = drop_stopped(group)) == NULL)
         return;
-    for (request *r = group; r; r = r->next)
-        n += r->n_in;
-    const ilk_input **list = ilki_base_zalloc(n, sizeof *list);
-    ilk_status st = list ? ilki_embed_make_plan(m, &group->opt, &plan, &err)
-                         : ilki_base_fail_memory(&err, n * sizeof *list, "a batch");
-    plan.quiet = true;
+    ilk_status st = lay_out(&g, m, group, &err);
+    g.plan.quiet = true;
     if (st == ILK_OK)
-        st = ilki_embed_vectors_new(&all, n, plan.dim, &err);
-    for (request *r = group; r && st == ILK_OK; r = r->next)
-        for (size_t i = 0; i < r->n_in; i++)
-            list[at++] = input_at(r->in, i);
+        st = ilki_embed_vectors_new(&all, g.n, g.plan.dim, &err);
     /* a group's passes are short: its members are asked before and after; a single request runs under its own job */
     if (st == ILK_OK)
-        st = ilki_embed_batch(m, list, n, &plan, group->next ? NULL : group->job, all, &err);
-    at = 0;
+        st = ilki_embed_batch(m, g.list, g.n, &g.plan, group->next ? NULL : group->job, all, &err);
     for (request *r = group, *next; r; r = next) {
         ilk_vectors *own = NULL;
         ilk_error why = err;
         ilk_status end = st;
         next = r->next;
+        if (end == ILK_OK && r->rerank)
+            ilki_embed_make_scores(m, &r->score, all, at, r->n_in);
         if (end == ILK_OK)
             end = ilki_base_job_check(r->job, &why);
         if (end == ILK_OK)
             end = split(&own, all, at, r->n_in, &why);
         at += r->n_in;
         ilki_base_job_end(r->job, end, &why, own);
-        free(r);
+        free_request(r);
     }
-    free(list);
+    free(g.list);
+    free(g.query_of);
+    free(g.queries);
     ilki_embed_vectors_free(all);
 }
 
@@ -281,21 +324,14 @@ static void drain(void *arg)
     pthread_mutex_unlock(&m->lock);
 }
 
-ilk_status ilki_embed_submit(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt, ilk_job *job,
-                             ilk_error *err)
+/* Queues a request, which is the queue's from here on or, on an error, freed. */
+static ilk_status enqueue(ilk_model *m, request *r, ilk_error *err)
 {
-    ilki_embed_plan plan;
-    ilk_status st = ilki_embed_make_plan(m, opt, &plan, err);
-    request *r = st == ILK_OK ? ilki_base_zalloc(1, sizeof *r) : NULL;
-    if (st == ILK_OK && !r)
-        st = ilki_base_fail_memory(err, sizeof *r, "a request");
-    if (st == ILK_OK)
-        st = ilki_base_job_begin(job, free_result, err);
+    ilk_status st = ilki_base_job_begin(r->job, free_result, err);
     if (st != ILK_OK) {
-        free(r);
+        free_request(r);
         return st;
     }
-    *r = (request){.in = in, .n_in = n_in, .opt = *opt, .job = job};
     pthread_mutex_lock(&m->lock);
     if (m->last)
         m->last->next = r;
@@ -318,10 +354,44 @@ ilk_status ilki_embed_submit(ilk_model *m, const ilk_input *in, size_t n_in, con
         for (request *next; all; all = next) {
             next = all->next;
             ilki_base_job_end(all->job, st, err, NULL);
-            free(all);
+            free_request(all);
         }
     }
     return ILK_OK;
+}
+
+ilk_status ilki_embed_submit(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt, ilk_job *job,
+                             ilk_error *err)
+{
+    ilki_embed_plan plan;
+    ilk_status st = ilki_embed_make_plan(m, opt, &plan, err);
+    if (st != ILK_OK)
+        return st;
+    request *r = ilki_base_zalloc(1, sizeof *r);
+    if (!r)
+        return ilki_base_fail_memory(err, sizeof *r, "a request");
+    *r = (request){.in = in, .n_in = n_in, .opt = *opt, .job = job};
+    return enqueue(m, r, err);
+}
+
+ilk_status ilki_embed_submit_rerank(ilk_model *m, const ilk_input *query, const ilk_input *docs, size_t n_docs,
+                                    const ilk_rerank_options *opt, ilk_job *job, ilk_error *err)
+{
+    ilk_status st = ilki_embed_check_rerank(m, opt, err);
+    if (st != ILK_OK)
+        return st;
+    request *r = ilki_base_zalloc(1, sizeof *r);
+    if (!r)
+        return ilki_base_fail_memory(err, sizeof *r, "a request");
+    *r = (request){.in = docs, .n_in = n_docs, .job = job, .rerank = true, .score = *opt};
+    ilki_base_buf_init(&r->query_text, (size_t)1 << 30);
+    st = ilki_embed_pair_text(m, query, &r->query_text, &r->query.text, &r->query.n, err);
+    if (st != ILK_OK) {
+        ilki_base_error_prefix(err, "query");
+        free_request(r);
+        return st;
+    }
+    return enqueue(m, r, err);
 }
 
 ilk_status ilki_embed_wait(ilk_job *job, ilk_vectors **out, ilk_error *err)

@@ -82,7 +82,8 @@ typedef struct ilki_embed_plan {
     unsigned pooling;   /* ILKI_POOL_… instead of the checkpoint's, as wide as that; 0: its own */
     unsigned n_modules; /* of the chain, a final Normalize left out where the caller asks for -1 */
     const ilki_pair_query
-        *query; /* not NULL: rows are the one logit of head "classifier" for (query, input); dim is 1 */
+        *query;               /* not NULL: rows are the one logit of head "classifier" for (query, input); dim is 1 */
+    const uint32_t *query_of; /* which of several queries an input has; NULL: query[0] */
 } ilki_embed_plan;
 ilk_status ilki_embed_make_plan(const ilk_model *m, const ilk_embed_options *opt, ilki_embed_plan *plan,
                                 ilk_error *err);
@@ -90,6 +91,11 @@ ilk_status ilki_embed_make_plan(const ilk_model *m, const ilk_embed_options *opt
 /* Inputs [0, n) into rows [0, n) of v. */
 ilk_status ilki_embed_batch(ilk_model *m, const ilk_input *const *in, size_t n, const ilki_embed_plan *plan,
                             ilk_job *job, ilk_vectors *v, ilk_error *err);
+
+/* Whether the model is a reranker that can answer so. */
+ilk_status ilki_embed_check_rerank(const ilk_model *m, const ilk_rerank_options *opt, ilk_error *err);
+/* Logits [first, first + n) of v become scores. */
+void ilki_embed_make_scores(const ilk_model *m, const ilk_rerank_options *opt, ilk_vectors *v, size_t first, size_t n);
 
 /* Which activation a reranker's scores take. */
 ilk_status ilki_embed_read_score(ilk_model *m, ilk_error *err);
@@ -105,8 +111,9 @@ typedef struct ilki_input_tokens {
 } ilki_input_tokens;
 
 typedef struct ilki_window ilki_window;
-/* Tokenises on the pool. Errors of single inputs are in their status. Of the plan: strict and query. */
-ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_input *const *in, size_t n,
+/* Tokenises inputs [first, first + n) on the pool. Errors of single inputs are in their status. Of the plan: strict and
+ * the queries. */
+ilk_status ilki_embed_window_new(ilki_window **out, ilk_model *m, const ilk_input *const *in, size_t first, size_t n,
                                  const ilki_embed_plan *plan, ilk_job *job, ilk_error *err);
 /* The parts of one side of a pair as one text: texts alone, no prompt, no instruction. Borrowed, or in buf. */
 ilk_status ilki_embed_pair_text(const ilk_model *m, const ilk_input *in, ilki_buf *buf, const char **text, size_t *n,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ilk_rerank beyond its goldens (golden/checkpoints): the same bits in any company, which activation, what is refused. */
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "ilk.h"
@@ -270,5 +272,130 @@ static void activations(void)
     }
 }
 
+/* ------------------------------------------------------------------ the queue */
+
+enum { N_JOBS = 24, N_DOCS = 3, N_CALLERS = 3 };
+
+typedef struct caller {
+    ilk_model *m;
+    int wrong;
+} caller;
+
+static void on_done(void *user, ilk_job *job)
+{
+    (void)job;
+    ++*(atomic_int *)user;
+}
+
+/* Requests of several queries, activations and sizes at once: each has the bits of ilk_rerank. */
+static void *submit_many(void *arg)
+{
+    static const char *const texts[] = {"mars", "what is love", "deep learning", "the red cat", "venus and mars", "a"};
+    caller *c = arg;
+    side q[N_JOBS], d[N_JOBS][N_DOCS];
+    ilk_input docs[N_JOBS][N_DOCS];
+    ilk_job *jobs[N_JOBS];
+    atomic_int n_done = 0;
+    ilk_rerank_options o;
+    ilk_job_options jo;
+    ilk_rerank_options_init(&o);
+    ilk_job_options_init(&jo);
+    jo.done = on_done;
+    jo.done_user = &n_done;
+    for (size_t i = 0; i < N_JOBS; i++) {
+        make(&q[i], texts[i % 6]);
+        for (size_t k = 0; k < N_DOCS; k++) {
+            make(&d[i][k], texts[(i * 5 + k) % 6]);
+            docs[i][k] = d[i][k].in;
+        }
+        o.raw_scores = i % 4 == 0;
+        jo.priority = i % 3 == 0 ? ILK_PRIORITY_HIGH : ILK_PRIORITY_NORMAL;
+        jobs[i] = ilk_job_new(&jo);
+        c->wrong += ilk_submit_rerank(c->m, &q[i].in, docs[i], 1 + i % N_DOCS, &o, jobs[i], NULL) != ILK_OK;
+    }
+    for (size_t i = 0; i < N_JOBS; i++) {
+        ilk_vectors *v = NULL;
+        float want[N_DOCS];
+        size_t n = 0;
+        c->wrong += ilk_wait(jobs[i], &v, NULL) != ILK_OK || ilk_vectors_get_count(v) != 1 + i % N_DOCS;
+        o.raw_scores = i % 4 == 0;
+        c->wrong += ilk_rerank(c->m, &q[i].in, docs[i], 1 + i % N_DOCS, &o, NULL, want, NULL) != ILK_OK;
+        for (size_t k = 0; v != NULL && k < 1 + i % N_DOCS; k++) {
+            const float *got = ilk_vectors_get_dense(v, k, &n);
+            c->wrong += got == NULL || n != 1 || memcmp(got, &want[k], sizeof want[k]) != 0;
+        }
+        ilk_vectors_free(v);
+        ilk_job_free(jobs[i]);
+    }
+    c->wrong += n_done != N_JOBS;
+    return NULL;
+}
+
+static void queued_scores(void)
+{
+    for (unsigned threads = 1; threads <= 3; threads += 2) {
+        ilk_runtime *rt = NULL;
+        ilk_model *m = open_model(&rt, DIR("xlmr-rerank"), threads);
+        pthread_t ids[N_CALLERS];
+        caller callers[N_CALLERS];
+        REQUIRE(m != NULL);
+        for (size_t i = 0; i < N_CALLERS; i++) {
+            callers[i] = (caller){.m = m};
+            CHECK(pthread_create(&ids[i], NULL, submit_many, &callers[i]) == 0);
+        }
+        for (size_t i = 0; i < N_CALLERS; i++) {
+            pthread_join(ids[i], NULL);
+            CHECK_INT(callers[i].wrong, 0);
+        }
+        close_model(rt, m);
+    }
+}
+
+static void queue_refuses(void)
+{
+    ilk_runtime *rt = NULL, *other = NULL;
+    ilk_model *m = open_model(&rt, DIR("bert-rerank"), 2), *none = open_model(&other, DIR("bert-mean"), 1);
+    ilk_job *job = ilk_job_new(NULL), *second = ilk_job_new(NULL);
+    ilk_vectors *v = NULL;
+    side q, d[2];
+    ilk_input docs[2];
+    const char *why = NULL;
+    ilk_error err;
+    ilk_error_init(&err);
+    REQUIRE(m && none && job && second);
+    make(&q, "what is love");
+    for (size_t i = 0; i < 2; i++) {
+        make(&d[i], "the red cat");
+        docs[i] = d[i].in;
+    }
+    CHECK_STATUS(ilk_submit_rerank(none, &q.in, docs, 2, NULL, job, &err), ILK_UNSUPPORTED, &err);
+    CHECK_STATUS(ilk_submit_rerank(NULL, &q.in, docs, 2, NULL, job, &err), ILK_BAD_ARGUMENT, &err);
+    CHECK_STATUS(ilk_submit_rerank(m, NULL, docs, 2, NULL, job, &err), ILK_BAD_ARGUMENT, &err);
+    CHECK_STATUS(ilk_submit_rerank(m, &q.in, NULL, 2, NULL, job, &err), ILK_BAD_ARGUMENT, &err);
+    CHECK_STATUS(ilk_submit_rerank(m, &q.in, docs, 2, NULL, NULL, &err), ILK_BAD_ARGUMENT, &err);
+    q.in.prompt_name = "query";
+    CHECK_STATUS(ilk_submit_rerank(m, &q.in, docs, 2, NULL, job, &err), ILK_UNSUPPORTED, &err);
+    CHECK(strstr(err.message, "query: prompt_name"));
+    q.in.prompt_name = NULL;
+    docs[1].prompt = "query: "; /* one document of two: it has a status, the other a score */
+    CHECK_OK(ilk_submit_rerank(m, &q.in, docs, 2, NULL, job, &err), &err);
+    CHECK_STATUS(ilk_submit_rerank(m, &q.in, docs, 2, NULL, job, &err), ILK_BUSY, &err);
+    REQUIRE(CHECK_OK(ilk_wait(job, &v, &err), &err));
+    CHECK(ilk_vectors_get_dense(v, 0, NULL) != NULL && ilk_vectors_get_dense(v, 1, NULL) == NULL);
+    CHECK_INT(ilk_vectors_get_status(v, 1, &why), ILK_UNSUPPORTED);
+    CHECK(why && strstr(why, "prompt"));
+    ilk_vectors_free(v);
+    v = NULL;
+    ilk_job_cancel(second);
+    CHECK_OK(ilk_submit_rerank(m, &q.in, docs, 1, NULL, second, &err), &err);
+    CHECK_STATUS(ilk_wait(second, &v, &err), ILK_CANCELLED, &err);
+    CHECK(v == NULL);
+    ilk_job_free(job);
+    ilk_job_free(second);
+    close_model(rt, m);
+    close_model(other, none);
+}
+
 TEST_MAIN({"same_bits", same_bits}, {"parts_are_one_text", parts_are_one_text}, {"what_a_model_can", what_a_model_can},
-          {"refuses", refuses}, {"activations", activations})
+          {"refuses", refuses}, {"activations", activations}, {"queued_scores", queued_scores},
+          {"queue_refuses", queue_refuses})
