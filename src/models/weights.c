@@ -30,8 +30,10 @@ typedef struct loader {
     const ilki_weight_list *list;
     const ilki_model_source *src;
     ilki_weight_target *to;
-    const char *prefix;
-    bool *used; /* per tensor of the set */
+    const char *wrap; /* what stands before every name, n_wrap bytes of it */
+    size_t n_wrap;
+    const char *prefix; /* of the list, behind that */
+    bool *used;         /* per tensor of the set */
     pack_job *jobs;
     size_t n_jobs;
     unsigned char *block; /* of the packed forms, in the target's arena */
@@ -44,13 +46,13 @@ typedef struct loader {
 
 /* ---- names */
 
-/* prefix + pattern with %u and %s filled in + suffix */
+/* wrap + prefix + pattern with %u and %s filled in + suffix */
 static void make_name(const loader *l, const ilki_weight *row, uint32_t layer, const char *part, const char *suffix,
                       char to[MAX_NAME])
 {
     size_t at = 0;
     bool bare = row->name[0] == '/';
-    at += (size_t)snprintf(to, MAX_NAME, "%s", bare ? "" : l->prefix);
+    at += (size_t)snprintf(to, MAX_NAME, "%.*s%s", (int)l->n_wrap, l->wrap ? l->wrap : "", bare ? "" : l->prefix);
     for (const char *p = row->name + bare; *p && at < MAX_NAME; p++) {
         if (p[0] == '%' && p[1] == 'u')
             at += (size_t)snprintf(to + at, MAX_NAME - at, "%" PRIu32, layer);
@@ -69,6 +71,22 @@ static const ilki_tensor *find(const loader *l, const char *name)
     const ilki_tensor *t = ilki_format_find(l->src->weights, name);
     if (t)
         l->used[t - ilki_format_view(l->src->weights, 0)] = true;
+    return t;
+}
+
+/* A name that takes no prefix may have it all the same, in a file where everything has. */
+static const ilki_tensor *find_row(const loader *l, const ilki_weight *row, uint32_t layer, const char *part,
+                                   const char *suffix)
+{
+    char name[MAX_NAME];
+    make_name(l, row, layer, part, suffix, name);
+    const ilki_tensor *t = find(l, name);
+    if (!t && row->name[0] == '/') {
+        ilki_weight plain = *row;
+        plain.name++;
+        make_name(l, &plain, layer, part, suffix, name);
+        t = find(l, name);
+    }
     return t;
 }
 
@@ -106,17 +124,14 @@ static ilk_status get(const loader *l, const want *w, const ilki_tensor **out, i
     char name[MAX_NAME], expected[ILKI_SHAPE_TEXT], found[ILKI_SHAPE_TEXT];
     ilki_tensor model = {.rank = w->rank, .shape = {w->shape[0], w->shape[1]}};
     const ilki_tensor *t = NULL;
-    if (w->old_suffix) {
-        make_name(l, w->row, w->layer, w->part, w->old_suffix, name);
-        t = find(l, name);
-    }
-    if (!t) {
-        make_name(l, w->row, w->layer, w->part, w->suffix, name);
-        t = find(l, name);
-    }
+    if (w->old_suffix)
+        t = find_row(l, w->row, w->layer, w->part, w->old_suffix);
+    if (!t)
+        t = find_row(l, w->row, w->layer, w->part, w->suffix);
     *out = t;
     if (!t && w->optional)
         return ILK_OK;
+    make_name(l, w->row, w->layer, w->part, w->suffix, name);
     ilki_tensor_print_shape(&model, expected, sizeof expected);
     if (!t)
         return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected shape %s, found no tensor of this name",
@@ -124,7 +139,7 @@ static ilk_status get(const loader *l, const want *w, const ilki_tensor **out, i
     if (!fits(t, w)) {
         ilki_tensor_print_shape(t, found, sizeof found);
         return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected shape %s, as config.json has it, found %s",
-                              t->file, name, expected, found);
+                              t->file, t->name, expected, found);
     }
     size_t n = 0;
     if (ilki_tensor_count(t, &n))
@@ -416,8 +431,11 @@ static bool matches(const char *pattern, const char *name)
     return strcmp(pattern, name) == 0;
 }
 
-static bool is_ignored(const ilki_weight_list *list, const char *name)
+static bool is_ignored(const loader *l, const char *name)
 {
+    const ilki_weight_list *list = l->list;
+    if (l->n_wrap && strncmp(name, l->wrap, l->n_wrap) == 0)
+        name += l->n_wrap;
     for (const char *const *p = list->prefixes; *p; p++) {
         size_t n = strlen(*p);
         if (strncmp(name, *p, n) != 0)
@@ -437,7 +455,7 @@ static void warn_unused(const loader *l)
     ilki_base_buf_init(&names, 1 << 16);
     for (size_t i = 0; i < n; i++) {
         const ilki_tensor *t = ilki_format_view(l->src->weights, i);
-        if (l->used[i] || is_ignored(l->list, t->name))
+        if (l->used[i] || is_ignored(l, t->name))
             continue;
         file = file ? file : t->file;
         if (n_unused++ < 4)
@@ -451,25 +469,98 @@ static void warn_unused(const loader *l)
 
 /* ---- the whole list */
 
-/* NULL: under none */
-static const char *find_prefix(loader *l)
+/* What programs that save more than a model, or a model that runs inside another, put before its names; in any order and
+ * number. */
+static const char *const wrappers[] = {"state_dict.", "model_state_dict.", "module.",      "model.",
+                                       "auto_model.", "0.auto_model.",     "transformer.", "_orig_mod."};
+
+static bool is_wrap(const char *s, size_t n)
+{
+    size_t at = 0, len = 1;
+    while (at < n && len) {
+        len = 0;
+        for (size_t i = 0; i < sizeof wrappers / sizeof *wrappers && !len; i++)
+            if (strlen(wrappers[i]) <= n - at && memcmp(s + at, wrappers[i], strlen(wrappers[i])) == 0)
+                len = strlen(wrappers[i]);
+        at += len;
+    }
+    return at == n;
+}
+
+/* Parts what stands before the list's first name: a wrap, and the longest prefix of the list. */
+static bool part_stem(loader *l, const char *stem, size_t n)
+{
+    bool found = false;
+    size_t longest = 0;
+    for (const char *const *p = l->list->prefixes; *p; p++) {
+        size_t len = strlen(*p);
+        if (len > n || (found && len <= longest) || memcmp(stem + n - len, *p, len) != 0 || !is_wrap(stem, n - len))
+            continue;
+        found = true;
+        longest = len;
+        l->prefix = *p;
+        l->wrap = stem;
+        l->n_wrap = n - len;
+    }
+    return found;
+}
+
+/* Finds the list's first row: under which wrap and prefix. `*first` and `*second` are two tensors where there are two
+ * such rows, `*other` one under an unknown prefix where there is none; false: none. */
+static bool find_prefix(loader *l, const ilki_tensor **first, const ilki_tensor **second, const ilki_tensor **other)
 {
     static const char *const suffixes[] = {"", ".weight", ".gamma"};
-    for (const char *const *p = l->list->prefixes; *p; p++)
-        for (size_t s = 0; s < sizeof suffixes / sizeof *suffixes; s++) {
-            char name[MAX_NAME];
-            l->prefix = *p;
-            make_name(l, &l->list->rows[0], 0, l->list->rows[0].parts[0], suffixes[s], name);
-            if (ilki_format_find(l->src->weights, name))
-                return *p;
+    const ilki_weight *row = &l->list->rows[0];
+    *first = *second = *other = NULL;
+    l->prefix = "";
+    l->n_wrap = 0;
+    for (size_t s = 0; s < sizeof suffixes / sizeof *suffixes; s++) {
+        char name[MAX_NAME];
+        loader bare = {.prefix = ""};
+        make_name(&bare, row, 0, row->parts[0], suffixes[s], name);
+        for (size_t i = 0; i < ilki_format_count(l->src->weights); i++) {
+            const ilki_tensor *t = ilki_format_view(l->src->weights, i);
+            size_t len = strlen(t->name), n = strlen(name);
+            if (len < n || strcmp(t->name + len - n, name) != 0 || (len > n && t->name[len - n - 1] != '.'))
+                continue;
+            loader at = *l;
+            if (!part_stem(&at, t->name, len - n))
+                *other = t;
+            else if (*first)
+                *second = t;
+            else {
+                *first = t;
+                l->prefix = at.prefix;
+                l->wrap = at.wrap;
+                l->n_wrap = at.n_wrap;
+            }
         }
-    return NULL;
+    }
+    return *first != NULL;
 }
 
 bool ilki_models_list_fits(const ilki_weight_list *list, const ilki_model_source *src)
 {
+    const ilki_tensor *first, *second, *other;
     loader l = {.list = list, .src = src};
-    return find_prefix(&l) != NULL;
+    return find_prefix(&l, &first, &second, &other);
+}
+
+static ilk_status choose_prefix(loader *l, ilk_error *err)
+{
+    const ilki_tensor *first, *second, *other;
+    if (find_prefix(l, &first, &second, &other)) {
+        if (!second)
+            return ILK_OK;
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: expected one %s model, found two: tensors %s and %s",
+                              first->file, l->list->family, first->name, second->name);
+    }
+    l->prefix = l->list->prefixes[0];
+    l->n_wrap = 0;
+    if (other)
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: tensor %s: expected it behind a known prefix, found another",
+                              other->file, other->name);
+    return ILK_OK;
 }
 
 static ilk_status load_rows(loader *l, ilk_error *err)
@@ -482,16 +573,16 @@ static ilk_status load_rows(loader *l, ilk_error *err)
     l->jobs = ilki_base_zalloc(n_jobs, sizeof *l->jobs);
     if (!l->used || !l->jobs)
         return ilki_base_fail_memory(err, n_jobs * sizeof *l->jobs, "the list of weights");
-    l->prefix = find_prefix(l);
-    if (!l->prefix)
-        l->prefix = l->list->prefixes[0];
+    ilk_status s = choose_prefix(l, err);
+    if (s != ILK_OK)
+        return s;
     for (size_t i = 0; i < l->list->n_rows; i++)
         for (uint32_t layer = 0; layer < n_instances(l->to, &l->list->rows[i]); layer++) {
-            ilk_status s = load_row(l, &l->list->rows[i], layer, err);
+            s = load_row(l, &l->list->rows[i], layer, err);
             if (s != ILK_OK)
                 return s;
         }
-    ilk_status s = alloc_block(l, err);
+    s = alloc_block(l, err);
     if (s == ILK_OK)
         s = pack_all(l, err);
     if (s == ILK_OK)

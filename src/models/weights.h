@@ -29,7 +29,7 @@ typedef enum ilki_weight_bias { ILKI_BIAS_REQUIRED = 0, ILKI_BIAS_OPTIONAL, ILKI
 typedef struct ilki_weight {
     ilki_weight_kind kind;
     const char *name; /* "encoder.layer.%u.attention.self.%s": %u is the layer, %s the part. A leading '/' says that the
-                         name never takes the list's prefix */
+                         name does not take the list's prefix; it may */
     size_t offset;    /* of the member: in the layer's struct where the name has a %u, else in the net's */
     unsigned cols;
     unsigned rows[ILKI_WEIGHT_PARTS];           /* one per part */
@@ -44,8 +44,9 @@ typedef struct ilki_weight_list {
     const char *family;
     const ilki_weight *rows;
     size_t n_rows;
-    const char *const
-        *prefixes; /* NULL-terminated, tried in order: the first under which the list's first row is found */
+    const char *const *
+        prefixes; /* NULL-terminated: one of them stands before the list's first row, and before it in turn what programs
+                      wrap a model in ("state_dict.", "module.", "model.", …), found once. Two such rows are an error */
     const char *const *ignored; /* NULL-terminated: names that may be there unused, behind any prefix; a '*' at either
                                     end stands for anything */
 } ilki_weight_list;

@@ -178,10 +178,19 @@ static void apply(const loaded *l, const ilki_linear *w, const float *x, float *
 static void fills_members(void)
 {
     REQUIRE(begin());
-    for (int p = 0; p < 2; p++) {
+    static const char *const before[] = {"",
+                                         "p.",
+                                         "module.",
+                                         "module.p.",
+                                         "state_dict.model.p.",
+                                         "model.",
+                                         "0.auto_model.",
+                                         "state_dict.model.module.auto_model.p.",
+                                         "_orig_mod.p."};
+    for (size_t p = 0; p < sizeof before / sizeof *before; p++) {
         loaded l;
         ilk_error err;
-        put_file(good, N_GOOD, prefixes[p], 1);
+        put_file(good, N_GOOD, before[p], 1);
         if (CHECK_OK(load(&l, &err), &err)) {
             const float e1[] = {0, 1, 0, 0};
             float y[6] = {0};
@@ -196,6 +205,44 @@ static void fills_members(void)
             CHECK_INT(l.to.n_parameters, 96);
             CHECK(l.to.memory_bytes > 4 * (2 * 6 * 4));
             CHECK_INT(n_logged, 0);
+        }
+        unload(&l);
+    }
+    unlink(path);
+}
+
+/* A name that takes no prefix of the list, with what wraps the whole and, where a file has it so, with the prefix; what
+ * stands elsewhere is refused, and so are two models. */
+static void finds_prefix(void)
+{
+    static const struct {
+        const char *prefix, *scale, *says;
+    } cases[] = {
+        {"p.", "/scale", NULL},
+        {"module.p.", "/module.scale", NULL},
+        {"model.p.", "/model.scale", NULL},
+        {"module.p.", "/module.p.scale", NULL},
+        {"module.p.", "/module.cls.x", ""},
+        {"student.", "/scale", "tensor student.emb.weight: expected it behind a known prefix"},
+        {"xp.", "/scale", "tensor xp.emb.weight: expected it behind a known prefix"},
+        {"module.p.", "/p.emb.weight", "expected one sample model, found two: tensors"},
+        {"model.", "/emb.weight", "expected one sample model, found two: tensors"},
+    };
+    REQUIRE(begin());
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        spec more[N_GOOD + 1];
+        loaded l;
+        ilk_error err;
+        memcpy(more, good, sizeof good);
+        more[N_GOOD] = (spec){cases[i].scale, 1, 2, 0};
+        put_file(more, N_GOOD + 1, cases[i].prefix, 1);
+        if (!cases[i].says || !*cases[i].says) {
+            if (CHECK_OK(load(&l, &err), &err))
+                CHECK((l.n.scale != NULL) == !cases[i].says);
+            CHECK_THAT(n_logged == 0, "%s%s: %s", cases[i].prefix, cases[i].scale, logged);
+        } else {
+            CHECK_STATUS(load(&l, &err), ILK_BAD_FORMAT, &err);
+            CHECK_THAT(strstr(err.message, cases[i].says) != NULL, "%s", err.message);
         }
         unload(&l);
     }
@@ -360,6 +407,6 @@ static void codes_tables(void)
     unlink(path);
 }
 
-TEST_MAIN({"fills_members", fills_members}, {"reads_optional", reads_optional},
+TEST_MAIN({"fills_members", fills_members}, {"finds_prefix", finds_prefix}, {"reads_optional", reads_optional},
           {"names_what_is_wrong", names_what_is_wrong}, {"refuses_nan", refuses_nan}, {"tells_unused", tells_unused},
           {"every_allocation_may_fail", every_allocation_may_fail}, {"codes_tables", codes_tables})
