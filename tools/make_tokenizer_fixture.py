@@ -402,6 +402,67 @@ def unigram_folders():
             added_token(n, "<m>", normalized=True)], byte_fallback=True)}, UNIGRAM_TEXTS
 
 
+def class_folders():
+    """Classes that rebuild their file: what it says of parts is not what they do."""
+    precompiled = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap.build(CHARSMAP)).decode()}
+    texts = [*UNIGRAM_TEXTS[:14], "``quoted'' `a' ''", "search``", "Été ÉTÉ ΟΔΟΣ Łódź", "a\n\nb \t c\r\nd  e\n", "x [MASK] y[MASK]",
+             "a <mask>  b", "<sep>x<cls> <eop> [SEP]", "!? (a)-b", "zq zqz", "\u00a0a\u3000 b \u2003c", "tail \n ", "  "]
+    lossy = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, precompiled]}
+
+    def unigram(names, config, unk=1, mask="[MASK]", drop_map=False):
+        vocab = unigram_vocab(names, n=250)
+        added = [special(i, t, lstrip=t == mask) for i, t in enumerate(names)]
+        return {"tokenizer.json": unigram_json(vocab, {"type": "Lowercase"} if drop_map else lossy, {"type": "Whitespace"}, None,
+                                               added, unk=unk), "tokenizer_config.json": config}
+
+    albert = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
+    yield "tok-albert", "default", unigram(albert, {"tokenizer_class": "AlbertTokenizer"}), texts
+    yield "tok-albert-accents", "default", unigram(albert, {"tokenizer_class": "AlbertTokenizerFast", "keep_accents": True,
+                                                            "do_lower_case": False}, drop_map=True), texts
+    yield "tok-xlnet", "default", unigram(["<unk>", "<s>", "</s>", "<cls>", "<sep>", "<pad>", "<mask>", "<eod>", "<eop>"], {
+        "tokenizer_class": "XLNetTokenizer"}, unk=0, mask="<mask>"), texts
+    yield "tok-camembert", "default", unigram(["<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>", "<mask>"], {
+        "tokenizer_class": "CamembertTokenizer"}, unk=3, mask="<mask>"), texts
+    yield "tok-bigbird", "default", unigram(["<pad>", "</s>", "<s>", "<unk>", "[CLS]", "[SEP]", "[MASK]"], {
+        "tokenizer_class": "BigBirdTokenizer"}, unk=3), texts
+    deberta = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"]
+    yield "tok-deberta-v2", "default", unigram(deberta, {"tokenizer_class": "DebertaV2Tokenizer"}, unk=3), texts
+    yield "tok-deberta-v2-punct", "default", unigram(deberta, {
+        "tokenizer_class": "DebertaV2TokenizerFast", "do_lower_case": True, "split_by_punct": True}, unk=3), texts
+    end = "<|endoftext|>"
+    vocab, merges = byte_level_bpe([end, "<|padding|>"])
+    yield "tok-gptneox", "default", {
+        "tokenizer.json": bpe_json(vocab, [list(m) for m in merges], {"type": "Lowercase"}, {"type": "Whitespace"}, None, [special(0, end)]),
+        "tokenizer_config.json": {"tokenizer_class": "GPTNeoXTokenizer"}}, BPE_TEXTS
+    vocab, merges = byte_level_bpe(["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"])
+    yield "tok-deberta", "default", {
+        "vocab.json": vocab, "merges.txt": lines_of(merges), "tokenizer_config.json": {"tokenizer_class": "DebertaTokenizer"}}, BPE_TEXTS
+
+
+# A pattern that no checkpoint known to us has: numbers with their points, camel case, runs of one sign, the rest.
+UNKNOWN = r"(?i:no\.)|\d+(?:[.,]\d+)*|\p{Lu}?[\p{Ll}\p{M}]+|\p{Lu}+(?=\p{Lu}|[^\p{L}]|$)|(?<=\s)[-+]\d|([!?.])\1*|\w+|[^\w\s]|\s+(?!\S)|\s+"
+REGEX_TEXTS = ["No. 1,234.5 and 6.", "camelCaseHTTPServer XMLHttp", "what?!!! ...", "a\u0301b_c \u0301x", "-1 -2 x-3\n-4\n", "  \n\n a\n",
+               "ABC", "ABCd É É\u0301", "१२३ ٣٤", "", "x" * 300 + " " + "9." * 200, " tail \n "]
+
+
+def part_folders():
+    vocab, merges = byte_level_bpe([], n=120)
+    plain = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": False, "use_regex": False}
+    for name, behavior, invert in (("", "Isolated", False), ("-removed", "Removed", True), ("-previous", "MergedWithPrevious", False)):
+        yield f"tok-regex{name}", "literal", {
+            "tokenizer.json": bpe_json(vocab, [list(m) for m in merges], None, {"type": "Sequence", "pretokenizers": [
+                {"type": "Split", "pattern": {"Regex": UNKNOWN}, "behavior": behavior, "invert": invert}, plain]}, None)}, REGEX_TEXTS
+    words = sorted({w for s in SENTENCES for w in s.replace(",", " ,").replace(".", " .").split()})
+    yield "tok-wordlevel", "literal", {
+        "tokenizer.json": {"version": "1.0", "added_tokens": [], "normalizer": {"type": "Nmt"},
+                           "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "CharDelimiterSplit", "delimiter": " "},
+                                                                                   {"type": "Punctuation", "behavior": "Isolated"}]},
+                           "post_processor": None, "model": {"type": "WordLevel", "unk_token": "[UNK]", "vocab": {
+                               t: i for i, t in enumerate(["[UNK]", *words, "\u008f", "a"])}}}}, [
+        "A red  bicycle , leans.", "".join(map(chr, range(1, 0xA1))), "a\u1680b\u200bc\u200fd\u2010e\u2028f\u2029g\u2581h\ufeffi\ufffdj",
+        "a\u0001b a\u000ba", "a a"]
+
+
 # ---------------------------------------------------------------- models of SentencePiece
 
 GEMMA_TEXTS = ["a b  c   d", " lead", "trail ", "tab\tbed\nline\r\n\r\nend", "<bos>x<eos> <start_of_turn>user\n", "[@x] y[@x]", "zzq qq zz é猫q",
@@ -539,6 +600,7 @@ def main():
 
     for few, (name, mode, files, extra) in [*((False, f) for f in folders()), *((True, f) for f in bpe_folders()),
                                           *((True, f) for f in unigram_folders()),
+                                          *((True, f) for f in class_folders()), *((True, f) for f in part_folders()),
                                           *((True, f) for f in sentencepiece_folders())]:
         if args.only not in name:
             continue

@@ -7,7 +7,7 @@ set -eu
 packages=""
 for task in "$@"; do
     case $task in
-    build) packages="$packages gcc libc6-dev cmake ninja-build libsqlite3-dev zlib1g-dev
+    build) packages="$packages gcc libc6-dev cmake ninja-build libsqlite3-dev zlib1g-dev libpcre2-dev
         libcurl4-openssl-dev libxml2-dev libarchive-dev poppler-utils" ;;
     demo) packages="$packages python3 python3-pip ca-certificates" ;;
     test) packages="$packages g++ git pkg-config python3 python3-pip python3-venv ca-certificates qemu-user
@@ -28,7 +28,7 @@ else
         command -v $tool >/dev/null 2>&1 || missing="$missing $tool"
     done
     if [ -n "$missing" ]; then
-        echo "Needed and not found:$missing (and the headers of SQLite 3, zlib and libcurl). Please install them." >&2
+        echo "Needed and not found:$missing (and the headers of SQLite 3, zlib, PCRE2 and libcurl). Please install them." >&2
         exit 1
     fi
 fi

@@ -194,6 +194,29 @@ static ilk_status roberta_post(checkpoint *c)
                                       special_or(c, ILKI_SPECIAL_SEP, 2), &c->r);
 }
 
+static ilk_status neox_parts(checkpoint *c)
+{
+    c->t->normalizers[c->t->n_normalizers++] = (ilki_normalizer){.row = &ilki_text_nfc, .local = true};
+    return gpt2_parts(c);
+}
+
+static ilk_status bos_eos_post(checkpoint *c)
+{
+    bool bos = false, eos = false;
+    ilk_status status = config_bool(c, "add_bos_token", false, &bos);
+    if (!status)
+        status = config_bool(c, "add_eos_token", false, &eos);
+    return status ? status
+                  : ilki_text_template_around(&c->t->single, &c->t->pair, bos ? c->t->special[ILKI_SPECIAL_BOS] : -1,
+                                              eos ? c->t->special[ILKI_SPECIAL_EOS] : -1, &c->r);
+}
+
+static ilk_status deberta_post(checkpoint *c)
+{
+    return ilki_text_template_roberta(&c->t->single, &c->t->pair, special_or(c, ILKI_SPECIAL_CLS, 0),
+                                      special_or(c, ILKI_SPECIAL_SEP, 0), &c->r);
+}
+
 static ilk_status qwen2_parts(checkpoint *c)
 {
     ilki_bpe_settings o = {0};
@@ -340,6 +363,129 @@ static ilk_status unigram_parts(checkpoint *c, int64_t unk, bool prefix)
     return status ? status : ilki_text_unigram_end(t->model_state, &t->vocab, unk, &c->r);
 }
 
+/* The place of the unknown token's name, or another. */
+static int64_t unk_or(const checkpoint *c, int64_t otherwise)
+{
+    const named *unk = &c->special[ILKI_SPECIAL_UNK];
+    int32_t id = unk->present ? ilki_text_vocab_get(&c->t->vocab, unk->token.content, unk->token.n) : -1;
+    return id >= 0 ? id : otherwise;
+}
+
+static void add_normalizer(checkpoint *c, const ilki_normalizer_row *row)
+{
+    c->t->normalizers[c->t->n_normalizers++] = (ilki_normalizer){.row = row, .local = row->local};
+}
+
+/* A regular expression of normalise.c's table: runs of white space become a string. */
+static void add_runs(checkpoint *c, bool spaces_only, const uint32_t *put)
+{
+    static const uint32_t space[] = {' '};
+    c->t->normalizers[c->t->n_normalizers++] = (ilki_normalizer){.row = &ilki_text_replace,
+                                                                 .local = true,
+                                                                 .find = spaces_only ? space : NULL,
+                                                                 .n_find = 1,
+                                                                 .put = put,
+                                                                 .n_put = 1,
+                                                                 .least = 2,
+                                                                 .lines = !spaces_only};
+}
+
+/* Quotation marks of LaTeX become plain ones; accents go where they are not kept. */
+static ilk_status add_cleaning(checkpoint *c, bool keep, bool lower)
+{
+    static const uint32_t open[] = {'`', '`'}, close[] = {'\'', '\''}, plain[] = {'"'};
+    for (int i = 0; i < 2; i++)
+        c->t->normalizers[c->t->n_normalizers++] = (ilki_normalizer){.row = &ilki_text_replace,
+                                                                     .local = true, /* no white space in it */
+                                                                     .find = i ? close : open,
+                                                                     .n_find = 2,
+                                                                     .put = plain,
+                                                                     .n_put = 1};
+    if (!keep) {
+        add_normalizer(c, &ilki_text_nfkd);
+        add_normalizer(c, &ilki_text_strip_accents);
+    }
+    if (lower)
+        add_normalizer(c, &ilki_text_lowercase);
+    return ILK_OK;
+}
+
+static ilk_status albert_parts(checkpoint *c)
+{
+    bool keep, lower, prefix;
+    ilk_status status = config_bool(c, "keep_accents", false, &keep);
+    if (!status)
+        status = config_bool(c, "do_lower_case", true, &lower);
+    if (!status)
+        status = config_bool(c, "add_prefix_space", true, &prefix);
+    if (!status)
+        status = add_cleaning(c, keep, lower);
+    return status ? status : unigram_parts(c, 1, prefix);
+}
+
+/* keep_accents does not count here. */
+static ilk_status xlnet_parts(checkpoint *c)
+{
+    bool lower;
+    ilk_status status = config_bool(c, "do_lower_case", false, &lower);
+    if (!status)
+        status = add_cleaning(c, false, lower);
+    return status ? status : unigram_parts(c, 0, true);
+}
+
+static ilk_status xlnet_post(checkpoint *c)
+{
+    return ilki_text_template_xlnet(&c->t->single, &c->t->pair, special_or(c, ILKI_SPECIAL_SEP, 0),
+                                    special_or(c, ILKI_SPECIAL_CLS, 0), &c->r);
+}
+
+static ilk_status camembert_parts(checkpoint *c)
+{
+    bool prefix;
+    ilk_status status = config_bool(c, "add_prefix_space", true, &prefix);
+    return status ? status : unigram_parts(c, unk_or(c, 0), prefix);
+}
+
+/* Metaspace alone: white space that no normalizer took is part of a word. */
+static ilk_status metaspace_parts(checkpoint *c, int64_t unk, bool prefix, bool first_only)
+{
+    ilki_tokenizer *t = c->t;
+    t->model = &ilki_text_unigram;
+    ilki_text_metaspace_set(&t->splitters[t->n_splitters++], prefix, first_only, false);
+    return ilki_text_unigram_end(t->model_state, &t->vocab, unk, &c->r);
+}
+
+static ilk_status big_bird_parts(checkpoint *c)
+{
+    static const uint32_t mark[] = {0x2581};
+    bool prefix;
+    ilk_status status = config_bool(c, "add_prefix_space", true, &prefix);
+    add_runs(c, true, mark);
+    return status ? status : metaspace_parts(c, unk_or(c, 100), prefix, false);
+}
+
+static ilk_status deberta_v2_parts(checkpoint *c)
+{
+    static const uint32_t space[] = {' '};
+    bool lower, punct, prefix;
+    ilk_status status = config_bool(c, "do_lower_case", false, &lower);
+    if (!status)
+        status = config_bool(c, "split_by_punct", false, &punct);
+    if (!status)
+        status = config_bool(c, "add_prefix_space", true, &prefix);
+    if (status)
+        return status;
+    if (lower)
+        add_normalizer(c, &ilki_text_lowercase);
+    add_runs(c, false, space);
+    add_normalizer(c, &ilki_text_nfc);
+    add_normalizer(c, &ilki_text_strip);
+    c->t->normalizers[c->t->n_normalizers - 1].strip = true;
+    if (punct)
+        c->t->splitters[c->t->n_splitters++] = (ilki_splitter){.row = &ilki_text_punctuation, .behaviour = 1};
+    return metaspace_parts(c, unk_or(c, 1), true, !prefix);
+}
+
 static ilk_status xlm_roberta_parts(checkpoint *c)
 {
     bool prefix;
@@ -386,17 +532,9 @@ static void count_model(checkpoint *c)
 /* Its post-processor, or the file's, or what add_bos_token and add_eos_token say. */
 static ilk_status read_class_post(checkpoint *c, const class_row *row)
 {
-    bool bos = false, eos = false;
     if (row->post)
         return row->post(c);
-    if (c->tokenizer)
-        return ilki_text_read_post(c->t, &c->r, file_member(c, "post_processor"));
-    ilk_status status = config_bool(c, "add_bos_token", false, &bos);
-    if (!status)
-        status = config_bool(c, "add_eos_token", false, &eos);
-    return status ? status
-                  : ilki_text_template_around(&c->t->single, &c->t->pair, bos ? c->t->special[ILKI_SPECIAL_BOS] : -1,
-                                              eos ? c->t->special[ILKI_SPECIAL_EOS] : -1, &c->r);
+    return c->tokenizer ? ilki_text_read_post(c->t, &c->r, file_member(c, "post_processor")) : bos_eos_post(c);
 }
 
 static ilk_status read_row(checkpoint *c, const class_row *row, ilk_status (*read_vocab)(checkpoint *c))
@@ -425,6 +563,15 @@ static ilk_status read_wordpiece(checkpoint *c, const class_row *row)
 static ilk_status read_bpe(checkpoint *c, const class_row *row)
 {
     return read_row(c, row, read_bpe_vocab);
+}
+
+/* Classes whose way to read a model of SentencePiece is not built. */
+static ilk_status read_unigram_json(checkpoint *c, const class_row *row)
+{
+    if (!c->tokenizer)
+        return ilki_base_fail(c->r.err, ILK_UNSUPPORTED, "a tokenizer of class %s without tokenizer.json is not built",
+                              row->name);
+    return read_row(c, row, read_unigram_vocab);
 }
 
 static ilk_status read_unigram(checkpoint *c, const class_row *row)
@@ -546,32 +693,66 @@ static const class_row classes[] = {
     {"LlamaTokenizer", read_llama, {NULL, NULL, NULL, "<unk>", NULL, "<s>", "</s>"}, llama_parts, NULL},
     {"SiglipTokenizer", read_siglip, {NULL, NULL, "</s>", "<unk>", NULL, NULL, "</s>"}, siglip_parts, t5_post},
     {"Siglip2Tokenizer", read_bpe, GEMMA, siglip2_parts, NULL},
+    {"AlbertTokenizer",
+     read_unigram_json,
+     {"[CLS]", "[SEP]", "<pad>", "<unk>", "[MASK]", "[CLS]", "[SEP]"},
+     albert_parts,
+     bert_post},
+    {"BigBirdTokenizer",
+     read_unigram_json,
+     {"[CLS]", "[SEP]", "<pad>", "<unk>", "[MASK]", "<s>", "</s>"},
+     big_bird_parts,
+     bert_post},
+    {"CamembertTokenizer",
+     read_unigram_json,
+     {"<s>", "</s>", "<pad>", "<unk>", "<mask>", "<s>", "</s>"},
+     camembert_parts,
+     xlm_roberta_post},
+    {"DebertaTokenizer",
+     read_bpe,
+     {"[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", "[CLS]", "[SEP]"},
+     gpt2_parts,
+     deberta_post},
+    {"DebertaV2Tokenizer",
+     read_unigram_json,
+     {"[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", "[CLS]", "[SEP]"},
+     deberta_v2_parts,
+     bert_post},
+    {"GPTNeoXTokenizer", read_bpe, {NULL, NULL, "<|padding|>", END, NULL, END, END}, neox_parts, bos_eos_post},
+    {"XLNetTokenizer",
+     read_unigram_json,
+     {"<cls>", "<sep>", "<pad>", "<unk>", "<mask>", "<s>", "</s>"},
+     xlnet_parts,
+     xlnet_post},
 };
 
 /* Classes that rebuild what tokenizer.json says in a way that is not built here. */
 static const char *const refused[] = {
-    "AlbertTokenizer",     "BarthezTokenizer",    "BertJapaneseTokenizer", "BigBirdTokenizer",  "BlenderbotTokenizer",
-    "CamembertTokenizer",  "CodeGenTokenizer",    "CodeLlamaTokenizer",    "CohereTokenizer",   "DebertaTokenizer",
-    "DebertaV2Tokenizer",  "FunnelTokenizer",     "GPTNeoXTokenizer",      "HerbertTokenizer",  "LayoutLMv2Tokenizer",
-    "LayoutLMv3Tokenizer", "LayoutXLMTokenizer",  "LlamaTokenizer",        "LukeTokenizer",     "MBart50Tokenizer",
-    "MBartTokenizer",      "MLukeTokenizer",      "MarkupLMTokenizer",     "NllbTokenizer",     "OpenAIGPTTokenizer",
-    "PegasusTokenizer",    "ProphetNetTokenizer", "Qwen3_5Tokenizer",      "ReformerTokenizer", "RemBertTokenizer",
-    "RoCBertTokenizer",    "RoFormerTokenizer",   "SeamlessM4TTokenizer",  "SplinterTokenizer", "T5Tokenizer",
-    "TapasTokenizer",      "UdopTokenizer",       "WhisperTokenizer",      "XGLMTokenizer",     "XLMRobertaTokenizer",
-    "XLNetTokenizer"};
+    "BarthezTokenizer",    "BertJapaneseTokenizer", "BlenderbotTokenizer", "CodeGenTokenizer",
+    "CodeLlamaTokenizer",  "CohereTokenizer",       "FunnelTokenizer",     "HerbertTokenizer",
+    "LayoutLMv2Tokenizer", "LayoutLMv3Tokenizer",   "LayoutXLMTokenizer",  "LukeTokenizer",
+    "MBart50Tokenizer",    "MBartTokenizer",        "MLukeTokenizer",      "MarkupLMTokenizer",
+    "NllbTokenizer",       "OpenAIGPTTokenizer",    "PegasusTokenizer",    "ProphetNetTokenizer",
+    "Qwen3_5Tokenizer",    "ReformerTokenizer",     "RemBertTokenizer",    "RoCBertTokenizer",
+    "RoFormerTokenizer",   "SeamlessM4TTokenizer",  "SplinterTokenizer",   "TapasTokenizer",
+    "UdopTokenizer",       "WhisperTokenizer",      "XGLMTokenizer",
+};
 
 /* model_type of config.json and the class that is registered for it, for a checkpoint that names no class. Types that
  * are not here have the generic class; without any file but vocab.txt a type is taken for BERT's. */
 static const struct {
     const char *type, *name;
 } types[] = {
+    {"albert", "AlbertTokenizer"},
     {"align", "BertTokenizer"},
     {"bart", "RobertaTokenizer"},
     {"bert", "BertTokenizer"},
+    {"big_bird", "BigBirdTokenizer"},
     {"blip", "BertTokenizer"},
     {"blip-2", "GPT2Tokenizer"},
     {"bridgetower", "RobertaTokenizer"},
     {"bros", "BertTokenizer"},
+    {"camembert", "CamembertTokenizer"},
     {"chinese_clip", "BertTokenizer"},
     {"clap", "RobertaTokenizer"},
     {"clip", "CLIPTokenizer"},
@@ -579,6 +760,8 @@ static const struct {
     {"colqwen2", "Qwen2Tokenizer"},
     {"convbert", "BertTokenizer"},
     {"data2vec-text", "RobertaTokenizer"},
+    {"deberta", "DebertaTokenizer"},
+    {"deberta-v2", "DebertaV2Tokenizer"},
     {"distilbert", "BertTokenizer"},
     {"dpr", "BertTokenizer"},
     {"electra", "BertTokenizer"},
@@ -593,9 +776,10 @@ static const struct {
     {"git", "BertTokenizer"},
     {"gpt2", "GPT2Tokenizer"},
     {"gpt_neo", "GPT2Tokenizer"},
+    {"gpt_neox", "GPTNeoXTokenizer"},
     {"gptj", "GPT2Tokenizer"},
-    {"groupvit", "CLIPTokenizer"},
     {"grounding-dino", "BertTokenizer"},
+    {"groupvit", "CLIPTokenizer"},
     {"gte", "XLMRobertaTokenizer"},
     {"ibert", "RobertaTokenizer"},
     {"jina_embeddings_v3", "XLMRobertaTokenizer"},
@@ -606,9 +790,12 @@ static const struct {
     {"mm-grounding-dino", "BertTokenizer"},
     {"mobilebert", "BertTokenizer"},
     {"mpnet", "MPNetTokenizer"},
+    {"mpt", "GPTNeoXTokenizer"},
+    {"mra", "RobertaTokenizer"},
     {"mt5", "T5Tokenizer"},
     {"nezha", "BertTokenizer"},
     {"nomic_bert", "BertTokenizer"},
+    {"olmo", "GPTNeoXTokenizer"},
     {"opt", "GPT2Tokenizer"},
     {"owlv2", "CLIPTokenizer"},
     {"owlvit", "CLIPTokenizer"},
@@ -626,6 +813,7 @@ static const struct {
     {"retribert", "BertTokenizer"},
     {"roberta", "RobertaTokenizer"},
     {"roberta-prelayernorm", "RobertaTokenizer"},
+    {"rwkv", "GPTNeoXTokenizer"},
     {"siglip", "SiglipTokenizer"},
     {"siglip2", "Siglip2Tokenizer"},
     {"squeezebert", "BertTokenizer"},
@@ -638,6 +826,7 @@ static const struct {
     {"visual_bert", "BertTokenizer"},
     {"xclip", "CLIPTokenizer"},
     {"xlm-roberta", "XLMRobertaTokenizer"},
+    {"xlnet", "XLNetTokenizer"},
     {"xmod", "XLMRobertaTokenizer"},
 };
 #define COUNT(a) (sizeof(a) / sizeof *(a))

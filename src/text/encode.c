@@ -425,7 +425,7 @@ static ilk_status run_text(const ilki_tokenizer *t, ilki_text_scratch *s, int wh
         return ilki_base_fail(err, ILK_LIMIT, "a text of %zu bytes, at most %d are tokenised at once", n, MAX_TEXT);
     s->tokens[which].n = 0;
     s->stop = stop;
-    s->left_off = false;
+    s->left_off = s->ran_wild = false;
     run r = {.t = t,
              .s = s,
              .out = &s->tokens[which],
@@ -435,6 +435,9 @@ static ilk_status run_text(const ilki_tokenizer *t, ilki_text_scratch *s, int wh
              .skip_special = skip_special || t->split_special};
     bool ok = encode_text(&r, more);
     trim(s);
+    if (!ok && s->ran_wild)
+        return ilki_base_fail(err, ILK_LIMIT,
+                              "the tokenizer's pattern needs more steps for this text than are allowed");
     if (!ok && s->too_long)
         return ilki_base_fail(err, ILK_LIMIT, "the tokenizer's normalizers make more than %zu characters of a text",
                               s->max_chars);

@@ -221,14 +221,48 @@ const ilki_normalizer_row ilki_text_nfkc = {.type = "NFKC", .local = true, .appl
 
 const ilki_normalizer_row ilki_text_normalizer_sequence = {.type = "Sequence", .members = "normalizers"};
 
+/* ------------------------------------------------------------------ Nmt */
+
+static bool nmt_drops(uint32_t cp)
+{
+    return (cp >= 1 && cp <= 8) || cp == 0xb || (cp >= 0xe && cp <= 0x1f) || cp == 0x7f || cp == 0x8f || cp == 0x9f;
+}
+
+static bool nmt_spaces(uint32_t cp)
+{
+    return cp == 9 || cp == 0xa || cp == 0xc || cp == 0xd || cp == 0x1680 || (cp >= 0x200b && cp <= 0x200f) ||
+           cp == 0x2028 || cp == 0x2029 || cp == 0x2581 || cp == 0xfeff || cp == 0xfffd;
+}
+
+/* Control characters go, separators and marks of width and direction become spaces. */
+static bool nmt_apply(const ilki_normalizer *p, ilki_text_scratch *s)
+{
+    size_t n = 0;
+    (void)p;
+    for (size_t i = 0; i < s->str.n; i++) {
+        ilki_text_char c = s->str.c[i];
+        if (nmt_drops(c.cp))
+            continue;
+        c.cp = nmt_spaces(c.cp) ? ' ' : c.cp;
+        s->str.c[n++] = c;
+    }
+    s->str.n = n;
+    return true;
+}
+const ilki_normalizer_row ilki_text_nmt = {.type = "Nmt", .local = true, .apply = nmt_apply};
+
 /* ------------------------------------------------------------------ Replace */
 
 /* The regular expressions that are known: a run of white space or of spaces. */
 static const struct {
     const char *regex;
     size_t least;
-    bool any_space;
-} runs[] = {{"\\s+", 1, true}, {" {2,}", 2, false}, {" +", 1, false}, {"\\s{2,}", 2, true}};
+    bool any_space, lines;
+} runs[] = {{"\\s+", 1, true, false},
+            {" {2,}", 2, false, false},
+            {" +", 1, false, false},
+            {"\\s{2,}", 2, true, false},
+            {"\\s{2,}|[\\n\\r\\t]", 2, true, true}};
 
 static ilk_status read_run(ilki_normalizer *p, const ilki_text_reader *r, const char *regex)
 {
@@ -236,6 +270,7 @@ static ilk_status read_run(ilki_normalizer *p, const ilki_text_reader *r, const 
     for (size_t i = 0; i < sizeof runs / sizeof *runs; i++)
         if (strcmp(runs[i].regex, regex) == 0) {
             p->least = runs[i].least;
+            p->lines = runs[i].lines;
             p->find = runs[i].any_space ? NULL : space;
             p->n_find = 1;
             p->local = true;
@@ -291,7 +326,9 @@ static size_t found_at(const ilki_normalizer *p, const ilki_text_str *s, size_t 
         while (end < s->n &&
                (p->find ? s->c[end].cp == p->find[0] : (ilki_text_flags(s->c[end].cp) & ILKI_UNI_SPACE) != 0))
             end++;
-        return end - i >= p->least ? end : i;
+        uint32_t cp = s->c[i].cp;
+        bool alone = p->lines && (cp == '\n' || cp == '\r' || cp == '\t');
+        return end - i >= p->least || alone ? end : i;
     }
     if (s->n - i < p->n_find)
         return i;

@@ -68,6 +68,8 @@ struct ilki_text_scratch {
     /* What a model is given is only the beginning of a pre-token: it puts the tokens that stay whatever follows. Only
      * for models that say `takes_open`. */
     bool open;
+    void *match;   /* of regex.c */
+    bool ran_wild; /* a pattern took more steps than a text is worth */
 };
 
 /* Growing: each gives false when memory is short and leaves what was there. */
@@ -125,10 +127,12 @@ struct ilki_normalizer {
     bool clean, chinese, strip, lower; /* BertNormalizer; Strip: clean is left, strip is right */
     const uint32_t *find, *put;        /* Replace, Prepend */
     size_t n_find, n_put;
+    bool lines;        /* … and a line feed, a return or a tab alone */
     size_t least;      /* Replace of a run: so many of `find`, or of white space where that is NULL; 0: no run */
     const void *state; /* Precompiled */
 };
 
+typedef struct ilki_regex ilki_regex;
 typedef struct ilki_splitter ilki_splitter;
 typedef struct ilki_splitter_row {
     const char *type;
@@ -149,6 +153,7 @@ struct ilki_splitter {
     bool invert;           /* Split */
     bool far;              /* what is a match may depend on more than ILKI_TEXT_SEES bytes behind it */
     ilki_split_next *next; /* Split, ByteLevel; NULL: no pattern */
+    ilki_regex *regex;     /* … or this */
     size_t digits;         /* how many a pattern takes at once */
     unsigned letters;      /* ILKI_UNI_… that the pattern has in place of \p{L} */
     const uint32_t *find;  /* Split at a string */
@@ -197,6 +202,10 @@ typedef struct ilki_post_row {
 /* BERT's template. */
 ilk_status ilki_text_template_bert(ilki_template *single, ilki_template *pair, int32_t cls, int32_t sep,
                                    const ilki_text_reader *r);
+
+/* XLNet's: both behind the texts. */
+ilk_status ilki_text_template_xlnet(ilki_template *single, ilki_template *pair, int32_t sep, int32_t cls,
+                                    const ilki_text_reader *r);
 
 /* RoBERTa's, which is of one type throughout, and a list of tokens around each text (-1: none). */
 ilk_status ilki_text_template_roberta(ilki_template *single, ilki_template *pair, int32_t cls, int32_t sep,
@@ -248,11 +257,12 @@ void ilki_text_swap_pieces(ilki_text_scratch *s);
 /* rows; the tables that list them stand in tokenizer.c */
 extern const ilki_normalizer_row ilki_text_bert_normalizer, ilki_text_normalizer_sequence, ilki_text_lowercase,
     ilki_text_canonical, ilki_text_strip_accents, ilki_text_strip, ilki_text_replace, ilki_text_nfd, ilki_text_nfc,
-    ilki_text_nfkd, ilki_text_nfkc, ilki_text_prepend, ilki_text_byte_level_normalizer, ilki_text_precompiled;
+    ilki_text_nfkd, ilki_text_nfkc, ilki_text_prepend, ilki_text_byte_level_normalizer, ilki_text_precompiled,
+    ilki_text_nmt;
 extern const ilki_splitter_row ilki_text_bert_splitter, ilki_text_splitter_sequence, ilki_text_whitespace,
     ilki_text_whitespace_split, ilki_text_punctuation, ilki_text_digits, ilki_text_split, ilki_text_byte_level,
-    ilki_text_metaspace;
-extern const ilki_text_model_row ilki_text_wordpiece, ilki_text_bpe, ilki_text_unigram;
+    ilki_text_metaspace, ilki_text_char_delimiter;
+extern const ilki_text_model_row ilki_text_wordpiece, ilki_text_bpe, ilki_text_unigram, ilki_text_wordlevel;
 extern const ilki_post_row ilki_text_template_processing, ilki_text_bert_processing, ilki_text_roberta_processing,
     ilki_text_byte_level_processing, ilki_text_post_sequence;
 

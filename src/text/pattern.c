@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The pre-tokenizer Split, and the regular expressions that checkpoints split by, each as a matcher written by hand: a
- * pattern is known by its very text. What a pattern's alternatives say stands beside the code; they are tried in order,
+ * pattern is known by its very text; one that is not goes to regex.c. What a pattern's alternatives say stands beside the code; they are tried in order,
  * as the reference's engine does. */
 #include <string.h>
 
 #include "text/part.h"
+#include "text/regex.h"
 #include "text/unicode.h"
 
 static const char *const behaviours[] = {"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
@@ -215,18 +216,12 @@ void ilki_text_pattern_set_gpt2(ilki_splitter *p)
 
 /* ------------------------------------------------------------------ Split */
 
-static ilk_status unknown_regex(const ilki_text_reader *r, const char *regex)
-{
-    return ilki_base_fail(r->err, ILK_UNSUPPORTED, "%s: pre-tokenizer Split: the pattern %s is not built", r->name,
-                          regex);
-}
-
 static ilk_status split_read(ilki_splitter *p, const ilki_text_reader *r, ilki_json_node node)
 {
     ilki_json_node pattern = ilki_base_json_get(r->json, node, "pattern");
     const char *regex = NULL, *string = NULL, *name = NULL;
-    size_t n = 0;
-    ilk_status status = ilki_text_read_string(r, pattern, "Regex", NULL, &regex, NULL);
+    size_t n = 0, n_regex = 0;
+    ilk_status status = ilki_text_read_string(r, pattern, "Regex", NULL, &regex, &n_regex);
     if (!status)
         status = ilki_text_read_string(r, pattern, "String", NULL, &string, &n);
     if (!status)
@@ -254,8 +249,10 @@ static ilk_status split_read(ilki_splitter *p, const ilki_text_reader *r, ilki_j
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
         if (strcmp(patterns[i].regex, regex) == 0)
             set_pattern(p, i);
-    if (!p->next)
-        return unknown_regex(r, regex);
+    if (!p->next) {
+        p->far = true;
+        return ilki_text_regex_new(&p->regex, regex, n_regex, r);
+    }
     p->before_space &= p->behaviour == ISOLATED;
     p->drops_space = p->next == next_clip && p->invert && p->behaviour == REMOVED;
     return ILK_OK;
@@ -299,6 +296,22 @@ static bool stretch(fold_state *f, size_t start, size_t end, bool match)
     return f->behaviour > ISOLATED || flush(f);
 }
 
+/* One piece by a pattern that is not known; s->str.c[first .. first + n). */
+static bool split_by_regex(const ilki_splitter *p, ilki_text_scratch *s, fold_state *f, size_t first, size_t n)
+{
+    ilki_regex_run u;
+    size_t at = 0, start, end;
+    int found;
+    if (!ilki_text_regex_begin(&u, p->regex, s, s->str.c + first, n))
+        return false;
+    while ((found = ilki_text_regex_next(&u, &start, &end)) > 0) {
+        if (!stretch(f, first + at, first + start, p->invert) || !stretch(f, first + start, first + end, !p->invert))
+            return false;
+        at = end;
+    }
+    return found == 0 && stretch(f, first + at, first + n, p->invert);
+}
+
 static bool split_apply(const ilki_splitter *p, ilki_text_scratch *s)
 {
     fold_state f = {.out = &s->spare_pieces, .behaviour = p->behaviour};
@@ -308,7 +321,9 @@ static bool split_apply(const ilki_splitter *p, ilki_text_scratch *s)
         size_t first = s->pieces.p[k].first, n = s->pieces.p[k].n, at = 0;
         f.start = f.end = first;
         f.matched = false;
-        while (at < n) {
+        if (p->regex && !split_by_regex(p, s, &f, first, n))
+            return false;
+        while (at < n && !p->regex) {
             size_t start, end = p->next(p, c, n, at, &start);
             if (!stretch(&f, first + at, first + start, p->invert) ||
                 !stretch(&f, first + start, first + end, !p->invert))

@@ -5,6 +5,7 @@
 
 #include "base/utf8.h"
 #include "text/part.h"
+#include "text/regex.h"
 
 /* Characters that one byte of text may become, and that any text may: replacements of replacements would otherwise
  * double and double. The longest decomposition, of U+FDFA, is 18 for 3 bytes. */
@@ -153,6 +154,7 @@ void ilki_text_scratch_free(ilki_text_scratch *s)
     free(s->marks.m);
     free(s->spare_marks.m);
     free(s->work);
+    ilki_text_regex_free_match(s->match);
     for (int i = 0; i < 2; i++) {
         free(s->tokens[i].ids);
         free(s->tokens[i].spans);

@@ -108,6 +108,43 @@ static bool digits_apply(const ilki_splitter *p, ilki_text_scratch *s)
 }
 const ilki_splitter_row ilki_text_digits = {.type = "Digits", .read = digits_read, .apply = digits_apply};
 
+/* ------------------------------------------------------------------ CharDelimiterSplit */
+
+static ilk_status char_delimiter_read(ilki_splitter *p, const ilki_text_reader *r, ilki_json_node node)
+{
+    const char *delimiter;
+    size_t n;
+    ilk_status status = ilki_text_read_string(r, node, "delimiter", "", &delimiter, &n);
+    if (!status)
+        status = ilki_text_read_chars(r, delimiter, n, &p->find, &p->n_find);
+    if (!status && p->n_find != 1)
+        status = ilki_base_fail(r->err, ILK_BAD_FORMAT,
+                                "%s: pre-tokenizer CharDelimiterSplit: expected a delimiter of one character", r->name);
+    return status;
+}
+
+static bool char_delimiter_apply(const ilki_splitter *p, ilki_text_scratch *s)
+{
+    ilki_text_pieces *out = &s->spare_pieces;
+    out->n = 0;
+    for (size_t k = 0; k < s->pieces.n; k++) {
+        size_t start = s->pieces.p[k].first, end = start + s->pieces.p[k].n;
+        for (size_t i = start; i < end; i++) {
+            if (s->str.c[i].cp != p->find[0])
+                continue;
+            if (!ilki_text_pieces_put(out, start, i - start))
+                return false;
+            start = i + 1;
+        }
+        if (!ilki_text_pieces_put(out, start, end - start))
+            return false;
+    }
+    ilki_text_swap_pieces(s);
+    return true;
+}
+const ilki_splitter_row ilki_text_char_delimiter = {
+    .type = "CharDelimiterSplit", .read = char_delimiter_read, .apply = char_delimiter_apply};
+
 /* ------------------------------------------------------------------ Metaspace */
 
 enum { MARK = 0x2581 };

@@ -83,6 +83,26 @@ ilk_status ilki_text_template_roberta(ilki_template *single, ilki_template *pair
     return ILK_OK;
 }
 
+ilk_status ilki_text_template_xlnet(ilki_template *single, ilki_template *pair, int32_t sep, int32_t cls,
+                                    const ilki_text_reader *r)
+{
+    ilk_status status = allot(single, 3, r);
+    if (!status)
+        status = allot(pair, 5, r);
+    if (status)
+        return status;
+    for (int k = 0; k < 2; k++) {
+        ilki_template *t = k ? pair : single;
+        put_text(t, ILKI_FROM_TEXT, 0);
+        put_token(t, sep, 0);
+    }
+    put_text(pair, ILKI_FROM_PAIR, 1);
+    put_token(pair, sep, 1);
+    put_token(single, cls, 2);
+    put_token(pair, cls, 2);
+    return ILK_OK;
+}
+
 /* ------------------------------------------------------------------ BertProcessing */
 
 /* [token, id] */

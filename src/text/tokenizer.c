@@ -7,6 +7,7 @@
 
 #include "base/utf8.h"
 #include "text/part.h"
+#include "text/regex.h"
 
 enum { MAX_PARTS = 64 };
 
@@ -22,13 +23,15 @@ static const ilki_normalizer_row *const normalizer_rows[] = {&ilki_text_bert_nor
                                                              &ilki_text_nfkc,
                                                              &ilki_text_prepend,
                                                              &ilki_text_byte_level_normalizer,
-                                                             &ilki_text_precompiled};
+                                                             &ilki_text_precompiled,
+                                                             &ilki_text_nmt};
 static const ilki_splitter_row *const splitter_rows[] = {&ilki_text_bert_splitter, &ilki_text_splitter_sequence,
                                                          &ilki_text_whitespace,    &ilki_text_whitespace_split,
                                                          &ilki_text_punctuation,   &ilki_text_digits,
                                                          &ilki_text_split,         &ilki_text_byte_level,
-                                                         &ilki_text_metaspace};
-static const ilki_text_model_row *const model_rows[] = {&ilki_text_wordpiece, &ilki_text_bpe, &ilki_text_unigram};
+                                                         &ilki_text_metaspace,     &ilki_text_char_delimiter};
+static const ilki_text_model_row *const model_rows[] = {&ilki_text_wordpiece, &ilki_text_bpe, &ilki_text_unigram,
+                                                        &ilki_text_wordlevel};
 static const ilki_post_row *const post_rows[] = {&ilki_text_template_processing, &ilki_text_bert_processing,
                                                  &ilki_text_roberta_processing, &ilki_text_byte_level_processing,
                                                  &ilki_text_post_sequence};
@@ -302,6 +305,8 @@ void ilki_text_tokenizer_free(ilki_tokenizer *t)
     ilki_text_trie_deinit(&t->normalized.trie);
     ilki_base_map_deinit(&t->added_by_content);
     ilki_text_vocab_deinit(&t->vocab);
+    for (size_t i = 0; i < t->n_splitters; i++)
+        ilki_text_regex_free(t->splitters[i].regex);
     ilki_base_arena_deinit(&t->arena);
     free(t->added);
     free(t->is_special);

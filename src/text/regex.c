@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * A pattern of a checkpoint that no matcher of pattern.c knows, by PCRE2. It is untrusted, and so is the text:
+ *   - the pattern's length, nesting and compiled size are limited, it is interpreted (no JIT), and what would mean
+ *     something else to the reference's engine (Oniguruma, Ruby's syntax) is refused by name;
+ *   - a match sees WINDOW bytes ahead, and more only where it asks for more, out of an allowance that grows with the text;
+ *     its steps are limited likewise: few at first, many out of the same allowance. A pattern that runs wild is an error.
+ * What still differs: the classes \p{…} are those of the Unicode that PCRE2 was built with, case is folded character by
+ * character, and an empty match makes a border but no piece. */
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "text/regex.h"
+
+#include <pcre2.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utf8.h"
+
+enum {
+    MAX_PATTERN = 4096,  /* bytes */
+    MAX_CODE = 1 << 18,  /* bytes of the compiled form */
+    MAX_NESTING = 32,    /* parentheses */
+    WINDOW = 1024,       /* bytes seen ahead at no charge */
+    STEPS = 1000,        /* of a match at no charge */
+    MAX_STEPS = 200000,  /* of any match */
+    MAX_DEPTH = 20000,   /* backtracking points kept at once */
+    MAX_HEAP = 8192,     /* KiB for these */
+    ALLOWANCE = 1 << 22, /* bytes and steps at a charge, and so many more for each byte of text */
+    ALLOWANCE_PER_BYTE = 128
+};
+
+struct ilki_regex {
+    pcre2_code *code;
+    pcre2_match_context *few, *many;
+};
+
+/* ------------------------------------------------------------------ the pattern */
+
+/* What Oniguruma reads otherwise than PCRE2. */
+static const struct {
+    const char *text, *why;
+} foreign[] = {
+    {"\\h", "a hexadecimal digit there"},
+    {"\\H", "a hexadecimal digit there"},
+    {"\\K", "not allowed there"},
+    {"\\G", "another place there"},
+    {"\\C", "a byte"},
+    {"\\b", "a border of other words there"},
+    {"\\B", "a border of other words there"},
+    {"\\y", "a text segment there"},
+    {"\\Y", "a text segment there"},
+    {"\\X", "other clusters there"},
+    {"\\g", "a call there"},
+    {"\\Z", "another place there"},
+    {"&&", "an intersection there"},
+    {"(*", "a verb"},
+    {"}+", "a repetition there"},
+    {"(?m", "another option there"},
+    {"(?s", "no option there"},
+    {"(?C", "a callout"},
+    {"(?R", "a recursion"},
+    {"(?|", "a reset of groups"},
+};
+
+/* s[at] closes a count ("{2,3}") and not the name of a class ("\\p{L}"). */
+static bool closes_count(const char *s, size_t at)
+{
+    size_t open = at;
+    while (open > 0 && s[open] != '{')
+        open--;
+    return open < 2 || s[open - 2] != '\\' || !strchr("pPx", s[open - 1]);
+}
+
+static ilk_status check_pattern(const char *s, size_t n, const ilki_text_reader *r)
+{
+    if (n > MAX_PATTERN)
+        return ilki_base_fail(r->err, ILK_LIMIT, "%s: a pattern of %zu bytes, at most %d are taken", r->name, n,
+                              MAX_PATTERN);
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < sizeof foreign / sizeof *foreign; k++) {
+            size_t len = strlen(foreign[k].text);
+            if (n - i < len || memcmp(s + i, foreign[k].text, len) != 0)
+                continue;
+            if (s[i] != '}' || closes_count(s, i))
+                return ilki_base_fail(r->err, ILK_UNSUPPORTED, "%s: the pattern %.200s is not built: \"%s\" is %s",
+                                      r->name, s, foreign[k].text, foreign[k].why);
+        }
+        i += s[i] == '\\';
+    }
+    return ILK_OK;
+}
+
+/* \w of Oniguruma: letters, marks, decimal digits and connectors; also inside a class. */
+static bool translate(const char *s, size_t n, ilki_buf *to)
+{
+    static const char word[] = "\\p{L}\\p{M}\\p{Nd}\\p{Pc}";
+    bool in_class = false;
+    for (size_t i = 0; i < n; i++) {
+        bool escape = s[i] == '\\' && i + 1 < n;
+        if (escape && s[i + 1] == 'w')
+            ilki_base_buf_addf(to, in_class ? "%s" : "[%s]", word);
+        else if (escape && s[i + 1] == 'W' && !in_class)
+            ilki_base_buf_addf(to, "[^%s]", word);
+        else if (escape && s[i + 1] == 'W')
+            return false;
+        else
+            ilki_base_buf_add(to, s + i, escape ? 2 : 1);
+        in_class = !escape && s[i] == '[' ? true : !escape && s[i] == ']' ? false : in_class;
+        i += escape;
+    }
+    return true;
+}
+
+static ilk_status compile(ilki_regex *x, const ilki_buf *text, const char *pattern, const ilki_text_reader *r)
+{
+    int code = 0;
+    size_t at = 0, size = 0;
+    pcre2_compile_context *c = pcre2_compile_context_create(NULL);
+    if (!c)
+        return ilki_base_fail_memory(r->err, text->len, "a pattern");
+    pcre2_set_parens_nest_limit(c, MAX_NESTING);
+    pcre2_set_newline(c, PCRE2_NEWLINE_LF);
+    x->code = pcre2_compile((PCRE2_SPTR)ilki_base_buf_view(text), text->len,
+                            PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code, &at, c);
+    pcre2_compile_context_free(c);
+    if (!x->code) {
+        PCRE2_UCHAR why[128] = "";
+        pcre2_get_error_message(code, why, sizeof why);
+        return ilki_base_fail(r->err, ILK_BAD_FORMAT, "%s: the pattern %.200s: %s, about byte %zu", r->name, pattern,
+                              (const char *)why, at);
+    }
+    pcre2_pattern_info(x->code, PCRE2_INFO_SIZE, &size);
+    if (size > MAX_CODE)
+        return ilki_base_fail(r->err, ILK_LIMIT, "%s: the pattern %.200s: %zu bytes compiled, at most %d are taken",
+                              r->name, pattern, size, MAX_CODE);
+    return ILK_OK;
+}
+
+ilk_status ilki_text_regex_new(ilki_regex **out, const char *pattern, size_t n, const ilki_text_reader *r)
+{
+    ilki_buf text;
+    *out = NULL;
+    ilk_status status = check_pattern(pattern, n, r);
+    ilki_regex *x = status ? NULL : ilki_base_zalloc(1, sizeof *x);
+    if (!status && !x)
+        status = ilki_base_fail_memory(r->err, sizeof *x, "a pattern");
+    ilki_base_buf_init(&text, (size_t)MAX_PATTERN * 16);
+    if (!status && !translate(pattern, n, &text))
+        status = ilki_base_fail(r->err, ILK_UNSUPPORTED, "%s: the pattern %.200s is not built: \\W inside a class",
+                                r->name, pattern);
+    if (!status)
+        status = ilki_base_buf_check(&text, "a pattern", r->err);
+    if (!status)
+        status = compile(x, &text, pattern, r);
+    if (!status) {
+        x->few = pcre2_match_context_create(NULL);
+        x->many = pcre2_match_context_create(NULL);
+        if (!x->few || !x->many)
+            status = ilki_base_fail_memory(r->err, n, "a pattern");
+    }
+    for (int i = 0; !status && i < 2; i++) {
+        pcre2_match_context *m = i ? x->many : x->few;
+        pcre2_set_match_limit(m, i ? MAX_STEPS : STEPS);
+        pcre2_set_depth_limit(m, MAX_DEPTH);
+        pcre2_set_heap_limit(m, MAX_HEAP);
+    }
+    ilki_base_buf_deinit(&text);
+    if (status)
+        ilki_text_regex_free(x);
+    else
+        *out = x;
+    return status;
+}
+
+void ilki_text_regex_free(ilki_regex *x)
+{
+    if (!x)
+        return;
+    pcre2_code_free(x->code);
+    pcre2_match_context_free(x->few);
+    pcre2_match_context_free(x->many);
+    free(x);
+}
+
+void ilki_text_regex_free_match(void *match)
+{
+    pcre2_match_data_free(match);
+}
+
+/* ------------------------------------------------------------------ matching */
+
+bool ilki_text_regex_begin(ilki_regex_run *u, const ilki_regex *x, ilki_text_scratch *s, const ilki_text_char *c,
+                           size_t n)
+{
+    *u = (ilki_regex_run){.x = x, .s = s, .last = SIZE_MAX};
+    if (!s->match && !(s->match = pcre2_match_data_create(1, NULL)))
+        return false;
+    if (!ilki_text_work_reserve(s, n, 4))
+        return false;
+    char *to = s->work;
+    for (size_t i = 0; i < n; i++)
+        u->n += ilki_base_utf8_put(c[i].cp, to + u->n);
+    u->text = to;
+    u->allowance = u->n * ALLOWANCE_PER_BYTE + ALLOWANCE;
+    return true;
+}
+
+static bool spend(ilki_regex_run *u, size_t n)
+{
+    bool ok = u->allowance >= n;
+    u->allowance = ok ? u->allowance - n : 0;
+    u->s->ran_wild |= !ok;
+    return ok;
+}
+
+/* One attempt from byte `at` on: PCRE2's answer. */
+static int attempt(ilki_regex_run *u, size_t at)
+{
+    for (size_t see = WINDOW;; see *= 2) {
+        bool all = see >= u->n - at;
+        size_t end = all ? u->n : at + see;
+        while (!all && ((unsigned char)u->text[end] & 0xc0) == 0x80)
+            end--;
+        uint32_t options = PCRE2_NO_UTF_CHECK | (all ? 0 : PCRE2_PARTIAL_HARD);
+        int n = pcre2_match(u->x->code, (PCRE2_SPTR)u->text, end, at, options, u->s->match, u->x->few);
+        if (n == PCRE2_ERROR_MATCHLIMIT) {
+            if (!spend(u, MAX_STEPS))
+                return n;
+            n = pcre2_match(u->x->code, (PCRE2_SPTR)u->text, end, at, options, u->s->match, u->x->many);
+        }
+        if (n != PCRE2_ERROR_PARTIAL && (all || n != PCRE2_ERROR_NOMATCH))
+            return n;
+        if (n == PCRE2_ERROR_NOMATCH) { /* no match begins in sight */
+            at = end;
+            see = WINDOW / 2;
+            continue;
+        }
+        if (!spend(u, see * 2))
+            return PCRE2_ERROR_MATCHLIMIT;
+    }
+}
+
+int ilki_text_regex_next(ilki_regex_run *u, size_t *start, size_t *end)
+{
+    while (u->at <= u->n) {
+        int n = attempt(u, u->at);
+        if (n == PCRE2_ERROR_NOMATCH)
+            return 0;
+        if (n < 0) {
+            u->s->ran_wild |= n != PCRE2_ERROR_NOMEMORY;
+            return -1;
+        }
+        const size_t *found = pcre2_get_ovector_pointer(u->s->match);
+        size_t from = found[0], to = found[1];
+        u->at = to;
+        if (from == to) /* the next search begins behind the next character */
+            for (u->at++; u->at < u->n && ((unsigned char)u->text[u->at] & 0xc0) == 0x80;)
+                u->at++;
+        if (from == to && from == u->last)
+            continue; /* an empty match right behind a match does not count */
+        u->last = to;
+        for (; u->byte < from; u->byte++)
+            u->place += ((unsigned char)u->text[u->byte] & 0xc0) != 0x80;
+        *start = u->place;
+        for (; u->byte < to; u->byte++)
+            u->place += ((unsigned char)u->text[u->byte] & 0xc0) != 0x80;
+        *end = u->place;
+        return 1;
+    }
+    return 0;
+}

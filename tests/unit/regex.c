@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Patterns of a checkpoint that no matcher knows (golden/tokenizer has the reference's answers): what is refused, and that
+ * neither a pattern nor a text takes more time than a text is worth. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "test.h"
+#include "text/tokenizer.h"
+
+static ilki_tokenizer *open_pattern(const char *pattern, ilk_status want, const char *says)
+{
+    ilki_tokenizer *t = NULL;
+    ilk_error err;
+    size_t room = strlen(pattern) * 2 + 512;
+    char *json = malloc(room), *escaped = calloc(1, room);
+    ilk_error_init(&err);
+    for (size_t i = 0, k = 0; pattern[i]; i++) {
+        if (pattern[i] == '\\' || pattern[i] == '"')
+            escaped[k++] = '\\';
+        escaped[k++] = pattern[i];
+    }
+    int n = snprintf(
+        json, room,
+        "{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"?\",\"vocab\":{\"?\":0,\"a\":1,\"b\":2,\"aB\":3}},"
+        "\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"%s\"}}}",
+        escaped);
+    ilki_tokenizer_files files = {.tokenizer_json = {.data = json, .n = (size_t)n}, .mode = ILKI_TOKENIZER_LITERAL};
+    CHECK_STATUS(ilki_text_tokenizer_open(&t, &files, &err), want, &err);
+    CHECK_THAT(!says || strstr(err.message, says) != NULL, "%s", err.message);
+    free(json);
+    free(escaped);
+    return t;
+}
+
+static void refuses(void)
+{
+    static const struct {
+        const char *pattern, *says;
+        ilk_status status;
+    } cases[] = {
+        {"(a", "missing closing parenthesis", ILK_BAD_FORMAT},
+        {"a{2,1}", "numbers out of order", ILK_BAD_FORMAT},
+        {"\\p{Nonsense}", "unknown property", ILK_BAD_FORMAT},
+        {"\\h+", "\"\\h\" is", ILK_UNSUPPORTED},
+        {"a\\b", "\"\\b\" is", ILK_UNSUPPORTED},
+        {"\\Ka", "\"\\K\" is", ILK_UNSUPPORTED},
+        {"\\C", "\"\\C\" is", ILK_UNSUPPORTED},
+        {"[a-z&&[^b]]", "\"&&\" is", ILK_UNSUPPORTED},
+        {"(*LIMIT_MATCH=999999999)a", "\"(*\" is", ILK_UNSUPPORTED},
+        {"(?m).", "\"(?m\" is", ILK_UNSUPPORTED},
+        {"(?C1)a", "\"(?C\" is", ILK_UNSUPPORTED},
+        {"(?R)?a", "\"(?R\" is", ILK_UNSUPPORTED},
+        {"a{2,3}+", "\"}+\" is", ILK_UNSUPPORTED},
+        {"[\\W]", "\\W inside a class", ILK_UNSUPPORTED},
+        {"((((((((((((((((((((((((((((((((((((a))))))))))))))))))))))))))))))))))))", "nested", ILK_BAD_FORMAT},
+        {"(?:(?:(?:a{1,99}){1,99}){1,99}){1,99}", NULL, ILK_BAD_FORMAT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        ilki_text_tokenizer_free(open_pattern(cases[i].pattern, cases[i].status, cases[i].says));
+    char *big = malloc(6000);
+    memset(big, 'a', 5999);
+    big[5999] = '\0';
+    ilki_text_tokenizer_free(open_pattern(big, ILK_LIMIT, "a pattern of 5999 bytes"));
+    free(big);
+    ilki_text_tokenizer_free(open_pattern("\\p{L}++|[\\p{L}]+|\\x{61}+", ILK_OK, NULL));
+}
+
+/* Seconds for n times `unit` and then `end`; `want` of the call. */
+static double run(const char *pattern, const char *unit, size_t n, const char *end, ilk_status want)
+{
+    ilki_tokenizer *t = open_pattern(pattern, ILK_OK, NULL);
+    ilki_text_scratch *s = ilki_text_scratch_new();
+    ilki_encoding e = {0};
+    ilk_error err;
+    size_t len = strlen(unit);
+    char *text = malloc(n * len + strlen(end) + 1);
+    ilk_error_init(&err);
+    for (size_t i = 0; i < n; i++)
+        memcpy(text + i * len, unit, len);
+    strcpy(text + n * len, end);
+    uint64_t start = ilki_base_now_ns();
+    if (t && s)
+        CHECK_STATUS(ilki_text_encode(t, s, text, strlen(text), NULL, &e, &err), want, &err);
+    double seconds = (double)(ilki_base_now_ns() - start) / 1e9;
+    if (want == ILK_OK)
+        CHECK(e.n > 0 && e.spans[e.n - 1].end == strlen(text));
+    else
+        CHECK_THAT(strstr(err.message, "more steps") != NULL && e.n == 0, "%s", err.message);
+    free(text);
+    ilki_text_encoding_deinit(&e);
+    ilki_text_scratch_free(s);
+    ilki_text_tokenizer_free(t);
+    return seconds;
+}
+
+static void never_hangs(void)
+{
+    enum { LONG = 200000, LIMIT_S = 60 }; /* of a machine however busy; without limits these take hours */
+    CHECK(run("(?:a+)+[cd]", "a", LONG, "", ILK_LIMIT) < LIMIT_S);
+    CHECK(run("(?:a|a?)+[cd]|.", "a", LONG, "b", ILK_LIMIT) < LIMIT_S);
+    CHECK(run("(?:a|aa)+$", "a", LONG, "b", ILK_LIMIT) < LIMIT_S);
+    CHECK(run("a*+b|a", "a", LONG, "", ILK_LIMIT) < LIMIT_S); /* quadratic in the text, without any backtracking */
+    CHECK(run("(.*),(.*),(.*),[xy]", "a,", LONG, "", ILK_LIMIT) < LIMIT_S);
+    CHECK(run("[a-z]+|\\s", "ab cde ", LONG, "", ILK_OK) < LIMIT_S);
+    CHECK(run("x", "a", LONG * 10, "b", ILK_OK) < LIMIT_S);           /* nothing matches: windows one after the other */
+    CHECK(run("\\p{L}+", "\xe7\x8c\xab", 700, "", ILK_OK) < LIMIT_S); /* windows end inside of characters */
+}
+
+static void empty_matches(void)
+{
+    static const struct {
+        const char *pattern, *text;
+        size_t n;
+        uint32_t ends[6];
+    } cases[] = {
+        {"(?=[A-Z])", "aBaB", 3, {1, 3, 4}}, {"b*", "abba", 3, {1, 3, 4}},      {"", "abc", 3, {1, 2, 3}},
+        {"$", "a\nb", 2, {1, 3}},         {"(?<=a)(?=a)", "aab", 2, {1, 3}}, {"x*$", "ab", 1, {2}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ilki_tokenizer *t = open_pattern(cases[i].pattern, ILK_OK, NULL);
+        ilki_text_scratch *s = ilki_text_scratch_new();
+        ilki_encoding e = {0};
+        ilk_error err;
+        ilk_error_init(&err);
+        REQUIRE(t && s);
+        CHECK_OK(ilki_text_encode(t, s, cases[i].text, strlen(cases[i].text), NULL, &e, &err), &err);
+        CHECK_THAT(e.n == cases[i].n, "%s: %zu pieces", cases[i].pattern, e.n);
+        for (size_t k = 0; k < e.n && k < cases[i].n; k++)
+            CHECK_INT(e.spans[k].end, cases[i].ends[k]);
+        ilki_text_encoding_deinit(&e);
+        ilki_text_scratch_free(s);
+        ilki_text_tokenizer_free(t);
+    }
+}
+
+TEST_MAIN({"refuses", refuses}, {"never_hangs", never_hangs}, {"empty_matches", empty_matches})
