@@ -341,17 +341,13 @@ static ilk_status read_cross_encoder(ilki_modules *m, const ilki_json *j, ilki_a
     return copy_string(arena, j, ilki_base_json_get(j, root, "activation_fn"), &m->activation, err);
 }
 
-/* encode_query and encode_document of the reference: which prompt belongs to which side. */
+/* encode_query and encode_document of the reference: which prompt belongs to which side. sentence-transformers 6.2 has both
+ * names in its table from the start, empty where the file has none, so that it reaches neither "passage" and "corpus",
+ * which it would look for next, nor the default prompt. */
 static void choose_prompts(ilki_modules *m)
 {
-    static const char *const document[] = {"document", "passage", "corpus"};
     m->prompt_query = find_prompt(m, "query");
-    for (size_t i = 0; i < 3 && !m->prompt_document; i++)
-        m->prompt_document = find_prompt(m, document[i]);
-    if (!m->prompt_query)
-        m->prompt_query = m->default_prompt;
-    if (!m->prompt_document)
-        m->prompt_document = m->default_prompt;
+    m->prompt_document = find_prompt(m, "document");
     if (!m->similarity)
         m->similarity = "cosine";
 }

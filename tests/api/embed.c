@@ -552,7 +552,7 @@ static void modules(void)
     write_file("m/p/config.json", "{\"pooling_mode\":\"cls\"}");
     write_file(
         "m/config_sentence_transformers.json",
-        "{\"prompts\":{\"query\":\"red \",\"passage\":\"blue \",\"other\":\"x \"},\"similarity_fn_name\":\"dot\",\"truncate_dim\":3}");
+        "{\"prompts\":{\"query\":\"red \",\"passage\":\"green \",\"document\":\"blue \",\"other\":\"x \"},\"similarity_fn_name\":\"dot\",\"truncate_dim\":3}");
     ilk_model *m = NULL;
     ilk_model_info info_;
     ilk_model_info_init(&info_);
