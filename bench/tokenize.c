@@ -2,7 +2,7 @@
  * Speed of a tokenizer on one thread.
  *
  *   bench_tokenize FOLDER [FILE…]     FOLDER holds tokenizer.json or vocab.txt; lines of FILE, or text made here
- *   bench_tokenize --serve FOLDER     for tokenize.py: each line "END MAX FILE" of stdin is a pass over the texts of FILE,
+ *   bench_tokenize --serve FOLDER     for tokenize_peers.py: each line "END MAX FILE" of stdin is a pass over the texts of FILE,
  *                                     which end at the byte END, to at most MAX tokens (0: all); answers its CPU time */
 #include <stdio.h>
 #include <stdlib.h>

@@ -32,6 +32,9 @@ ilk_status ilki_text_add_special(checkpoint *c, const char *content, size_t n);
 ilk_status ilki_text_add_pieces(checkpoint *c); /* control and user-defined ones of a model of SentencePiece */
 void ilki_text_set_special_ids(checkpoint *c);
 
+/* The class of a model_type, "Fast" left out; NULL: the generic one (model_types.c). */
+const char *ilki_text_class_of_type(const char *type);
+
 /* Finds the class and lets it read everything (classes.c). */
 ilk_status ilki_text_read_class(checkpoint *c);
 

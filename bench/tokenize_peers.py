@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""ilk's tokenizers beside the reference's, one thread each: tokenize.py --build DIR [--cache DIR] [--only NAME] [--rounds N]
+"""ilk's tokenizers beside the reference's, one thread each: tokenize_peers.py --build DIR [--cache DIR] [--only NAME] [--rounds N]
 
 Needs $ILK_TEST_DATA (the real files), the package `tokenizers` and apt (the text, as in tools/tokenizer_parity.py). The two
 take turns, text by text, and their CPU time counts, so that a busy machine meets both; the best of the rounds is printed.
