@@ -21,7 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tools"))
 import tokenizer_parity as parity  # noqa: E402
 
-BYTES = 1 << 20
+BYTES = 1 << 18  # of each text
 WORD = "internationalisation"
 SPACELESS = {"letters": WORD, "ideographs": "我们在山上看见一只小鸟", "digits": "31415926535", "signs": "=-=#", "one letter": "a"}
 MB = 10
@@ -66,7 +66,7 @@ def texts(cache):
     yield "a hundred languages, lines", many
     yield "European languages, lines", upto(european)
     english = words()
-    yield "English sentences", [" ".join(pick.choice(english) for _ in range(pick.randint(5, 20))) + "." for _ in range(10000)]
+    yield "English sentences", [" ".join(pick.choice(english) for _ in range(pick.randint(5, 20))) + "." for _ in range(2500)]
     yield "a hundred languages, documents", ["\n".join(many[i:i + 150]) for i in range(0, len(many), 150)]
 
 
