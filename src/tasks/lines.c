@@ -133,7 +133,7 @@ ilk_status ilki_tasks_read_at(ilki_file *f, uint64_t offset, size_t n, ilki_buf 
 
 ilk_status ilki_tasks_junk(ilki_notes *notes, const char *path, uint64_t line, ilk_error *err, const char *fmt, ...)
 {
-    char what[600], text[1000], place[32] = "";
+    char what[600], text[1040], place[32] = "";
     va_list args;
     va_start(args, fmt);
     vsnprintf(what, sizeof what, fmt, args);
