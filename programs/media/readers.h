@@ -6,6 +6,9 @@
 #define ILK_MEDIA_READERS_H
 
 #include "docs/docs.h"
+#include "media/protocol.h"
+
+typedef struct media_picture media_picture; /* picture.h */
 
 typedef struct media_reader {
     const char *name;  /* what a client asks for */
@@ -16,6 +19,8 @@ typedef struct media_reader {
     bool (*probe)(const unsigned char *head, size_t n);
     /* Fills an empty document: text, segments, title. NULL: not a document. Text of at most `most` bytes. */
     ilk_status (*text)(ilki_doc *doc, const unsigned char *data, size_t n, size_t most, ilk_error *err);
+    /* Fills a zeroed picture, or its size alone where that is asked for. NULL: not a picture. The caller ends it. */
+    ilk_status (*picture)(media_picture *p, const unsigned char *data, size_t n, ilk_error *err);
 } media_reader;
 
 extern const media_reader *const media_readers[];

@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include "base/utf8.h"
-#include "readers.h"
+#include "picture.h"
 
 typedef struct object {
     const unsigned char *data; /* mapped */
     size_t n;
     const media_reader *reader;
+    media_picture picture;
+    bool decoded;
     unsigned char *window;
     ilki_media_answer *answer;
     bool answered;
@@ -62,12 +64,72 @@ static ilk_status op_text(object *o, ilki_cur *args, ilk_error *err)
     return st;
 }
 
+/* Decoded by the first operation that needs it. */
+static ilk_status need_picture(object *o, bool size_only, ilk_error *err)
+{
+    if (!o->reader->picture)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: not a picture", o->reader->name);
+    if (o->decoded)
+        return ILK_OK;
+    o->picture.size_only = size_only;
+    ilk_status st = o->reader->picture(&o->picture, o->data, o->n, err);
+    o->decoded = st == ILK_OK;
+    o->answer->source_width = o->picture.width;
+    o->answer->source_height = o->picture.height;
+    return st;
+}
+
+static ilk_status op_orient(object *o, ilki_cur *args, ilk_error *err)
+{
+    (void)args;
+    ilk_status st = need_picture(o, false, err);
+    return st == ILK_OK ? media_picture_orient(&o->picture, err) : st;
+}
+
+/* Decoders leave alpha out. */
+static ilk_status op_composite(object *o, ilki_cur *args, ilk_error *err)
+{
+    uint8_t mode = ilki_base_cur_u8(args);
+    (void)ilki_base_cur_bytes(args, 3);
+    if (mode != 0)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "composite: expected mode 0, alpha dropped, found %d", mode);
+    return need_picture(o, false, err);
+}
+
+static ilk_status op_pixels(object *o, ilki_cur *args, ilk_error *err)
+{
+    uint8_t channels = ilki_base_cur_u8(args);
+    if (channels != 3)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "pixels: expected 3 channels, found %d", channels);
+    ilk_status st = need_picture(o, false, err);
+    if (st != ILK_OK)
+        return st;
+    ilki_media_answer *a = o->answer;
+    a->form = ILKI_MEDIA_FORM_PIXELS;
+    a->width = o->picture.width;
+    a->height = o->picture.height;
+    a->channels = 3;
+    a->frames = 1;
+    a->n_bytes = (uint64_t)a->width * a->height * 3;
+    memcpy(o->window, o->picture.pixels, (size_t)a->n_bytes);
+    o->answered = true;
+    return ILK_OK;
+}
+
+static ilk_status op_size(object *o, ilki_cur *args, ilk_error *err)
+{
+    (void)args;
+    ilk_status st = need_picture(o, true, err);
+    o->answered = st == ILK_OK;
+    return st;
+}
+
 static const struct {
     ilki_media_op op;
     ilk_status (*run)(object *o, ilki_cur *args, ilk_error *err);
 } operations[] = {
-    {ILKI_MEDIA_OPEN, op_open},
-    {ILKI_MEDIA_TEXT, op_text},
+    {ILKI_MEDIA_OPEN, op_open}, {ILKI_MEDIA_ORIENT, op_orient}, {ILKI_MEDIA_COMPOSITE, op_composite},
+    {ILKI_MEDIA_TEXT, op_text}, {ILKI_MEDIA_PIXELS, op_pixels}, {ILKI_MEDIA_SIZE, op_size},
 };
 
 /* ------------------------------------------------------------------ the list */
@@ -126,6 +188,7 @@ void media_answer(const ilki_buf *payload, int input, unsigned char *window, ilk
         st = run_steps(&o, steps, n, &err);
     if (o.data)
         munmap((void *)(uintptr_t)o.data, o.n);
+    media_picture_end(&o.picture);
     answer->status = st;
     if (st != ILK_OK) {
         answer->form = ILKI_MEDIA_FORM_NONE;

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Limits, orientation and turning. An orientation is three bits: the axes are exchanged, then columns and rows are each
+ * read from the other end. */
+#include "picture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+ilk_status media_picture_begin(media_picture *p, const char *what, uint64_t width, uint64_t height, ilk_error *err)
+{
+    if (width == 0 || height == 0)
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: expected a picture of at least one pixel, found %llu x %llu",
+                              what, (unsigned long long)width, (unsigned long long)height);
+    if (width > MEDIA_MAX_SIDE || height > MEDIA_MAX_SIDE || width * height > MEDIA_MAX_PIXELS)
+        return ilki_base_fail(err, ILK_LIMIT, "%s: expected at most %d pixels and sides of %d, found %llu x %llu", what,
+                              MEDIA_MAX_PIXELS, MEDIA_MAX_SIDE, (unsigned long long)width, (unsigned long long)height);
+    p->width = (uint32_t)width;
+    p->height = (uint32_t)height;
+    if (p->size_only)
+        return ILK_OK;
+    p->pixels = ilki_base_zalloc((size_t)(width * height), 3);
+    return p->pixels ? ILK_OK : ilki_base_fail_memory(err, (size_t)(width * height * 3), "a picture");
+}
+
+void media_picture_end(media_picture *p)
+{
+    free(p->pixels);
+    p->pixels = NULL;
+}
+
+/* ------------------------------------------------------------------ EXIF */
+
+static uint32_t number(const unsigned char *p, size_t n, bool big)
+{
+    uint32_t v = 0;
+    for (size_t i = 0; i < n; i++)
+        v |= (uint32_t)p[i] << 8 * (big ? n - 1 - i : i);
+    return v;
+}
+
+uint32_t media_exif_orientation(const unsigned char *data, size_t n)
+{
+    enum { SHORT = 3, LONG = 4 };
+    if (n < 8 || (memcmp(data, "II*\0", 4) != 0 && memcmp(data, "MM\0*", 4) != 0))
+        return 0;
+    bool big = *data == 'M';
+    size_t at = number(data + 4, 4, big);
+    if (at > n || n - at < 2)
+        return 0;
+    size_t n_entries = number(data + at, 2, big);
+    at += 2;
+    for (size_t i = 0; i < n_entries && n - at >= 12; i++, at += 12) {
+        const unsigned char *e = data + at;
+        uint32_t type = number(e + 2, 2, big);
+        if (number(e, 2, big) != 0x0112)
+            continue;
+        if ((type != SHORT && type != LONG) || number(e + 4, 4, big) != 1)
+            return 0;
+        uint32_t v = number(e + 8, type == SHORT ? 2 : 4, big);
+        return v >= 1 && v <= 8 ? v : 0;
+    }
+    return 0;
+}
+
+/* ------------------------------------------------------------------ turning */
+
+ilk_status media_picture_orient(media_picture *p, ilk_error *err)
+{
+    static const struct {
+        uint8_t swap, right,
+            bottom; /* the new picture's columns are the old rows; they begin at the right, at the bottom */
+    } ways[9] = {[2] = {0, 1, 0}, [3] = {0, 1, 1}, [4] = {0, 0, 1}, [5] = {1, 0, 0},
+                 [6] = {1, 0, 1}, [7] = {1, 1, 1}, [8] = {1, 1, 0}};
+    uint32_t o = p->orientation, w = p->width, h = p->height;
+    p->orientation = 1;
+    if (o < 2 || o > 8)
+        return ILK_OK;
+    p->width = ways[o].swap ? h : w;
+    p->height = ways[o].swap ? w : h;
+    if (!p->pixels)
+        return ILK_OK;
+    unsigned char *turned = ilki_base_zalloc((size_t)w * h, 3);
+    if (!turned)
+        return ilki_base_fail_memory(err, (size_t)w * h * 3, "a turned picture");
+    for (size_t y = 0; y < p->height; y++)
+        for (size_t x = 0; x < p->width; x++) {
+            size_t sx = ways[o].swap ? y : x, sy = ways[o].swap ? x : y;
+            sx = ways[o].right ? w - 1 - sx : sx;
+            sy = ways[o].bottom ? h - 1 - sy : sy;
+            memcpy(turned + (y * p->width + x) * 3, p->pixels + (sy * w + sx) * 3, 3);
+        }
+    free(p->pixels);
+    p->pixels = turned;
+    return ILK_OK;
+}

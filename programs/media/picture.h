@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * What decoders of pictures share: the limits, the orientation of EXIF, turning. A decoder fills RGB of 8 bits as Pillow's
+ * convert("RGB") does: alpha is dropped, whatever it hides. */
+#ifndef ILK_MEDIA_PICTURE_H
+#define ILK_MEDIA_PICTURE_H
+
+#include "readers.h"
+
+enum {
+    MEDIA_MAX_SIDE = 1 << 20,
+    MEDIA_MAX_PIXELS = ILKI_MEDIA_WINDOW / 3 /* what the window takes; Pillow begins to warn there */
+};
+
+struct media_picture {
+    bool size_only; /* asked: width and height will do */
+    uint32_t width, height;
+    unsigned char *pixels; /* owned: [height][width][3] */
+    uint32_t orientation;  /* of EXIF, 1 to 8; 0: none is told */
+};
+
+extern const media_reader media_jpeg, media_png;
+
+/* Width and height from a file's header, as soon as they are known: LIMIT and BAD_FORMAT before anything is allocated.
+ * Then, unless the size alone was asked for, pixels of zeros. `what` names the reader. */
+ilk_status media_picture_begin(media_picture *p, const char *what, uint64_t width, uint64_t height, ilk_error *err);
+void media_picture_end(media_picture *p);
+
+/* The orientation told by n bytes of EXIF, which begin with TIFF's header; 0: none, or a broken one. */
+uint32_t media_exif_orientation(const unsigned char *data, size_t n);
+
+/* Turns and mirrors so that the orientation becomes 1. */
+ilk_status media_picture_orient(media_picture *p, ilk_error *err);
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Files of pictures through the real helper: tests/fixtures/picture-files, where tools/make_picture_files.py wrote what Pillow makes
+ * of each, all of them by one helper: a broken picture costs itself. */
+#include "media/decode.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/vfs.h"
+#include "test.h"
+
+#define PICTURES ILK_TEST_DIR "/fixtures/picture-files/"
+
+static ilki_media *helper(void)
+{
+    ilki_media *m = NULL;
+    const ilki_media_hello *h;
+    ilk_error err;
+    ilk_error_init(&err);
+    if (ilki_media_new(&m, ILK_TEST_MEDIA, NULL, &err) == ILK_OK && ilki_media_hello_of(m, NULL, &h, &err) == ILK_OK)
+        return m;
+    printf("%s\n", err.message);
+    ilki_media_free(m);
+    return NULL;
+}
+
+static char *load(const char *name, size_t *n)
+{
+    char path[512], *data = NULL;
+    ilk_error err;
+    ilk_error_init(&err);
+    snprintf(path, sizeof path, PICTURES "%s", name);
+    CHECK_OK(ilki_base_read_file(&ilki_base_vfs_posix, path, 1 << 24, &data, n, &err), &err);
+    return data;
+}
+
+/* A line of expected.txt. */
+static void check_picture(ilki_media *m, const char *name, const char *want)
+{
+    ilki_media_picture p;
+    ilk_error err;
+    size_t n;
+    char got[128], *data = load(name, &n);
+    ilk_error_init(&err);
+    if (!data)
+        return;
+    ilk_status st = ilki_media_read_picture(m, data, n, true, NULL, &p, &err);
+    if (st == ILK_OK) {
+        uint8_t sum[32];
+        ilki_base_sha256(p.pixels, (size_t)p.width * p.height * 3, sum);
+        int at = snprintf(got, sizeof got, "ok %" PRIu32 " %" PRIu32 " ", p.width, p.height);
+        for (size_t i = 0; i < sizeof sum; i++)
+            at += snprintf(got + at, sizeof got - (size_t)at, "%02x", sum[i]);
+    } else {
+        snprintf(got, sizeof got, "%s", st == ILK_BAD_FORMAT ? "bad" : st == ILK_LIMIT ? "limit" : "another status");
+        CHECK_THAT(p.pixels == NULL && err.message[0], "%s: pixels and an error", name);
+        CHECK_THAT(!strstr(err.message, "crashed"), "%s: %s", name, err.message);
+    }
+    CHECK_THAT(strcmp(got, want) == 0, "%s: expected %s, found %s: %s", name, want, got, err.message);
+    free(p.pixels);
+    free(data);
+}
+
+/* What the name begins with is the reader's. */
+static bool is_built(ilki_media *m, const char *name)
+{
+    char reader[24];
+    snprintf(reader, sizeof reader, "%.*s", (int)strcspn(name, "-"), name);
+    return ilki_media_check(m, reader, NULL, NULL) == ILK_OK;
+}
+
+static void as_pillow(void)
+{
+    size_t n, n_read = 0;
+    ilki_media *m = helper();
+    if (!m)
+        TEST_SKIP("ilk-media does not run here");
+    char *list = load("expected.txt", &n), *next = list;
+    for (char *line; list && (line = strsep(&next, "\n")) && *line;) {
+        char *name = strsep(&line, " ");
+        if (is_built(m, name)) {
+            check_picture(m, name, line);
+            n_read++;
+        }
+    }
+    free(list);
+    ilki_media_free(m);
+    if (n_read == 0)
+        TEST_SKIP("this build decodes no pictures");
+}
+
+/* Without turning; the size alone; what is no picture; operations that do not suit. */
+static void requests(void)
+{
+    static const uint8_t four = 4, over[4] = {1, 255, 255, 255};
+    ilki_media *m = helper();
+    if (!m)
+        TEST_SKIP("ilk-media does not run here");
+    if (ilki_media_check(m, "png", NULL, NULL) != ILK_OK) {
+        ilki_media_free(m);
+        TEST_SKIP("this build has no libpng");
+    }
+    ilki_media_picture p;
+    ilki_media_result r;
+    ilki_buf ops;
+    ilk_error err;
+    size_t n;
+    ilk_error_init(&err);
+    char *data = load("png-exif6.png", &n);
+    if (CHECK_OK(ilki_media_read_picture(m, data, n, false, NULL, &p, &err), &err))
+        CHECK(p.width == 5 && p.height == 3);
+    free(p.pixels);
+    const struct {
+        ilki_media_op op;
+        const void *args;
+        size_t n_args;
+        ilk_status status;
+    } cases[] = {{ILKI_MEDIA_SIZE, NULL, 0, ILK_OK},
+                 {ILKI_MEDIA_PIXELS, &four, 1, ILK_UNSUPPORTED},
+                 {ILKI_MEDIA_PIXELS, NULL, 0, ILK_UNSUPPORTED},
+                 {ILKI_MEDIA_COMPOSITE, over, 4, ILK_UNSUPPORTED},
+                 {ILKI_MEDIA_TEXT, over, 4, ILK_UNSUPPORTED}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ilki_base_buf_init(&ops, 4096);
+        ilki_media_add_open(&ops, "png");
+        ilki_media_add_op(&ops, cases[i].op, cases[i].args, cases[i].n_args);
+        CHECK_STATUS(ilki_media_run(m, data, n, &ops, 0, NULL, &r, &err), cases[i].status, &err);
+        if (cases[i].op == ILKI_MEDIA_SIZE)
+            CHECK(r.about.source_width == 5 && r.about.source_height == 3 && r.about.n_bytes == 0);
+        ilki_base_buf_deinit(&ops);
+        free(r.data);
+    }
+    CHECK_STATUS(ilki_media_read_picture(m, "text", 4, true, NULL, &p, &err), ILK_UNSUPPORTED, &err);
+    CHECK_STATUS(ilki_media_read_picture(m, "", 0, true, NULL, &p, &err), ILK_UNSUPPORTED, &err);
+    free(data);
+    ilki_media_free(m);
+}
+
+TEST_MAIN({"as_pillow", as_pillow}, {"requests", requests})

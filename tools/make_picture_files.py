@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Writes tests/fixtures/picture-files and tests/fuzz/corpus/pictures: small odd, broken and lying pictures, and expected.txt
+with what Pillow's Image.open, ImageOps.exif_transpose and convert("RGB") make of each.
+
+usage: make_picture_files.py [TREE]      needs Pillow and numpy
+
+A line of expected.txt: file, then `ok WIDTH HEIGHT SHA256-OF-THE-PIXELS`, or `bad`, or `limit`.
+"""
+import hashlib
+import io
+import os
+import random
+import struct
+import sys
+import warnings
+import zlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+TREE = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+OUT = os.path.join(TREE, "tests", "fixtures", "picture-files")
+CORPUS = os.path.join(TREE, "tests", "fuzz", "corpus", "pictures")
+W, H = 13, 9
+rng = random.Random(6)
+files = {}
+# Where we refuse on purpose what Pillow takes, or for another reason than it gives.
+OURS = {"png-bomb.png": "limit", "jpeg-bomb.jpg": "limit", "jpeg-scans.jpg": "limit",
+        "png-taller.png": "bad"}  # fewer rows than told are a truncated file, as in JPEG
+
+# ---------------------------------------------------------------- PNG, written by hand: every type, depth and pass
+
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+
+
+def chunk(name, data=b"", crc=0):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data) ^ crc)
+
+
+def row_bytes(samples, depth):
+    if depth == 16:
+        return b"".join(struct.pack(">H", s) for s in samples)
+    bits = "".join(format(s, "0%db" % depth) for s in samples)
+    bits += "0" * (-len(bits) % 8)
+    return bytes(int(bits[i:i + 8], 2) for i in range(0, len(bits), 8))
+
+
+def filtered(rows, bpp):
+    out, above = b"", bytes(len(rows[0]))
+    for i, row in enumerate(rows):
+        kind, line = i % 5, bytearray([i % 5])
+        for x, v in enumerate(row):
+            a = row[x - bpp] if x >= bpp else 0
+            b, c = above[x], above[x - bpp] if x >= bpp else 0
+            p = a + b - c
+            paeth = min((abs(p - a), 0, a), (abs(p - b), 1, b), (abs(p - c), 2, c))[2]
+            line.append((v - (0, a, b, (a + b) // 2, paeth)[kind]) & 255)
+        out, above = out + bytes(line), row
+    return out
+
+
+def png(kind, depth, interlaced=False, before=b"", after=b"", end=chunk(b"IEND"), size=None, top=None, crc=0,
+        n_palette=None, w=W, h=H):
+    n = CHANNELS[kind]
+    top = top or (1 << depth) - 1
+    image = [[[rng.randint(0, top) for _ in range(n)] for _ in range(w)] for _ in range(h)]
+    passes = ADAM7 if interlaced else [(0, 0, 1, 1)]
+    data = b""
+    for x0, y0, dx, dy in passes:
+        rows = [row_bytes([s for px in line[x0::dx] for s in px], depth) for line in image[y0::dy]]
+        if rows and rows[0]:
+            data += filtered(rows, max(1, n * depth // 8))
+    head = struct.pack(">IIBBBBB", *(size or (w, h)), depth, kind, 0, 0, int(interlaced))
+    palette = b""
+    if kind == 3:
+        palette = chunk(b"PLTE", bytes(rng.randint(0, 255) for _ in range(3 * (n_palette or 1 << depth))))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + palette + before + chunk(b"IDAT", zlib.compress(data), crc) +
+            after + end)
+
+
+def exif(orientation, big=False, kind=3, count=1):
+    e = ">" if big else "<"
+    value = {1: "B3x", 3: "H2x", 4: "I"}[kind]
+    return ((b"MM\0*" if big else b"II*\0") +
+            struct.pack(e + "IH", 8, 2) + struct.pack(e + "HHIHH", 0x0100, 3, 1, 7, 0) +
+            struct.pack(e + "HHI" + value, 0x0112, kind, count, orientation) + struct.pack(e + "I", 0))
+
+
+def make_png():
+    for kind, depths in {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}.items():
+        for depth in depths:
+            name = "png-%s%d" % ({0: "gray", 2: "rgb", 3: "palette", 4: "grayalpha", 6: "rgba"}[kind], depth)
+            files[name + ".png"] = png(kind, depth)
+            files[name + "-interlaced.png"] = png(kind, depth, True)
+    files["png-gray16-small.png"] = png(0, 16, top=400)
+    files["png-gray8-trns.png"] = png(0, 8, before=chunk(b"tRNS", b"\0\x10"))
+    files["png-rgb8-trns.png"] = png(2, 8, before=chunk(b"tRNS", b"\0\x10\0\x20\0\x30"))
+    files["png-palette8-trns.png"] = png(3, 8, before=chunk(b"tRNS", bytes(range(200))))
+    files["png-palette4-short.png"] = png(3, 4, n_palette=9)
+    files["png-gamma.png"] = png(2, 8, before=chunk(b"gAMA", struct.pack(">I", 100000)))
+    files["png-one.png"] = png(2, 8, w=1, h=1)
+    files["png-column-interlaced.png"] = png(2, 8, True, w=1, h=11)
+    for o in range(1, 9):
+        files["png-exif%d.png" % o] = png(2, 8, before=chunk(b"eXIf", exif(o, o % 2 == 1)), w=5, h=3)
+    files["png-exif-behind.png"] = png(2, 8, after=chunk(b"eXIf", exif(6)), w=5, h=3)
+    files["png-exif9.png"] = png(2, 8, before=chunk(b"eXIf", exif(9)), w=5, h=3)
+    whole = files["png-rgb8.png"]
+    files["png-garbage-behind.png"] = whole + b"garbage"
+    files["png-no-end.png"] = png(2, 8, end=b"")
+    files["png-truncated.png"] = whole[:150]
+    files["png-header-alone.png"] = whole[:33]
+    files["png-half-header.png"] = whole[:20]
+    files["png-no-data.png"] = whole[:33] + chunk(b"IEND")
+    files["png-no-palette.png"] = png(3, 8)[:33] + png(2, 8)[33:]
+    files["png-zero.png"] = png(2, 8, size=(0, 9))
+    files["png-bomb.png"] = png(0, 1, size=(60000, 60000))
+    files["png-taller.png"] = png(2, 8, size=(W, H + 5))
+    files["png-depth3.png"] = whole[:24] + b"\3" + whole[25:29] + struct.pack(">I", zlib.crc32(
+        whole[12:24] + b"\3" + whole[25:29])) + whole[33:]
+
+
+# ---------------------------------------------------------------- JPEG, by Pillow, then changed
+
+def pixels(w, h, n=3):
+    """Smooth with some noise, so that coefficients of every size occur."""
+    y, x = np.mgrid[0:h, 0:w]
+    planes = [127 + 100 * np.sin(x / (3.0 + c) + c) * np.cos(y / (4.0 + c)) for c in range(n)]
+    noise = np.array([rng.randint(-20, 20) for _ in range(w * h * n)]).reshape(h, w, n)
+    a = np.clip(np.stack(planes, -1) + noise, 0, 255).astype(np.uint8)
+    return a[:, :, 0] if n == 1 else a
+
+
+def jpeg(w=37, h=23, n=3, mode=None, **how):
+    b = io.BytesIO()
+    Image.fromarray(pixels(w, h, n), mode).save(b, "JPEG", **how)
+    return b.getvalue()
+
+
+def segments(data):
+    """[(marker, begin, end)] up to the first scan."""
+    at, out = 2, []
+    while True:
+        n = struct.unpack(">H", data[at + 2:at + 4])[0]
+        out.append((data[at + 1], at, at + 2 + n))
+        if data[at + 1] == 0xda:
+            return out
+        at += 2 + n
+
+
+def without(data, marker):
+    for m, a, b in segments(data):
+        if m == marker:
+            return data[:a] + data[b:]
+    raise ValueError("no such marker")
+
+
+def patched(data, marker, offset, to):
+    for m, a, _ in segments(data):
+        if m == marker:
+            return data[:a + offset] + to + data[a + offset + len(to):]
+    raise ValueError("no such marker")
+
+
+def make_jpeg():
+    files["jpeg-gray.jpg"] = jpeg(n=1)
+    for i, name in enumerate(("444", "422", "420")):
+        files["jpeg-%s.jpg" % name] = jpeg(subsampling=i, quality=85)
+        files["jpeg-%s-progressive.jpg" % name] = jpeg(subsampling=i, progressive=True)
+    files["jpeg-gray-progressive.jpg"] = jpeg(n=1, progressive=True)
+    files["jpeg-restart.jpg"] = jpeg(restart_marker_blocks=2)
+    files["jpeg-low.jpg"] = jpeg(quality=3)
+    files["jpeg-one.jpg"] = jpeg(1, 1)
+    cmyk = jpeg(n=4, mode="CMYK")
+    files["jpeg-cmyk.jpg"] = cmyk
+    files["jpeg-cmyk-progressive.jpg"] = jpeg(n=4, mode="CMYK", progressive=True)
+    files["jpeg-ycck.jpg"] = patched(cmyk, 0xee, 4 + 11, b"\2")
+    files["jpeg-cmyk-bare.jpg"] = without(cmyk, 0xee)
+    bare = without(jpeg(), 0xe0)
+    files["jpeg-bare.jpg"] = bare
+    files["jpeg-adobe-rgb.jpg"] = bare[:2] + b"\xff\xee\0\x0eAdobe\0d\0\0\0\0\0" + bare[2:]
+    for o in range(1, 9):
+        files["jpeg-exif%d.jpg" % o] = jpeg(19, 11, exif=b"Exif\0\0" + exif(o, o % 2 == 0, (3, 4)[o % 3 == 0]))
+    files["jpeg-exif-byte.jpg"] = jpeg(19, 11, exif=b"Exif\0\0" + exif(6, kind=1))
+    files["jpeg-exif-cut.jpg"] = jpeg(19, 11, exif=b"Exif\0\0" + exif(6)[:20])
+    whole, progressive = files["jpeg-420.jpg"], files["jpeg-420-progressive.jpg"]
+    files["jpeg-no-end.jpg"] = whole[:-2]
+    files["jpeg-progressive-no-end.jpg"] = progressive[:-2]
+    files["jpeg-truncated.jpg"] = whole[:-200]
+    files["jpeg-progressive-truncated.jpg"] = progressive[:-200]
+    files["jpeg-header-alone.jpg"] = whole[:300]
+    files["jpeg-magic-alone.jpg"] = whole[:3]
+    files["jpeg-garbage-behind.jpg"] = whole + b"garbage"
+    files["jpeg-damaged.jpg"] = whole[:-300] + b"\x12\x34\x56" + whole[-297:]
+    files["jpeg-zero.jpg"] = patched(whole, 0xc0, 5, b"\0\0")
+    files["jpeg-bomb.jpg"] = patched(whole, 0xc0, 5, b"\xff\0\xff\0")
+    files["jpeg-taller.jpg"] = patched(whole, 0xc0, 5, b"\0\x80")
+    files["jpeg-12bit.jpg"] = patched(whole, 0xc0, 4, b"\x0c")
+    small = jpeg(8, 8, 1, progressive=True)
+    last = small.rindex(b"\xff\xda")
+    files["jpeg-scans.jpg"] = small[:last] + small[last:-2] * 520 + b"\xff\xd9"
+
+
+# ---------------------------------------------------------------- what must come out
+
+def expected(name, data):
+    if name in OURS:
+        return OURS[name]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            im = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return "bad"
+    return "ok %d %d %s" % (im.width, im.height, hashlib.sha256(im.tobytes()).hexdigest())
+
+
+def write(folder, name, data):
+    with open(os.path.join(folder, name), "wb") as f:
+        f.write(data)
+
+
+def main():
+    make_png()
+    make_jpeg()
+    os.makedirs(OUT, exist_ok=True)
+    os.makedirs(CORPUS, exist_ok=True)
+    lines = []
+    for name in sorted(files):
+        write(OUT, name, files[name])
+        lines.append("%s %s\n" % (name, expected(name, files[name])))
+        if len(files[name]) < 2000:
+            write(CORPUS, name.replace(".", "-"), b"\1" + files[name])
+    write(OUT, "expected.txt", "".join(lines).encode())
+
+
+main()
