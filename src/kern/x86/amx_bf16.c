@@ -63,6 +63,7 @@ static void gemm_rows(const ilki_gemm_f32 *g, finish_fn *end, size_t i, size_t r
     unsigned char *a = (unsigned char *)g->scratch + i * lda;
     for (size_t r = 0; r < rows; r++)
         round_row((uint16_t *)(void *)(a + r * lda), g->a + (i + r) * g->lda, g->k);
+    tiles_fence();
     for (size_t j = g->j0; j < g->j1; j += NR) {
         const unsigned char *b = (const unsigned char *)g->packed + j * lda;
         if (rows > TILE_ROWS) {

@@ -77,6 +77,7 @@ static void gemm_i8(const ilki_gemm_i8 *g)
 {
     finish_fn *finish = finish_of(g);
     size_t whole = g->m / MR * MR, rest = g->m - whole;
+    tiles_fence(); /* the codes of the rows are written just before */
     if (whole)
         tiles_open(TILE_ROWS, TILE_ROWS);
     for (size_t i = 0; i < whole; i += MR)
