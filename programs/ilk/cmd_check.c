@@ -92,7 +92,8 @@ const cli_command cli_cmd_check = {
     "ilk check\tis the store of this folder sound?\n"
     "ilk check --repair\tmake again what is derived and wrong\n",
     "What is wrong is printed, one finding a line, and the exit status is 2. With --repair a manifest that is missing or "
-    "damaged is made again from the log files, and tables and codes from the log. Damage in the log itself cannot be "
+    "damaged is made again from the log files, and tables and codes from the log; that the last log "
+    "file is lost with the manifest may not be noticed, so the one taken for the last is named. Damage in the log itself cannot be "
     "repaired: index the folder again into a new store.",
     (const cli_flag *const[]){flags, cli_store_flags, NULL},
     run,

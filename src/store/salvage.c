@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A new manifest from what is in log/. Every log file says in its header which store it belongs to, its number, its first
- * LSN and its salt: all that a manifest says but the floors. Files are taken in order of number, as long as each begins
- * where the one before ended; every file but the last is sealed at its length, and the floor of the last is its header, so
- * that its end is judged by the rules of a tail. A file of a header alone that does not follow is left from a roll that a
- * crash ended: it never existed. Records are not looked at here: opening and `check` do that.
+ * LSN and its salt: all that a manifest says but the floors. Files are taken in order of number, from 1 and without a
+ * gap, since nothing is trimmed; every file but the last is sealed at its length, and the floor of the last is its header,
+ * so that its end is judged by the rules of a tail. A file of a header alone that does not follow is left from a roll that
+ * a crash ended: it never existed. Records are not looked at here: opening and `check` do that.
+ *
+ * That the last file is missing can be known from the tables alone, whose place would lie in it: opening fails then. Where
+ * they are lost too, or had not got so far, the store ends with the files that are there, and the message says which.
  *
  * Nothing is taken away: a damaged manifest is replaced, and files that cannot be used stay where they are. */
 #include <inttypes.h>
@@ -78,11 +81,14 @@ static ilk_status add_file(const ilki_store *s, ilki_manifest *m, uint64_t *last
     ilk_status st = look(s, number, uuid, &e, &size, err);
     if (st)
         return st;
+    if (m->n_files == 0 && (number != 1 || e.first_lsn != 1))
+        return ilki_base_fail(err, ILK_CORRUPT, "%s: expected log file 1 as the first, found %" PRIu64, s->dir, number);
     if (m->n_files == 0) {
         memcpy(m->uuid, uuid, sizeof uuid);
     } else {
         ilki_log_entry *last = &m->files[m->n_files - 1];
-        bool follows = memcmp(m->uuid, uuid, sizeof uuid) == 0 && e.first_lsn > last->first_lsn;
+        bool follows = memcmp(m->uuid, uuid, sizeof uuid) == 0 && e.first_lsn > last->first_lsn &&
+                       number == last->number + 1;
         if (size <= ILKI_LOG_HEADER_BYTES && (!follows || *last_size <= ILKI_LOG_HEADER_BYTES)) {
             ilki_base_log(s->rt, ILK_LOG_WARN, "%s: log file %" PRIu64 " holds no record and is passed over", s->dir,
                           number);
@@ -90,8 +96,9 @@ static ilk_status add_file(const ilki_store *s, ilki_manifest *m, uint64_t *last
         }
         if (!follows)
             return ilki_base_fail(err, ILK_CORRUPT,
-                                  "%s: log file %" PRIu64 " is of another store, or does not follow the one before",
-                                  s->dir, number);
+                                  "%s: log file %" PRIu64 " is of another store, or does not follow log file %" PRIu64
+                                  " (is one between them missing?)",
+                                  s->dir, number, last->number);
         last->sealed = true;
         last->floor_bytes = *last_size;
         last->floor_lsn = e.first_lsn - 1;
@@ -114,7 +121,10 @@ static ilk_status make_manifest(const ilki_store *s, const names *l, const char 
     if (!st)
         st = ilki_store_manifest_write(&m, s->vfs, path, err);
     if (!st)
-        ilki_base_log(s->rt, ILK_LOG_WARN, "%s: made again from %zu log files", path, m.n_files);
+        ilki_base_log(s->rt, ILK_LOG_WARN,
+                      "%s: made again from %zu log files, the last of them %08" PRIu64
+                      ".log: one behind it that is lost cannot be noticed here",
+                      path, m.n_files, m.files[m.n_files - 1].number);
     ilki_store_manifest_deinit(&m);
     return st;
 }

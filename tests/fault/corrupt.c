@@ -418,6 +418,31 @@ static void reader_that_may_only_read(void)
     rig_free(&r);
 }
 
+/* Without a manifest a file between two that is missing is told by the numbers, the last one by the tables alone: while
+ * they are there, a store is not made shorter in silence. */
+static void log_file_is_missing_with_the_manifest(void)
+{
+    static rig r;
+    static const char *const gone[] = {"/store/log/00000001.log", "/store/log/00000002.log", "/store/log/00000003.log"};
+    rig_new(&r);
+    keep(&r, gone[2]);
+    REQUIRE(CHECK_INT(r.n_files, 5));
+    for (size_t i = 0; i < 3; i++) {
+        ilki_store *s;
+        ilki_stat st;
+        restore(&r);
+        r.v->unlink(r.v, "/store/manifest", NULL);
+        r.v->unlink(r.v, gone[i], NULL);
+        r.repair = true;
+        CHECK_STATUS(open_store(&r, &s, false), ILK_CORRUPT, &r.err);
+        CHECK(strstr(r.err.message, i == 0 ? "expected log file 1" : i == 1 ? "log file 3" : "no log file 3"));
+        CHECK_STATUS(r.v->stat(r.v, "/store/manifest", true, &st, NULL), i < 2 ? ILK_NOT_FOUND : ILK_OK, NULL);
+        r.repair = false;
+        CHECK(open_store(&r, &s, true) != ILK_OK);
+    }
+    rig_free(&r);
+}
+
 /* Opens with repair; a second time without: what was made is a manifest like any other. */
 static void made_again(rig *r)
 {
@@ -478,4 +503,5 @@ TEST_MAIN({"flipped_log", flipped_log}, {"flipped_manifest", flipped_manifest}, 
           {"check_without_repair", check_without_repair}, {"tables_of_another_mind", tables_of_another_mind},
           {"nothing_is_left_of_old_versions", nothing_is_left_of_old_versions},
           {"flipped_wal_of_a_live_store", flipped_wal_of_a_live_store}, {"no_tables", no_tables},
-          {"reader_that_may_only_read", reader_that_may_only_read}, {"manifest_made_again", manifest_made_again})
+          {"reader_that_may_only_read", reader_that_may_only_read}, {"manifest_made_again", manifest_made_again},
+          {"log_file_is_missing_with_the_manifest", log_file_is_missing_with_the_manifest})
