@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -69,6 +70,42 @@ static bool next_file(cli_records *r)
         cli_warn(r->c, "%s: %s", name, strerror(errno));
         r->n_unreadable++;
     }
+    return false;
+}
+
+/* What a file is that is no text as it stands, by its beginning or its name; NULL: text. */
+static const char *other_kind(const char *name, const char *p, size_t n)
+{
+    static const struct {
+        const char *begin, *what;
+    } kinds[] = {
+        {"%PDF-", "a PDF document"},        {"PK\003\004", "a ZIP archive, or a document in one"},
+        {"\037\213", "a gzip file"},        {"\x89PNG", "a picture"},
+        {"\xff\xd8\xff", "a picture"},      {"GIF8", "a picture"},
+        {"<!doctype html", "an HTML page"}, {"<html", "an HTML page"},
+    };
+    static const char *const html[] = {".html", ".htm", ".xhtml"};
+    size_t at = n >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0, n_name = strlen(name);
+    while (at < n && strchr(" \t\r\n", p[at]) && p[at])
+        at++;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (n - at >= strlen(kinds[i].begin) && strncasecmp(p + at, kinds[i].begin, strlen(kinds[i].begin)) == 0)
+            return kinds[i].what;
+    for (size_t i = 0; i < sizeof html / sizeof *html; i++)
+        if (n_name >= strlen(html[i]) && strcasecmp(name + n_name - strlen(html[i]), html[i]) == 0)
+            return "an HTML page";
+    return NULL;
+}
+
+/* Of a named file's first bytes: false where it is of another kind, after saying so. */
+static bool is_text(cli_records *r)
+{
+    const char *name = r->files[r->at_file - 1];
+    const char *what = r->fd == 0 || r->kind == CLI_RECORDS_JSON ? NULL : other_kind(name, r->buf, r->len);
+    if (!what)
+        return true;
+    cli_warn(r->c, "%s: %s, expected text: ilk index reads documents; standard input is taken as it is", name, what);
+    r->n_unreadable++;
     return false;
 }
 
@@ -281,8 +318,12 @@ static bool take_one(cli_records *r, bool *wait)
             *wait = true;
             return true;
         }
-        if (fill(r) > 0)
+        bool begins = r->at_start && r->len == 0;
+        if (fill(r) > 0) {
+            if (begins && !is_text(r))
+                return false;
             continue;
+        }
         if (cli_signal_caught() || r->c->err.status == ILK_NO_MEMORY)
             return false;
         if (r->len - r->from > 0 || (r->kind == CLI_RECORDS_WHOLE && r->at_start)) {

@@ -184,7 +184,8 @@ const cli_command cli_cmd_embed = {
     "ilk embed -m DIR --as query -\tstandard input, each line as a query\n"
     "ilk embed -m DIR --jsonl records.jsonl\trecords {\"id\", \"text\"}\n",
     "A line is a text, its id the number of the line, from 1 (with several files FILE:LINE). Without FILE, or for \"-\", "
-    "standard input is read, and what is there is answered when it pauses.\n\n"
+    "standard input is read, and what is there is answered when it pauses. A file that is no text (HTML, PDF, EPUB, a "
+    "picture) is named and passed over: ilk index reads documents.\n\n"
     "An input that cannot be embedded is named on standard error; it has no record, and with npy and f32 a row of zeros "
     "keeps the rows in step with the lines. A text that is longer than the model reads is cut and counted.",
     (const cli_flag *const[]){cli_model_flags, cli_embedding_flags, flags, NULL},

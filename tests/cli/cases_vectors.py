@@ -58,6 +58,25 @@ def test_lines_to_records():
         equal([g["id"] for g in whole], ["a.txt", "b.txt"], "ids of whole files")
 
 
+def test_files_that_are_no_text():
+    with Place() as p:
+        p.write("a.txt", "hello world\n")
+        p.write("page.htm", "<p>hello</p>\n")
+        p.write("page", "\ufeff\n <!DOCTYPE html>\n<p>hello</p>\n")
+        p.write("paper", "%PDF-1.7\n")
+        p.write("guide.md", "hello <html>\n")
+        for how in ([], ["--whole"]):
+            r = p.run("embed", "-m", model(), *how, "page.htm", "a.txt", "page", "paper", "guide.md")
+            equal(r.status, 0, "the others have vectors")
+            equal([g["id"].split(":")[0] for g in records(r)], ["a.txt", "guide.md"], "and no markup has")
+            for name, what in (("page.htm", "an HTML page"), ("page", "an HTML page"), ("paper", "a PDF document")):
+                matches(r.err, "%s: %s, expected text: ilk index" % (name, what))
+        equal(p.run("embed", "-m", model(), "page", "a.txt", "--strict").status, 2, "strict")
+        equal(p.run("embed", "-m", model(), "page").status, 2, "nothing to read")
+        equal(len(records(p.run("embed", "-m", model(), input="<html>\n<p>\n"))), 2, "standard input is taken as it is")
+        equal(len(records(p.run("embed", "-m", model(), "--jsonl", "a.txt"))), 0, "records are judged as records")
+
+
 def test_records_to_records():
     with Place() as p:
         text = ('{"id": "x", "text": "hello world"}\n\n  \n{"id": 7, "text": ["hello", " world"]}\nno json\n'
