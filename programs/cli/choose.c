@@ -191,7 +191,8 @@ static bool open_model(cli *c, const char *where, const char *stored, ilk_model 
     model_options(c, stored, &o);
     /* a directory is kept by its full name, so that a store finds its model again from anywhere */
     ilki_stat st;
-    if (ilki_base_vfs_posix.stat(&ilki_base_vfs_posix, where, true, &st, NULL) == ILK_OK && st.type == ILKI_FILE_DIR)
+    bool is_path = ilki_base_vfs_posix.stat(&ilki_base_vfs_posix, where, true, &st, NULL) == ILK_OK;
+    if (is_path && st.type == ILKI_FILE_DIR)
         absolute = realpath(where, NULL);
     ilk_status status = ilk_model_open(m, c->rt, absolute ? absolute : where, &o, &c->err);
     free(absolute);
@@ -201,6 +202,8 @@ static bool open_model(cli *c, const char *where, const char *stored, ilk_model 
     ilk_known known;
     ilk_known_init(&known);
     bool is_id = strchr(where, '/') && where[0] != '/' && where[0] != '.';
+    if (is_path)
+        return false; /* what stands there lacks something, and the message says what */
     if (status == ILK_NOT_FOUND && (is_id || ilk_known_find(where, &known, NULL) == ILK_OK))
         cli_note(c, "to fetch it: ilk pull %s", where);
     else if (status == ILK_NOT_FOUND)

@@ -30,6 +30,10 @@ def test_no_model():
         r = p.run("embed", input="a")
         equal(r.status, 2, "status")
         equal(r.err.count("ilk pull"), 3, "three good ones")
+        os.makedirs(os.path.join(p.dir, "models/mine"))
+        r = p.run("embed", "-m", "models/mine", input="a")
+        equal((r.status, r.err.count("ilk pull")), (2, 0), "a folder that lacks something is not to be pulled")
+        matches(p.run("embed", "-m", "models/other", input="a").err, "ilk pull models/other")
 
 
 def test_the_only_model_of_the_cache():
