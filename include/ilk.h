@@ -297,7 +297,7 @@ ILK_API ilk_status ilk_model_get_fingerprint(ilk_model *m, ilk_job *job, const c
 typedef enum ilk_part_kind {
     ILK_PART_TEXT = 1, /* data: UTF-8, n_bytes; invalid sequences count as U+FFFD */
     ILK_PART_IDS,      /* data: int32_t, shape[0] ids of this model's vocabulary, special tokens included */
-    ILK_PART_PATH,     /* data: a path */
+    ILK_PART_PATH,     /* data: a path, NUL-terminated */
     ILK_PART_ENCODED,  /* data: the bytes of a file */
     ILK_PART_PIXELS,   /* data: uint8_t, shape = height, width, channels */
     ILK_PART_FRAMES,   /* data: uint8_t, shape = frames, height, width, channels; times */
@@ -306,7 +306,8 @@ typedef enum ilk_part_kind {
 } ilk_part_kind;
 
 /* One piece of an input. Models of text read ILK_PART_TEXT and ILK_PART_IDS; those of pictures ILK_PART_PIXELS of their
- * own size and ILK_PART_ROWS, patches [channel][y][x] as the processor leaves them. Others are UNSUPPORTED as yet. */
+ * own size, ILK_PART_PATH and ILK_PART_ENCODED, files that ilk-media decodes to such, turned as EXIF says, and
+ * ILK_PART_ROWS, patches [channel][y][x] as the processor leaves them. Others are UNSUPPORTED as yet. */
 typedef struct ilk_part {
     size_t size;
     ilk_part_kind kind;

@@ -62,10 +62,10 @@ def filtered(rows, bpp):
 
 
 def png(kind, depth, interlaced=False, before=b"", after=b"", end=chunk(b"IEND"), size=None, top=None, crc=0,
-        n_palette=None, w=W, h=H):
+        n_palette=None, w=W, h=H, image=None):
     n = CHANNELS[kind]
     top = top or (1 << depth) - 1
-    image = [[[rng.randint(0, top) for _ in range(n)] for _ in range(w)] for _ in range(h)]
+    image = image or [[[rng.randint(0, top) for _ in range(n)] for _ in range(w)] for _ in range(h)]
     passes = ADAM7 if interlaced else [(0, 0, 1, 1)]
     data = b""
     for x0, y0, dx, dy in passes:
@@ -106,6 +106,10 @@ def make_png():
         files["png-exif%d.png" % o] = png(2, 8, before=chunk(b"eXIf", exif(o, o % 2 == 1)), w=5, h=3)
     files["png-exif-behind.png"] = png(2, 8, after=chunk(b"eXIf", exif(6)), w=5, h=3)
     files["png-exif9.png"] = png(2, 8, before=chunk(b"eXIf", exif(9)), w=5, h=3)
+    # tests/api/pictures.c has the same pixels
+    files["png-pattern.png"] = png(2, 8, w=12, h=12, image=[[[(i * 7 + i // 36 * 5) % 256 for i in range(at, at + 3)]
+                                                              for at in range(y * 36, y * 36 + 36, 3)]
+                                                             for y in range(12)])
     whole = files["png-rgb8.png"]
     files["png-garbage-behind.png"] = whole + b"garbage"
     files["png-no-end.png"] = png(2, 8, end=b"")

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The table of modalities beside text. A picture is cut into patches, row by row from the left, each a row of the tower:
- * [channel][y][x], every byte through the processor's table. Resizing and decoding are room media's. */
+ * [channel][y][x], every byte through the processor's table. Files are decoded by media's helper program, and then pixels
+ * like any others. */
 #include "embed/modality.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vfs.h"
 #include "embed/state.h"
+#include "media/decode.h"
+
+enum { MAX_FILE_BYTES = 256 << 20 };
 
 /* ------------------------------------------------------------------ pictures */
 
@@ -52,21 +57,66 @@ static ilk_status check_picture(const ilk_model *m, const ilk_part *p, ilk_error
         return check_pixels(m, p, err);
     case ILK_PART_ROWS:
         return check_rows(m, p, err);
-    case ILK_PART_PATH:
+    case ILK_PART_PATH: /* whatever is wrong with a file is found when it is read */
     case ILK_PART_ENCODED:
-        return ilki_base_fail(err, ILK_UNSUPPORTED,
-                              "picture: expected pixels or rows, found a file, which is not read yet");
+        return ILK_OK;
     default:
-        return ilki_base_fail(err, ILK_UNSUPPORTED, "picture: expected pixels or rows, found kind %d", (int)p->kind);
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "picture: expected pixels, rows or a file, found kind %d",
+                              (int)p->kind);
     }
 }
 
-/* The picture as bytes [side][side][3]. The one place where another size or a file becomes that: `*owned` is then freed. */
+static ilk_status read_file(const ilk_model *m, const char *path, char **data, size_t *n, ilk_error *err)
+{
+    const ilki_vfs *vfs = m->rt->vfs;
+    ilki_stat info;
+    ilk_status st = vfs->stat(vfs, path, true, &info, err);
+    if (st == ILK_OK && info.type != ILKI_FILE_REGULAR) /* opening a pipe would wait for its writer */
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: expected a file, found something else", path);
+    return st == ILK_OK ? ilki_base_read_file(vfs, path, MAX_FILE_BYTES, data, n, err) : st;
+}
+
+/* A file becomes a part of pixels, which are *owned. */
+static ilk_status decode_file(const ilk_model *m, const ilk_part *p, ilk_job *job, ilk_part *pixels, uint8_t **owned,
+                              ilk_error *err)
+{
+    ilki_media *media;
+    ilki_media_picture picture;
+    char *data = NULL;
+    size_t n = p->n_bytes;
+    ilk_status st = ilki_media_of(m->rt, &media, err);
+    if (st == ILK_OK && p->kind == ILK_PART_PATH)
+        st = read_file(m, p->data, &data, &n, err);
+    if (st != ILK_OK)
+        return st;
+    st = ilki_media_read_picture(media, data ? data : p->data, n, true, job, &picture, err);
+    free(data);
+    if (st != ILK_OK) {
+        ilki_base_error_prefix(err, "%s", p->kind == ILK_PART_PATH ? (const char *)p->data : "picture");
+        return st;
+    }
+    ilk_part_init(pixels);
+    pixels->kind = ILK_PART_PIXELS;
+    pixels->data = *owned = picture.pixels;
+    pixels->shape[0] = picture.height;
+    pixels->shape[1] = picture.width;
+    pixels->shape[2] = 3;
+    return ILK_OK;
+}
+
+/* The picture as bytes [side][side][3]. The one place where another size or a file becomes that: `*owned` is then to be freed,
+ * whatever is returned. */
 static ilk_status get_pixels(const ilk_model *m, const ilk_part *p, ilk_job *job, const uint8_t **pixels,
                              uint8_t **owned, ilk_error *err)
 {
-    (void)job;
+    ilk_part decoded;
     *owned = NULL;
+    if (p->kind == ILK_PART_PATH || p->kind == ILK_PART_ENCODED) {
+        ilk_status st = decode_file(m, p, job, &decoded, owned, err);
+        if (st != ILK_OK)
+            return st;
+        p = &decoded;
+    }
     *pixels = p->data;
     return check_picture(m, p, err);
 }
