@@ -305,8 +305,8 @@ typedef enum ilk_part_kind {
     ILK_PART_ROWS      /* data: float, shape = rows, dim: input rows of a tower */
 } ilk_part_kind;
 
-/* One piece of an input. Models of text read ILK_PART_TEXT and ILK_PART_IDS; those of pictures ILK_PART_PIXELS of their
- * own size, ILK_PART_PATH and ILK_PART_ENCODED, files that ilk-media decodes to such, turned as EXIF says, and
+/* One piece of an input. Models of text read ILK_PART_TEXT and ILK_PART_IDS; those of pictures ILK_PART_PIXELS (RGB, of
+ * any size), ILK_PART_PATH and ILK_PART_ENCODED, files that ilk-media decodes to such, turned as EXIF says, and
  * ILK_PART_ROWS, patches [channel][y][x] as the processor leaves them. Others are UNSUPPORTED as yet. */
 typedef struct ilk_part {
     size_t size;

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The table of modalities beside text. A picture is cut into patches, row by row from the left, each a row of the tower:
  * [channel][y][x], every byte through the processor's table. Files are decoded by media's helper program, and then pixels
- * like any others. */
+ * like any others, which media resizes and crops (prepare.h). */
 #include "embed/modality.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/vfs.h"
 #include "embed/state.h"
 #include "media/decode.h"
+#include "media/prepare.h"
 
 enum { MAX_FILE_BYTES = 256 << 20 };
 
@@ -18,6 +20,11 @@ enum { MAX_FILE_BYTES = 256 << 20 };
 static const ilki_tower_info *picture_tower(const ilk_model *m)
 {
     return &m->net->tower[m->image_tower];
+}
+
+static ilki_picture picture_of(const ilk_part *p)
+{
+    return (ilki_picture){p->data, p->shape[1], p->shape[0], p->shape[2]};
 }
 
 static ilk_status check_pixels(const ilk_model *m, const ilk_part *p, ilk_error *err)
@@ -31,11 +38,15 @@ static ilk_status check_pixels(const ilk_model *m, const ilk_part *p, ilk_error 
     if (p->n_bytes && p->n_bytes != n)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "pixels: expected %zu bytes of %u x %u x 3, found %zu", n,
                               p->shape[0], p->shape[1], p->n_bytes);
-    if (p->shape[0] != side || p->shape[1] != side)
-        return ilki_base_fail(err, ILK_UNSUPPORTED,
-                              "pixels: expected %u x %u, the model's own size, found %u x %u: resizing is not built",
-                              side, side, p->shape[0], p->shape[1]);
-    return ILK_OK;
+    ilki_picture in = picture_of(p);
+    ilki_image_plan plan;
+    ilk_status st = ilki_media_plan(&plan, &m->image, &in, err);
+    if (st == ILK_OK && (plan.width != side || plan.height != side))
+        return ilki_base_fail(
+            err, ILK_MISMATCH,
+            "pixels: expected %u x %u, the network's, found %u x %u, which the processor makes %u x %u", side, side,
+            p->shape[0], p->shape[1], plan.height, plan.width);
+    return st;
 }
 
 static ilk_status check_rows(const ilk_model *m, const ilk_part *p, ilk_error *err)
@@ -104,8 +115,29 @@ static ilk_status decode_file(const ilk_model *m, const ilk_part *p, ilk_job *jo
     return ILK_OK;
 }
 
-/* The picture as bytes [side][side][3]. The one place where another size or a file becomes that: `*owned` is then to be freed,
- * whatever is returned. */
+/* Pixels to bytes [side][side][3], as the processor leaves them: *pixels, which are the part's own or become *owned. */
+static ilk_status prepare(const ilk_model *m, const ilk_part *p, ilk_job *job, const uint8_t **pixels, uint8_t **owned,
+                          ilk_error *err)
+{
+    ilki_picture in = picture_of(p);
+    ilki_image_plan plan;
+    ilk_status st = check_picture(m, p, err);
+    if (st == ILK_OK)
+        st = ilki_media_plan(&plan, &m->image, &in, err);
+    if (st != ILK_OK || plan.unchanged)
+        return st;
+    size_t n_bytes = (size_t)plan.width * plan.height * 3; /* the network's own size: checked */
+    uint8_t *prepared = ilki_base_alloc_aligned(n_bytes, 1);
+    if (!prepared)
+        return ilki_base_fail_memory(err, n_bytes, "a picture");
+    st = ilki_media_prepare(prepared, &m->image, &in, job, err);
+    free(*owned);
+    *pixels = *owned = prepared;
+    return st;
+}
+
+/* The picture as bytes [side][side][3], from pixels of any size or a file: `*owned` is then to be freed, whatever is
+ * returned. */
 static ilk_status get_pixels(const ilk_model *m, const ilk_part *p, ilk_job *job, const uint8_t **pixels,
                              uint8_t **owned, ilk_error *err)
 {
@@ -118,7 +150,7 @@ static ilk_status get_pixels(const ilk_model *m, const ilk_part *p, ilk_job *job
         p = &decoded;
     }
     *pixels = p->data;
-    return check_picture(m, p, err);
+    return prepare(m, p, job, pixels, owned, err);
 }
 
 static void cut_patches(const ilk_model *m, const uint8_t *pixels, float *rows)

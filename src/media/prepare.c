@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Runs an ilki_image_spec: sizes and offsets with the roundings of the reference, then its resampler. References:
+ * transformers 5.24's TorchvisionBackend on the CPU, open_clip 3.3's image_transform over Pillow. Sizes are Python's: a
+ * quotient of doubles cut to whole (shorter side) or rounded half to even (longer side). */
+#include "media/prepare.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+static ilk_status resized_size(ilki_window *to, const ilki_image_spec *s, const ilki_picture *in, ilk_error *err)
+{
+    double w = in->width, h = in->height, shorter = w < h ? w : h, new_w = w, new_h = h;
+    if (s->resize == ILKI_RESIZE_EXACT) {
+        new_w = s->width;
+        new_h = s->height;
+    } else if (s->resize == ILKI_RESIZE_SHORTEST) {
+        new_w = w <= h ? s->width : floor(s->width * w / shorter);
+        new_h = w <= h ? floor(s->width * h / shorter) : s->width;
+    } else if (s->resize == ILKI_RESIZE_LONGEST) {
+        double by_w = w / s->width, by_h = h / s->height, by = by_w > by_h ? by_w : by_h;
+        new_w = nearbyint(w / by);
+        new_h = nearbyint(h / by);
+    }
+    if (!(new_w >= 1 && new_h >= 1 && new_w <= ILKI_MEDIA_MAX_TARGET && new_h <= ILKI_MEDIA_MAX_TARGET))
+        return ilki_base_fail(err, ILK_LIMIT, "picture: expected to be resized to sides of 1 to %u, found %.0f x %.0f",
+                              ILKI_MEDIA_MAX_TARGET, new_h, new_w);
+    to->width = (uint32_t)new_w;
+    to->height = (uint32_t)new_h;
+    return ILK_OK;
+}
+
+/* One axis of a centred crop: what is taken of n, and where it stands among `wanted`. */
+static void centre(ilki_image_family family, uint32_t n, uint32_t wanted, uint32_t *from, uint32_t *taken,
+                   uint32_t *stands)
+{
+    *from = *stands = 0;
+    *taken = wanted < n ? wanted : n;
+    if (wanted > n)
+        *stands = (wanted - n) / 2;
+    else if (family == ILKI_IMAGE_OPEN_CLIP)
+        *from = (uint32_t)nearbyint((n - wanted) / 2.0);
+    else
+        *from = (n - wanted) / 2;
+}
+
+ilk_status ilki_media_plan(ilki_image_plan *p, const ilki_image_spec *s, const ilki_picture *in, ilk_error *err)
+{
+    bool crop = s->crop || s->resize == ILKI_RESIZE_LONGEST;
+    ilki_window *r = &p->resized;
+    *p = (ilki_image_plan){0};
+    if (!in->width || !in->height || in->width > ILKI_MEDIA_MAX_SIDE || in->height > ILKI_MEDIA_MAX_SIDE)
+        return ilki_base_fail(err, ILK_LIMIT, "picture: expected sides of 1 to %u, found %u x %u", ILKI_MEDIA_MAX_SIDE,
+                              in->height, in->width);
+    ilk_status st = resized_size(r, s, in, err);
+    if (st != ILK_OK)
+        return st;
+    p->width = s->crop ? s->crop_width : crop ? s->width : r->width;
+    p->height = s->crop ? s->crop_height : crop ? s->height : r->height;
+    p->fill = s->crop ? 0 : s->fill;
+    centre(s->family, r->width, p->width, &r->x, &r->n_x, &p->left);
+    centre(s->family, r->height, p->height, &r->y, &r->n_y, &p->top);
+    p->unchanged = in->n_channels == 3 && r->width == in->width && r->height == in->height && p->width == in->width &&
+                   p->height == in->height;
+    return ILK_OK;
+}
+
+/* Gray bytes at the head of each row of `out` to three of each, from behind. */
+static void spread_gray(ilki_rows out, const ilki_window *w)
+{
+    for (uint32_t y = 0; y < w->n_y; y++) {
+        uint8_t *row = out.pixels + y * out.stride;
+        for (uint32_t x = w->n_x; x-- > 0;)
+            row[3 * x] = row[3 * x + 1] = row[3 * x + 2] = row[x];
+    }
+}
+
+ilk_status ilki_media_prepare(uint8_t *out, const ilki_image_spec *s, const ilki_picture *in, const ilk_job *job,
+                              ilk_error *err)
+{
+    ilki_image_plan p;
+    ilk_status st = ilki_media_plan(&p, s, in, err);
+    if (st == ILK_OK && in->n_channels == 1 && !s->rgb)
+        st = ilki_base_fail(err, ILK_UNSUPPORTED,
+                            "picture: expected 3 channels, since its processor converts nothing, found 1");
+    if (st != ILK_OK)
+        return st;
+    ilki_rows rows = {out + ((size_t)p.top * p.width + p.left) * 3, (size_t)p.width * 3};
+    if (p.resized.n_x < p.width || p.resized.n_y < p.height)
+        memset(out, p.fill, rows.stride * p.height);
+    if (s->family == ILKI_IMAGE_OPEN_CLIP)
+        st = ilki_media_resize_pillow(in, s->filter, &p.resized, rows, job, err);
+    else
+        st = ilki_media_resize_torch(in, s->filter, &p.resized, rows, job, err);
+    if (st == ILK_OK && in->n_channels == 1)
+        spread_gray(rows, &p.resized);
+    return st;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Resizing bytes of pixels, bit for bit as two references do it. A caller names the part of the result that it wants:
+ * the rest is not computed, and changes no bit of that part. */
+#ifndef ILKI_MEDIA_RESAMPLE_H
+#define ILKI_MEDIA_RESAMPLE_H
+
+#include "base/runtime.h"
+#include "media/image_spec.h"
+
+#define ILKI_MEDIA_MAX_SIDE   (1u << 16)         /* of a picture before it is resized */
+#define ILKI_MEDIA_MAX_TARGET (1u << 20)         /* of the whole result, most of which a crop leaves away */
+#define ILKI_MEDIA_MAX_WORK   ((size_t)64 << 20) /* bytes of weights of an axis, and between the two passes */
+
+typedef struct ilki_picture {
+    const uint8_t *pixels;              /* [height][width][n_channels] */
+    uint32_t width, height, n_channels; /* 1 (gray) or 3 (RGB) */
+} ilki_picture;
+
+/* The whole result is width x height; wanted of it are n_x columns from x and n_y rows from y. */
+typedef struct ilki_window {
+    uint32_t width, height, x, y, n_x, n_y;
+} ilki_window;
+
+typedef struct ilki_rows {
+    uint8_t *pixels; /* [n_y][n_x][n_channels], rows `stride` bytes apart */
+    size_t stride;
+} ilki_rows;
+
+/* Image.resize of Pillow 13.0. */
+ilk_status ilki_media_resize_pillow(const ilki_picture *in, ilki_image_filter filter, const ilki_window *window,
+                                    ilki_rows out, const ilk_job *job, ilk_error *err);
+
+/* torchvision's resize of a uint8 tensor on the CPU, with antialias (torch 2.15). UNSUPPORTED for box and Hamming, which
+ * it refuses too; nearest is its nearest-exact, which is what transformers asks for. */
+ilk_status ilki_media_resize_torch(const ilki_picture *in, ilki_image_filter filter, const ilki_window *window,
+                                   ilki_rows out, const ilk_job *job, ilk_error *err);
+
+/* ---- what the two share */
+
+/* Which inputs make the outputs from .. from + n of one axis, and with what weights, rounded to 2^-shift. */
+typedef struct ilki_taps {
+    uint32_t from, n, step; /* `step` weights are kept per output, `count` of them are used */
+    uint32_t *first, *count;
+    int32_t *weight; /* [n][step] */
+    unsigned shift;
+} ilki_taps;
+
+typedef struct ilki_axis {
+    uint32_t n_in, n_out, from, n; /* of all n_out outputs, n from `from` */
+} ilki_axis;
+
+ilk_status ilki_media_taps_init(ilki_taps *t, const ilki_axis *axis, ilki_image_filter filter, unsigned shift,
+                                ilk_error *err);
+void ilki_media_taps_deinit(ilki_taps *t);
+
+/* The largest weight of any output of the axis, the unwanted ones too. */
+ilk_status ilki_media_taps_peak(double *peak, uint32_t n_in, uint32_t n_out, ilki_image_filter filter, ilk_error *err);
+
+/* One or two passes; taps with n == 0: no pass along that axis. */
+typedef struct ilki_passes {
+    ilki_taps across, down;
+    bool down_first;
+} ilki_passes;
+
+ilk_status ilki_media_resample(const ilki_picture *in, const ilki_passes *passes, const ilki_window *window,
+                               ilki_rows out, const ilk_job *job, ilk_error *err);
+
+/* Copies: output (x, y) of the window is input (column[x], row[y]), black where that is UINT32_MAX. */
+ilk_status ilki_media_pick(const ilki_picture *in, const uint32_t *column, const uint32_t *row,
+                           const ilki_window *window, ilki_rows out, const ilk_job *job, ilk_error *err);
+
+/* LIMIT for absurd sizes, BAD_ARGUMENT where the window is not in the result. */
+ilk_status ilki_media_check_window(const ilki_picture *in, const ilki_window *window, ilk_error *err);
+
+#endif
