@@ -216,6 +216,46 @@ bool cli_open_model(cli *c, const char *where, ilk_model **m)
     return open_model(c, where, NULL, m);
 }
 
+bool cli_open_reference(cli *c, const char *where, ilk_model **m)
+{
+    return open_model(c, where, "f32", m);
+}
+
+ilk_status cli_calibrate(cli *c, const char *where, ilk_calibration *k)
+{
+    ilk_model_options o;
+    model_options(c, NULL, &o);
+    ilk_calibration_init(k);
+    ilk_status st = ilk_model_calibrate(c->rt, where, &o, c->job, k, &c->err);
+    cli_progress_erase(c);
+    if (st == ILK_OK && (!k->cached || c->verbose))
+        cli_note(c, "auto: %s for %s: %s", ilk_precision_name(k->chosen), where, k->why);
+    else if (st != ILK_OK && st != ILK_CANCELLED && c->verbose)
+        cli_note(c, "auto: not decided: %s", c->err.message);
+    ilk_error_init(&c->err);
+    return st;
+}
+
+bool cli_settle_auto(cli *c, ilk_model **m)
+{
+    ilk_model_info info;
+    ilk_model_options o;
+    ilk_calibration k;
+    ilk_model *chosen = NULL;
+    model_options(c, NULL, &o);
+    ilk_model_info_init(&info);
+    if (o.precision != ILK_PRECISION_AUTO || ilk_model_get_info(*m, &info, &c->err) != ILK_OK)
+        return true;
+    ilk_status st = cli_calibrate(c, info.id, &k);
+    if (st != ILK_OK || k.chosen == info.precision)
+        return st != ILK_CANCELLED && st != ILK_DEADLINE;
+    if (!open_model(c, info.id, ilk_precision_name(k.chosen), &chosen))
+        return false;
+    ilk_model_close(*m);
+    *m = chosen;
+    return true;
+}
+
 /* The only model of the cache that can be opened. */
 static bool from_cache(cli *c, const char *stored, ilk_model **m)
 {

@@ -23,6 +23,16 @@ void cli_cache_free(cli_cached_model *list, size_t n);
  * flag, else of that space. False: a message has been printed. */
 bool cli_choose_model(cli *c, ilk_store *store, ilk_model **m);
 
+/* As cli_open_model, in f32: what vectors of somebody else's are compared with. */
+bool cli_open_reference(cli *c, const char *where, ilk_model **m);
+
+/* Decides what auto means for a model, once for a machine, and says so. A model that stays f32 is no failure: the status
+ * tells, nothing is printed but with --verbose. */
+ilk_status cli_calibrate(cli *c, const char *where, ilk_calibration *k);
+/* The same for a model that was opened for a store that is yet to be made: *m is opened again where its precision is
+ * another. False: cancelled, or a message has been printed. */
+bool cli_settle_auto(cli *c, ilk_model **m);
+
 /* Says which short name is near to a word that was meant as one. */
 void cli_suggest_model(cli *c, const char *word);
 

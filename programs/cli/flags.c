@@ -27,8 +27,8 @@ const cli_flag cli_model_flags[] = {
     {"max-tokens", 0, CLI_COUNT, "N", "read at most N tokens of a text (default: what the model's files say)", 2,
      1 << 20},
     {"precision", 0, CLI_CHOICE, "auto|f32|bf16|int8|int8w",
-     "how the network computes; int8: weights and activations, int8w: weights (default: the store's, else auto, which is "
-     "f32)",
+     "how the network computes; int8: weights and activations, int8w: weights (default: the store's, else auto: the "
+     "fastest that keeps the vectors, as ilk verify or the first ilk index measured; until then f32)",
      0, 0},
     {"no-mmap", 0, CLI_SWITCH, NULL, "read the weights instead of mapping them", 0, 0},
     {0},

@@ -132,6 +132,9 @@ static int pull(cli *c, const char *id, ilki_jsonw *w)
         goto done;
     status = CLI_FOUND;
     ilk_pull_get_info(p, &i, NULL);
+    ilk_calibration k;
+    if (!dry)
+        cli_calibrate(c, i.path, &k);
     if (w)
         put_model(w, p, &i);
     else if (dry)

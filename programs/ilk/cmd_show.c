@@ -97,7 +97,58 @@ static void put_modalities(ilki_jsonw *w, uint32_t bits)
     ilki_base_jsonw_close(w, ']');
 }
 
-static void put_json(cli *c, const ilk_model *m, const ilk_model_info *i, const char *fingerprint)
+/* What was measured of its precisions on this machine. */
+static void put_calibration(ilki_jsonw *w, ilk_model *m)
+{
+    ilk_calibration k;
+    const char *name;
+    ilk_calibration_init(&k);
+    ilki_base_jsonw_key(w, "auto");
+    if (ilk_model_get_calibration(m, &k, NULL) != ILK_OK) {
+        ilki_base_jsonw_null(w);
+        return;
+    }
+    ilki_base_jsonw_open(w, '{');
+    put_string(w, "chosen", ilk_precision_name(k.chosen));
+    put_string(w, "why", k.why);
+    put_uint(w, "texts", k.n_texts);
+    ilki_base_jsonw_key(w, "precisions");
+    ilki_base_jsonw_open(w, '{');
+    for (int p = 1; (name = ilk_precision_name((ilk_precision)p)); p++) {
+        const char *const keys[] = {"tokens_per_second", "cosine_mean", "cosine_least", "nearest_kept"};
+        const double values[] = {k.tokens_per_second[p], k.cosine_mean[p], k.cosine_least[p], k.nearest_kept[p]};
+        if (!(k.tokens_per_second[p] > 0))
+            continue;
+        ilki_base_jsonw_key(w, name);
+        ilki_base_jsonw_open(w, '{');
+        for (size_t i = 0; i < 4; i++) {
+            ilki_base_jsonw_key(w, keys[i]);
+            ilki_base_jsonw_double(w, values[i]);
+        }
+        ilki_base_jsonw_close(w, '}');
+    }
+    ilki_base_jsonw_close(w, '}');
+    ilki_base_jsonw_close(w, '}');
+}
+
+static void put_measured(cli *c, ilk_model *m)
+{
+    ilk_calibration k;
+    const char *name;
+    ilk_calibration_init(&k);
+    if (ilk_model_get_calibration(m, &k, NULL) != ILK_OK) {
+        cli_field(c, "auto", "not decided on this machine; ilk verify or the first ilk index decides");
+        return;
+    }
+    cli_field(c, "auto", "%s: %s", ilk_precision_name(k.chosen), k.why);
+    for (int p = 1; (name = ilk_precision_name((ilk_precision)p)); p++)
+        if (k.tokens_per_second[p] > 0)
+            cli_field(c, name,
+                      "%.0f tokens/s, cosine to f32 %.5f on average, %.5f at worst, %.1f %% of the ten nearest",
+                      k.tokens_per_second[p], k.cosine_mean[p], k.cosine_least[p], 100 * k.nearest_kept[p]);
+}
+
+static void put_json(cli *c, ilk_model *m, const ilk_model_info *i, const char *fingerprint)
 {
     ilki_buf b;
     ilki_jsonw w;
@@ -122,6 +173,7 @@ static void put_json(cli *c, const ilk_model *m, const ilk_model_info *i, const 
     put_pictures(&w, i);
     put_comparison(&w, i);
     put_string(&w, "precision", ilk_precision_name(i->precision));
+    put_calibration(&w, m);
     put_string(&w, "prompt_query", i->prompt_query);
     put_string(&w, "prompt_document", i->prompt_document);
     ilki_base_jsonw_key(&w, "prompts");
@@ -138,7 +190,7 @@ static void put_json(cli *c, const ilk_model *m, const ilk_model_info *i, const 
     cli_put_json(c, &b);
 }
 
-static void put_fields(cli *c, const ilk_model *m, const ilk_model_info *i, const char *fingerprint)
+static void put_fields(cli *c, ilk_model *m, const ilk_model_info *i, const char *fingerprint)
 {
     const char *name, *text;
     cli_field(c, "model", "%s", i->id);
@@ -165,6 +217,8 @@ static void put_fields(cli *c, const ilk_model *m, const ilk_model_info *i, cons
         cli_field(c, "vocabulary", "%u", i->vocab_size);
     cli_field(c, "weights", "%.1f MB", (double)i->weights_bytes * 1e-6);
     cli_field(c, "precision", "%s", ilk_precision_name(i->precision));
+    if (i->modalities == 1u << ILK_TEXT && !i->score_kind)
+        put_measured(c, m);
     for (size_t k = 0; ilk_model_get_prompt(m, k, &name, &text, NULL) == ILK_OK; k++)
         cli_field(c, "prompt", "%s: \"%s\"", name, text);
     for (const char *s = i->notes; s && *s;) {

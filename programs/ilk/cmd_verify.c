@@ -251,7 +251,7 @@ static int verify_against(cli *c, const char *where)
     o.role = !as ? ILK_ROLE_NONE : strcmp(as, "query") == 0 ? ILK_ROLE_QUERY : ILK_ROLE_DOCUMENT;
     o.prompt = cli_text(c, "prompt");
     o.min_cosine = cli_number(c, "min-cosine", 0);
-    if (!cli_open_model(c, where, &m))
+    if (!cli_open_reference(c, where, &m))
         return CLI_FAILED;
     ilk_status st = ilk_verify_against(m, cli_text(c, "texts"), cli_text(c, "against"), &o, c->job, &r, &c->err);
     cli_progress_erase(c);
@@ -281,7 +281,12 @@ static int run(cli *c)
     cli_config_read_user(c);
     if (!cli_open_runtime(c))
         return CLI_FAILED;
-    return against ? verify_against(c, c->operands[0]) : verify_known(c, c->operands[0]);
+    if (against)
+        return verify_against(c, c->operands[0]);
+    int status = verify_known(c, c->operands[0]);
+    ilk_calibration k;
+    cli_calibrate(c, c->operands[0], &k);
+    return status;
 }
 
 const cli_command cli_cmd_verify = {
@@ -295,9 +300,10 @@ const cli_command cli_cmd_verify = {
     "ilk verify DIR --known ORG/NAME\tthe same for a copy in a directory\n"
     "ilk verify DIR --texts lines.txt --against mine.npy\twhy your own vectors differ\n",
     "Golden values of known models travel with ilk, each with its source; a precision passes when all of them hold within "
-    "its tolerance and its vectors keep near to those of f32. With --verbose every value is printed. Exit status 1: "
+    "its tolerance and its vectors keep near to those of f32. Then it is measured, once on a machine, which precision --precision "
+    "auto takes for the model. With --verbose every value is printed. Exit status 1: "
     "something does not hold; 2: no values are known of the model.\n\n"
-    "With --against, row i of your vectors belongs to text i. Where they differ, variants are tried on some rows: other "
+    "With --against, row i of your vectors belongs to text i; the model computes in f32. Where they differ, variants are tried on some rows: other "
     "prompts, pooling, length, order and case, no normalisation, a cut of the dimension; the one that makes the rows agree "
     "is named as the likely cause. Rows count from 0.",
     (const cli_flag *const[]){flags, NULL},

@@ -238,6 +238,8 @@ int cli_index(cli *c, const cli_place *p, const char *const *paths, size_t n, il
     ilk_status st = r ? cli_store_open(c, p, CLI_OPEN_WRITE, &store) : ILK_NO_MEMORY;
     if ((st != ILK_OK && st != ILK_NOT_FOUND) || !cli_choose_model(c, store, &model))
         goto end;
+    if (!store && !cli_settle_auto(c, &model))
+        goto end;
     if (!store && (st = cli_store_open(c, p, CLI_OPEN_CREATE, &store)) != ILK_OK) {
         if (st == ILK_NOT_FOUND)
             cli_fail_err(c);

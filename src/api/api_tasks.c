@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ilk_eval_*, ilk_verify_*: argument checks before room tasks. */
+ * ilk_eval_*, ilk_verify_*, ilk_model_calibrate: argument checks before room tasks. */
 #include "api/sized.h"
 #include "base/runtime.h"
 #include "tasks/tasks.h"
@@ -34,6 +34,11 @@ void ilk_against_result_init_sized(void *result, size_t size)
 void ilk_golden_result_init_sized(void *result, size_t size)
 {
     ilki_api_init_sized(result, size);
+}
+
+void ilk_calibration_init_sized(void *calibration, size_t size)
+{
+    ilki_api_init_sized(calibration, size);
 }
 
 static ilk_status take_options(ilk_eval_options *o, const ilk_eval_options *opt, ilk_error *err)
@@ -117,4 +122,32 @@ ilk_status ilk_verify_known(ilk_model *m, ilk_model *f32, const char *known, ilk
     if (st == ILK_OK)
         st = ilki_tasks_known(m, f32, known, fn, user, job, &all, err);
     return st == ILK_OK ? ilki_api_give_sized(result, &all, sizeof all, "golden result", err) : st;
+}
+
+ilk_status ilk_model_calibrate(ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_job *job,
+                               ilk_calibration *out, ilk_error *err)
+{
+    ilk_model_options o;
+    ilk_calibration all;
+    if (rt == NULL || where == NULL)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_model_calibrate: %s is NULL",
+                              rt == NULL ? "runtime" : "where");
+    ilk_model_options_init(&o);
+    ilk_status st = ilki_base_runtime_check(rt, err);
+    if (st == ILK_OK && opt != NULL)
+        st = ilki_base_take_options(&o, sizeof o, opt, "model options", err);
+    if (st == ILK_OK)
+        st = ilki_tasks_calibrate(rt, where, &o, job, &all, err);
+    return st == ILK_OK ? ilki_api_give_sized(out, &all, sizeof all, "calibration", err) : st;
+}
+
+ilk_status ilk_model_get_calibration(ilk_model *m, ilk_calibration *out, ilk_error *err)
+{
+    ilk_calibration all;
+    if (m == NULL)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_model_get_calibration: model is NULL");
+    ilk_status st = ilki_base_runtime_check(ilki_embed_runtime(m), err);
+    if (st == ILK_OK)
+        st = ilki_tasks_get_calibration(m, &all, err);
+    return st == ILK_OK ? ilki_api_give_sized(out, &all, sizeof all, "calibration", err) : st;
 }

@@ -126,6 +126,32 @@ static uint32_t read_features(void)
 }
 #endif
 
+#if defined(__x86_64__)
+void ilki_base_cpu_model(char *to, size_t n)
+{
+    unsigned brand[13] = {0}, eax, ebx, ecx, edx;
+    bool known = __get_cpuid(0x80000000u, &eax, &ebx, &ecx, &edx) && eax >= 0x80000004u;
+    for (unsigned i = 0; i < 3 && known; i++) {
+        unsigned *b = brand + 4 * i;
+        __get_cpuid(0x80000002u + i, &b[0], &b[1], &b[2], &b[3]);
+    }
+    const char *name = (const char *)brand;
+    name += strspn(name, " ");
+    snprintf(to, n, "%s", *name ? name : "unknown");
+}
+#else
+void ilki_base_cpu_model(char *to, size_t n)
+{
+    FILE *f = fopen("/sys/devices/system/cpu/cpu0/regs/identification/midr_el1", "re");
+    char line[64];
+    bool known = f && fgets(line, sizeof line, f);
+    line[known ? strcspn(line, "\n") : 0] = 0;
+    snprintf(to, n, "%s", known && *line ? line : "unknown");
+    if (f)
+        fclose(f);
+}
+#endif
+
 #if !defined(__x86_64__)
 static bool ask_for_tiles(void)
 {

@@ -40,6 +40,9 @@ enum {
  * may use them: */
 uint32_t ilki_base_cpu_features(void);
 
+/* What the maker calls it ("AMD EPYC 9B14"); on Arm the number of the core's design; "unknown". Cut to n bytes. */
+void ilki_base_cpu_model(char *to, size_t n);
+
 /* True where this process may use all of `features`. For AMX that asks the system for tile data, for all threads and for
  * good: from then on a signal's frame may need 11 KB more, and Linux refuses an alternate signal stack (sigaltstack) that
  * is too small for it, as it refuses the permission while one such is in place: then the answer is false. */

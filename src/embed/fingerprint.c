@@ -2,7 +2,8 @@
  * What a vector depends on, as one SHA-256: over the sorted lines "role<TAB>sha256<LF>" of every file that decides it. A
  * role is the file's name in the folder; the weights' role is "weights" whatever their file is called. A file that is a
  * link to a blob of the hub with a 64-hex name has that name as its SHA-256; others are read once and remembered in
- * XDG_CACHE_HOME/ilk/hashes by device, inode, size and modification time, at most HASH_LINES of them. */
+ * XDG_CACHE_HOME/ilk/hashes by device, inode, size and modification time, at most HASH_LINES of them; and so is the result
+ * by the folder at a glance (auto.c), for those who want to know it without reading anything. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,12 +24,13 @@ typedef struct entry {
 
 /* ------------------------------------------------------------------ remembered hashes */
 
-static char *cache_path(void)
+char *ilki_embed_cache_path(const char *name)
 {
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-    if (xdg && *xdg)
-        return ilki_base_path_join(xdg, "ilk/hashes");
-    return home && *home ? ilki_base_path_join(home, ".cache/ilk/hashes") : NULL;
+    char path[128];
+    bool own = xdg && *xdg;
+    snprintf(path, sizeof path, "%silk/%s", own ? "" : ".cache/", name);
+    return own || (home && *home) ? ilki_base_path_join(own ? xdg : home, path) : NULL;
 }
 
 static int key_of(const ilki_stat *st, char *to, size_t n)
@@ -42,16 +44,15 @@ static bool is_hex64(const char *s)
     return strspn(s, "0123456789abcdef") == 64 && (s[64] == 0 || s[64] == '\n');
 }
 
-static bool recall(const ilki_vfs *vfs, const char *cache, const ilki_stat *st, char hex[65])
+static bool recall(const ilki_vfs *vfs, const char *cache, const char *key, char hex[65])
 {
-    char key[128], *text = NULL;
-    size_t n;
-    int len = key_of(st, key, sizeof key);
+    char *text = NULL;
+    size_t n, len = strlen(key);
     bool found = false;
     if (ilki_base_read_file(vfs, cache, BLOCK, &text, &n, NULL) != ILK_OK)
         return false;
     for (const char *line = text; line && *line && !found; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
-        if (strncmp(line, key, (size_t)len) == 0 && is_hex64(line + len)) {
+        if (strncmp(line, key, len) == 0 && is_hex64(line + len)) {
             memcpy(hex, line + len, 64);
             hex[64] = 0;
             found = true;
@@ -61,15 +62,14 @@ static bool recall(const ilki_vfs *vfs, const char *cache, const ilki_stat *st, 
 }
 
 /* The newest line first; a cache that cannot be written costs time, nothing else. */
-static void remember(const ilki_vfs *vfs, const char *cache, const ilki_stat *st, const char *hex)
+static void remember(const ilki_vfs *vfs, const char *cache, const char *key, const char *hex)
 {
-    char key[128], *old = NULL;
+    char *old = NULL;
     size_t n = 0, lines = 0, end = 0;
     ilki_buf b;
     ilki_base_read_file(vfs, cache, BLOCK, &old, &n, NULL);
     while (end < n && lines < HASH_LINES)
         lines += old[end++] == '\n';
-    key_of(st, key, sizeof key);
     ilki_base_buf_init(&b, 2 * BLOCK);
     ilki_base_buf_addf(&b, "%s%s\n", key, hex);
     if (old)
@@ -80,6 +80,30 @@ static void remember(const ilki_vfs *vfs, const char *cache, const ilki_stat *st
     free(dir);
     free(old);
     ilki_base_buf_deinit(&b);
+}
+
+/* A folder's line: which fingerprint a model had that was opened from files that lay there so. */
+static void folder_key(const ilk_model *m, char key[128])
+{
+    snprintf(key, 128, "folder %s ", m->glance);
+}
+
+bool ilki_embed_recall_folder(const ilk_model *m, char hex[65])
+{
+    char key[128], *cache = ilki_embed_cache_path("hashes");
+    folder_key(m, key);
+    bool found = cache && recall(m->rt->vfs, cache, key, hex);
+    free(cache);
+    return found;
+}
+
+static void remember_folder(const ilk_model *m, const char *hex)
+{
+    char key[128], old[65], *cache = ilki_embed_cache_path("hashes");
+    folder_key(m, key);
+    if (cache && m->glance[0] && !(recall(m->rt->vfs, cache, key, old) && strcmp(old, hex) == 0))
+        remember(m->rt->vfs, cache, key, hex);
+    free(cache);
 }
 
 /* ------------------------------------------------------------------ one file */
@@ -120,7 +144,7 @@ static ilk_status hash_bytes(const ilki_vfs *vfs, const char *path, ilk_job *job
 static ilk_status hash_file(ilk_model *m, const char *dir, const char *name, ilk_job *job, char hex[65], ilk_error *err)
 {
     const ilki_vfs *vfs = m->rt->vfs;
-    char link[4096], *path = ilki_base_path_join(dir, name), *cache = cache_path();
+    char key[128], link[4096], *path = ilki_base_path_join(dir, name), *cache = ilki_embed_cache_path("hashes");
     ilki_stat st;
     ilk_status s = path ? ILK_OK : ilki_base_fail_memory(err, strlen(name), "a path");
     if (s != ILK_OK)
@@ -134,11 +158,15 @@ static ilk_status hash_file(ilk_model *m, const char *dir, const char *name, ilk
         goto end;
     }
     s = vfs->stat(vfs, path, true, &st, err);
-    if (s != ILK_OK || (cache && recall(vfs, cache, &st, hex)))
+    if (s == ILK_OK)
+        key_of(&st, key, sizeof key);
+    if (s != ILK_OK || (cache && recall(vfs, cache, key, hex)))
         goto end;
     s = hash_bytes(vfs, path, job, &st, hex, err);
-    if (s == ILK_OK && cache)
-        remember(vfs, cache, &st, hex);
+    if (s == ILK_OK && cache) {
+        key_of(&st, key, sizeof key);
+        remember(vfs, cache, key, hex);
+    }
 end:
     free(path);
     free(cache);
@@ -231,8 +259,10 @@ static ilk_status compute(ilk_model *m, ilk_job *job, char out[65], ilk_error *e
     if (st == ILK_OK && len > 5 && strcmp(m->weights_path + len - 5, ".json") == 0)
         st = hash_shards(m, job, &sha, err);
     ilki_base_sha256_end(&sha, digest);
-    if (st == ILK_OK)
+    if (st == ILK_OK) {
         ilki_base_hex(digest, sizeof digest, out);
+        remember_folder(m, out);
+    }
     return st;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "embed/auto.h"
 #include "embed/state.h"
 
 #define MAX_TOKENIZER_BYTES ((size_t)256 << 20)
@@ -66,11 +67,40 @@ static ilki_form form_of(ilk_precision precision)
     return forms[precision];
 }
 
+/* With nothing decided f32 is used, unless its weights alone are more than the memory ceiling. */
+static bool exceeds_ceiling(const ilk_model *m)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < ilki_format_count(m->weights); i++) {
+        const ilki_tensor *t = ilki_format_view(m->weights, i);
+        uint64_t n = 1;
+        for (uint32_t d = 0; d < t->rank; d++) /* whose product was checked when it was read */
+            n *= t->shape[d];
+        bytes += n * sizeof(float);
+    }
+    return bytes > m->rt->ceiling_bytes;
+}
+
+/* From the cache where AUTO is asked for; a family that lacks a precision is opened in f32. */
+static void settle_precision(ilk_model *m, ilk_precision asked)
+{
+    const char *name = m->weights_path ? m->weights_path : "";
+    ilki_embed_glance(m->rt->vfs, m->root, name, m->glance);
+    if (m->adapter && strcmp(m->adapter->dir, m->root) != 0) /* a glance at one folder does not tell of two */
+        m->glance[0] = 0;
+    m->info.precision = asked != ILK_PRECISION_AUTO ? asked : ilki_embed_cached_precision(m);
+    m->undecided = m->info.precision == ILK_PRECISION_AUTO;
+    if (m->undecided)
+        m->info.precision = ILK_PRECISION_F32;
+}
+
 static ilk_status open_net(ilk_model *m, ilk_error *err)
 {
     ilk_status st = open_weights(m, err);
     if (st != ILK_OK)
         return st;
+    if (m->undecided && exceeds_ceiling(m))
+        m->info.precision = ILK_PRECISION_INT8W;
     ilki_model_source src = {.dir = m->dir,
                              .config = m->config,
                              .weights = m->weights,
@@ -78,7 +108,13 @@ static ilk_status open_net(ilk_model *m, ilk_error *err)
                              .pool = m->rt->pool,
                              .form = form_of(m->info.precision),
                              .rt = m->rt};
-    return ilki_models_open(&m->net, &src, err);
+    st = ilki_models_open(&m->net, &src, err);
+    if (st == ILK_UNSUPPORTED && m->undecided && m->info.precision != ILK_PRECISION_F32) {
+        m->info.precision = ILK_PRECISION_F32;
+        src.form = form_of(m->info.precision);
+        st = ilki_models_open(&m->net, &src, err);
+    }
+    return st;
 }
 
 /* ------------------------------------------------------------------ tokenizer */
@@ -458,7 +494,6 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
         return ilki_base_fail_memory(err, sizeof *m, "a model");
     m->rt = rt;
     m->no_mmap = opt->no_mmap;
-    m->info.precision = opt->precision == ILK_PRECISION_AUTO ? ILK_PRECISION_F32 : opt->precision;
     m->batch_tokens = opt->batch_tokens ? opt->batch_tokens : 1024;
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->idle, NULL);
@@ -470,6 +505,8 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
         st = find_base(m, err);
     if (st == ILK_OK)
         st = enter_module(m, err);
+    if (st == ILK_OK)
+        settle_precision(m, opt->precision);
     if (st == ILK_OK)
         st = open_parts(m, err);
     if (st == ILK_OK)

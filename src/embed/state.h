@@ -38,6 +38,8 @@ struct ilk_model {
     uint32_t batch_tokens;
     uint32_t pool_dim, dim; /* out of the pooling; out of the chain, truncate_dim not applied */
     bool no_mmap;
+    bool undecided;  /* precision AUTO was asked for, and none is cached: F32 if it fits */
+    char glance[65]; /* of the folder before anything of it was read; see auto.h */
     enum { ILKI_SCORE_SIGMOID = 0, ILKI_SCORE_IDENTITY, ILKI_SCORE_UNKNOWN } score; /* of a reranker's logit */
     const char *score_name;                                                         /* the unknown one's */
 
@@ -99,6 +101,11 @@ void ilki_embed_make_scores(const ilk_model *m, const ilk_rerank_options *opt, i
 
 /* Which activation a reranker's scores take. */
 ilk_status ilki_embed_read_score(ilk_model *m, ilk_error *err);
+
+/* XDG_CACHE_HOME/ilk/NAME; NULL where no variable says where it is. Freed with free(). */
+char *ilki_embed_cache_path(const char *name);
+/* The fingerprint of an earlier model from the same files, by the glance at the folder. */
+bool ilki_embed_recall_folder(const ilk_model *m, char hex[65]);
 
 /* ---- tokens of one window of inputs: inputs.c */
 

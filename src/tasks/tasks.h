@@ -16,4 +16,8 @@ ilk_status ilki_tasks_against(ilk_model *m, const char *texts, const char *vecto
 ilk_status ilki_tasks_known(ilk_model *m, ilk_model *f32, const char *known, ilk_golden_fn fn, void *user, ilk_job *job,
                             ilk_golden_result *result, ilk_error *err);
 
+ilk_status ilki_tasks_calibrate(ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_job *job,
+                                ilk_calibration *out, ilk_error *err);
+ilk_status ilki_tasks_get_calibration(ilk_model *m, ilk_calibration *out, ilk_error *err);
+
 #endif

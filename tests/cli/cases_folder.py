@@ -36,7 +36,7 @@ def test_index_again_only_what_changed():
     with Place() as p:
         r = indexed(p)
         equal(r.out, "", "nothing on standard output")
-        matches(r.err, r"\Ailk: 3 files, 3 indexed; \d+ passages, \d+ tokens; [\d.]+ s, \d+ tokens/s\n\Z")
+        matches(r.err, r"\Ailk: auto: f32 for \S+: [^\n]+\nilk: 3 files, 3 indexed; \d+ passages, \d+ tokens; [\d.]+ s, \d+ tokens/s\n\Z")
         equal(os.stat(os.path.join(p.dir, ".ilk")).st_mode & 0o777, 0o700, "mode of the store")
         matches(p.run("index").err, "3 files, 3 unchanged;")
         p.write("rust.txt", CAKE)

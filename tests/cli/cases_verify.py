@@ -206,6 +206,63 @@ def test_usage():
             matches(r.err, what)
 
 
+def decisions(p):
+    top = os.path.join(p.home, ".cache", "ilk", "auto")
+    return [os.path.join(top, f) for f in sorted(os.listdir(top))] if os.path.isdir(top) else []
+
+
+def show(p, **env):
+    return json.loads(p.run("show", "--json", model(), **env).out)
+
+
+def test_auto():
+    with Place() as p:
+        embed(p)
+        equal(decisions(p), [], "embed decides nothing")
+        equal(show(p)["auto"], None, "nothing is measured")
+        matches(p.run("show", model()).out, "^auto\tnot decided")
+        r = p.run("verify", model())
+        matches(r.err, "auto: f32 for .*bert-mean: with less than a million parameters")
+        equal(len(decisions(p)), 1, "one file")
+        equal(os.stat(decisions(p)[0]).st_mode & 0o777, 0o600, "its mode")
+        got = show(p)["auto"]
+        equal((got["chosen"], sorted(got["precisions"])), ("f32", ["bf16", "f32", "int8", "int8w"]), "what was measured")
+        equal(got["precisions"]["f32"]["cosine_least"], 1, "f32 to itself")
+        check(all(k["tokens_per_second"] > 0 and k["cosine_mean"] > 0.99 for k in got["precisions"].values()), "figures")
+        matches(p.run("show", model()).out, "^auto\tf32: .*^int8\t\d+ tokens/s, cosine to f32")
+        lacks(p.run("verify", model()).err, "auto:", "it is decided once")
+
+        # what the file says holds from then on, whoever opens the model
+        text = open(decisions(p)[0]).read()
+        p_int8, p_f32 = embed(p, "--precision", "int8"), embed(p, "--precision", "f32")
+        check(p_int8 != p_f32, "int8 is something else")
+        with open(decisions(p)[0], "w") as f:
+            f.write(text.replace('"chosen":"f32"', '"chosen":"int8"'))
+        equal(show(p)["precision"], "int8", "chosen")
+        check(embed(p) == p_int8, "the bits of the precision by name")
+        check(embed(p, "--precision", "f32") == p_f32, "a precision by name wins")
+        equal(show(p, ILK_CPU="ref")["precision"], "f32", "other kernels, no decision")
+
+        # a store keeps its own
+        p.write("docs/a.txt", "The red planet is called mars.\n")
+        r = p.run("index", "docs", "-m", model())
+        equal((r.status, "auto:" in r.err), (0, False), "decided before")
+        with open(decisions(p)[0], "w") as f:
+            f.write(text)
+        for args in (("index", "docs"), ("search", "mars", "--store", "docs/.ilk")):
+            equal(p.run(*args).status, 0, "the store's precision: " + args[0])
+        matches(p.run("status", "--json", "docs").out, "int8")
+
+        # damaged: as if it were not there, and made again
+        with open(decisions(p)[0], "w") as f:
+            f.write(text[:-20])
+        equal(show(p)["auto"], None, "a part of a file")
+        matches(p.run("verify", model()).err, "auto: f32")
+        equal(show(p)["auto"]["chosen"], "f32", "made again")
+        r = p.run("verify", model("bert-rerank"), "--verbose")
+        matches(r.err, "auto: not decided: .*a reranker is not calibrated")
+
+
 def test_real_minilm():
     real = os.environ.get("ILK_TEST_MINILM")
     if not real or not os.path.isdir(real):

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The file of a decision: what is written is read back, and no damage, no other machine and no other model passes for it.
+ * And on a tiny checkpoint: decided once, opened as decided, with the bits of that precision. */
+#include "embed/auto.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cpu.h"
+#include "embed/state.h"
+#include "test.h"
+
+#define MODEL ILK_TEST_DIR "/fixtures/bert-mean"
+
+static const char fingerprint[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+static ilk_calibration example(void)
+{
+    ilk_calibration c = {.size = sizeof c, .chosen = ILK_PRECISION_INT8, .n_texts = 69, .seconds = 1.5};
+    for (int p = ILK_PRECISION_F32; p <= ILK_PRECISION_INT8; p++) {
+        c.tokens_per_second[p] = 1000.25 * p;
+        c.cosine_mean[p] = 1 - 0.0001 * p;
+        c.cosine_least[p] = 1 - 0.001 * p;
+        c.nearest_kept[p] = 0.99;
+    }
+    snprintf(c.why, sizeof c.why, "because of \"this\"");
+    return c;
+}
+
+static void there_and_back(void)
+{
+    ilk_runtime rt = {.features = "avx2 sha", .kernels = "avx2,ref"},
+                other = {.features = "avx2 sha", .kernels = "ref"};
+    ilk_calibration c = example(), got = {.size = sizeof got};
+    ilk_error err;
+    ilki_buf b;
+    ilk_error_init(&err);
+    ilki_base_buf_init(&b, 1 << 16);
+    CHECK_OK(ilki_embed_print_auto(&b, &rt, fingerprint, &c, &err), &err);
+    CHECK_OK(ilki_embed_parse_auto(&got, &rt, fingerprint, b.data, b.len, &err), &err);
+    CHECK_INT(got.cached, 1);
+    got.cached = 0;
+    CHECK_MEM(&got.tokens_per_second, &c.tokens_per_second, sizeof c - offsetof(ilk_calibration, tokens_per_second));
+    CHECK_INT(got.chosen, c.chosen);
+    CHECK_INT(got.n_texts, c.n_texts);
+
+    CHECK_STATUS(ilki_embed_parse_auto(&got, &other, fingerprint, b.data, b.len, &err), ILK_MISMATCH, &err);
+    CHECK_STATUS(ilki_embed_parse_auto(&got, &rt, "1234", b.data, b.len, &err), ILK_MISMATCH, &err);
+    for (size_t n = 0; n + 2 < b.len; n++) /* the last bytes are the bracket and the end of the line */
+        CHECK(ilki_embed_parse_auto(&got, &rt, fingerprint, b.data, n, NULL) != ILK_OK);
+    for (size_t i = 0; i < b.len; i++) {
+        unsigned char old = (unsigned char)b.data[i];
+        for (unsigned bit = 0; bit < 8; bit++) {
+            b.data[i] = (char)(old ^ 1u << bit);
+            ilk_calibration any = {.size = sizeof any};
+            if (ilki_embed_parse_auto(&any, &rt, fingerprint, b.data, b.len, NULL) == ILK_OK)
+                CHECK(any.chosen > ILK_PRECISION_AUTO && ilk_precision_name(any.chosen) &&
+                      any.tokens_per_second[any.chosen] > 0);
+        }
+        b.data[i] = (char)old;
+    }
+    ilki_base_buf_deinit(&b);
+}
+
+static void refused(void)
+{
+    static const char *const members[] = {
+        "\"chosen\":\"auto\",\"why\":\"\",\"texts\":1,\"seconds\":1,\"precisions\":{}",
+        "\"chosen\":\"f32\",\"why\":\"\",\"texts\":1,\"seconds\":1,\"precisions\":{}",
+        "\"chosen\":\"f32\",\"why\":\"\",\"texts\":1,\"seconds\":1,\"precisions\":{\"f33\":{}}",
+        "\"chosen\":\"f32\",\"why\":\"\",\"texts\":1,\"seconds\":1,\"precisions\":{\"f32\":{\"tokens_per_second\":-1,"
+        "\"cosine_mean\":1,\"cosine_least\":1,\"nearest_kept\":1}}",
+        "\"chosen\":\"f32\",\"texts\":1,\"seconds\":1,\"precisions\":{\"f32\":{\"tokens_per_second\":1,"
+        "\"cosine_mean\":1,\"cosine_least\":1,\"nearest_kept\":1}}"};
+    ilk_runtime rt = {.features = "f", .kernels = "k"};
+    char cpu[64], text[2048];
+    ilk_error err;
+    ilk_error_init(&err);
+    ilki_base_cpu_model(cpu, sizeof cpu);
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        ilk_calibration c = {.size = sizeof c};
+        int n = snprintf(
+            text, sizeof text,
+            "{\"version\":\"%s\",\"fingerprint\":\"%s\",\"cpu\":\"%s\",\"features\":\"f\",\"kernels\":\"k\",%s}",
+            ILK_VERSION, fingerprint, cpu, members[i]);
+        CHECK_STATUS(ilki_embed_parse_auto(&c, &rt, fingerprint, text, (size_t)n, &err), ILK_CORRUPT, &err);
+        CHECK_INT(c.chosen, ILK_PRECISION_AUTO);
+    }
+}
+
+/* ------------------------------------------------------------------ on a checkpoint */
+
+static void vector(ilk_runtime *rt, ilk_precision asked, ilk_precision want, float *to)
+{
+    ilk_model *m = NULL;
+    ilk_model_options o;
+    ilk_model_info info;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_model_options_init(&o);
+    ilk_model_info_init(&info);
+    o.precision = asked;
+    CHECK_OK(ilk_model_open(&m, rt, MODEL, &o, &err), &err);
+    CHECK_OK(ilk_model_get_info(m, &info, &err), &err);
+    CHECK_INT(info.precision, want);
+    CHECK_OK(ilk_embed_text(m, "a red cat", ILK_ROLE_NONE, to, info.dim, &err), &err);
+    ilk_model_close(m);
+}
+
+static void opened_as_decided(void)
+{
+    char top[] = "/tmp/ilk-auto-XXXXXX", line[256];
+    float f32[256], int8[256], got[256];
+    ilk_runtime *rt = NULL;
+    ilk_calibration c;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_calibration_init(&c);
+    CHECK(mkdtemp(top) != NULL);
+    setenv("XDG_CACHE_HOME", top, 1);
+    CHECK_OK(ilk_runtime_open(&rt, NULL, &err), &err);
+    vector(rt, ILK_PRECISION_F32, ILK_PRECISION_F32, f32);
+    vector(rt, ILK_PRECISION_INT8, ILK_PRECISION_INT8, int8);
+    vector(rt, ILK_PRECISION_AUTO, ILK_PRECISION_F32, got);
+    CHECK_MEM(got, f32, 8 * sizeof *got);
+
+    ilk_job *job = ilk_job_new(NULL);
+    ilk_job_cancel(job);
+    CHECK_STATUS(ilk_model_calibrate(rt, MODEL, NULL, job, &c, &err), ILK_CANCELLED, &err);
+    ilk_job_free(job);
+    CHECK_OK(ilk_model_calibrate(rt, MODEL, NULL, NULL, &c, &err), &err);
+    CHECK_INT(c.cached, 0);
+    CHECK(c.tokens_per_second[ILK_PRECISION_INT8] > 0 && c.cosine_mean[ILK_PRECISION_INT8] < 1);
+    CHECK_OK(ilk_model_calibrate(rt, MODEL, NULL, NULL, &c, &err), &err);
+    CHECK_INT(c.cached, 1);
+
+    ilk_model *m = NULL;
+    const char *hex = NULL;
+    CHECK_OK(ilk_model_open(&m, rt, MODEL, NULL, &err), &err);
+    CHECK_OK(ilk_model_get_fingerprint(m, NULL, &hex, &err), &err);
+    c.chosen = ILK_PRECISION_INT8;
+    ilki_embed_write_auto(rt, hex, &c);
+    CHECK_INT(ilki_embed_info(m)->precision, ILK_PRECISION_F32); /* of a handle for good */
+    ilk_model_close(m);
+    vector(rt, ILK_PRECISION_AUTO, ILK_PRECISION_INT8, got);
+    CHECK_MEM(got, int8, 8 * sizeof *got);
+    vector(rt, ILK_PRECISION_F32, ILK_PRECISION_F32, got);
+    CHECK_MEM(got, f32, 8 * sizeof *got);
+    CHECK_STATUS(ilk_model_calibrate(rt, ILK_TEST_DIR "/fixtures/bert-rerank", NULL, NULL, &c, &err), ILK_UNSUPPORTED,
+                 &err);
+    CHECK_STATUS(ilk_model_calibrate(rt, NULL, NULL, NULL, &c, &err), ILK_BAD_ARGUMENT, &err);
+    ilk_runtime_close(rt);
+    snprintf(line, sizeof line, "rm -r %s", top);
+    CHECK_INT(system(line), 0);
+}
+
+static void a_glance(void)
+{
+    char top[] = "/tmp/ilk-auto-XXXXXX", path[64], first[65], second[65];
+    const ilki_vfs *vfs = &ilki_base_vfs_posix;
+    CHECK(mkdtemp(top) != NULL);
+    snprintf(path, sizeof path, "%s/1_Pooling", top);
+    CHECK(mkdir(path, 0700) == 0);
+    snprintf(path, sizeof path, "%s/1_Pooling/config.json", top);
+    CHECK_OK(ilki_base_write_file(vfs, path, "{}", 2, NULL), NULL);
+    ilki_embed_glance(vfs, top, "", first);
+    ilki_embed_glance(vfs, top, "", second);
+    CHECK_STR(first, second);
+    CHECK_INT(strlen(first), 64);
+    ilki_embed_glance(vfs, top, "other.safetensors", second);
+    CHECK(strcmp(first, second) != 0);
+    CHECK_OK(ilki_base_write_file(vfs, path, "[]", 2, NULL), NULL); /* of the same size */
+    ilki_embed_glance(vfs, top, "", second);
+    CHECK(strcmp(first, second) != 0);
+    CHECK(unlink(path) == 0);
+    *strrchr(path, '/') = 0;
+    CHECK(rmdir(path) == 0 && rmdir(top) == 0);
+    ilki_embed_glance(vfs, top, "", second);
+    CHECK_STR(second, "");
+}
+
+TEST_MAIN({"there_and_back", there_and_back}, {"refused", refused}, {"opened_as_decided", opened_as_decided},
+          {"a_glance", a_glance})

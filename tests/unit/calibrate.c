@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The choice among precisions, on figures made up for it: every bound on both sides, 15 %, ties. */
+#include "tasks/calibrate.h"
+
+#include <math.h>
+
+#include "test.h"
+
+enum { SMALL = 6, DEEP = 24 };
+static const uint64_t parameters = 22000000;
+
+static void put(ilk_calibration *c, ilk_precision p, double speed, double mean, double least, double kept)
+{
+    c->tokens_per_second[p] = speed;
+    c->cosine_mean[p] = mean;
+    c->cosine_least[p] = least;
+    c->nearest_kept[p] = kept;
+}
+
+static ilk_calibration begin(void)
+{
+    ilk_calibration c = {.size = sizeof c};
+    put(&c, ILK_PRECISION_F32, 1000, 1, 1, 1);
+    return c;
+}
+
+static void check_choice(ilk_calibration c, uint32_t n_layers, ilk_precision want, int line)
+{
+    ilki_tasks_settle(&c, n_layers, parameters);
+    CHECK_THAT(c.chosen == want, "line %d: chosen %s, want %s", line, ilk_precision_name(c.chosen),
+               ilk_precision_name(want));
+    CHECK_THAT(c.why[0] != 0, "line %d: no reason", line);
+}
+#define CHOICE(c, layers, want) check_choice((c), (layers), ILK_PRECISION_##want, __LINE__)
+
+static void bounds(void)
+{
+    static const struct {
+        double mean, least, kept;
+        ilk_precision small, deep;
+    } rows[] = {{0.999, 0.995, 0.95, ILK_PRECISION_INT8, ILK_PRECISION_INT8},
+                {0.99899, 0.995, 0.95, ILK_PRECISION_F32, ILK_PRECISION_INT8},
+                {0.999, 0.99499, 0.95, ILK_PRECISION_F32, ILK_PRECISION_INT8},
+                {0.998, 0.99, 0.95, ILK_PRECISION_F32, ILK_PRECISION_INT8},
+                {0.99799, 0.99, 0.95, ILK_PRECISION_F32, ILK_PRECISION_F32},
+                {0.998, 0.98999, 0.95, ILK_PRECISION_F32, ILK_PRECISION_F32},
+                {0.9999, 0.999, 0.9499, ILK_PRECISION_INT8, ILK_PRECISION_F32},
+                {(double)NAN, 0.999, 1, ILK_PRECISION_F32, ILK_PRECISION_F32}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ilk_calibration c = begin();
+        put(&c, ILK_PRECISION_INT8, 3000, rows[i].mean, rows[i].least, rows[i].kept);
+        check_choice(c, SMALL, rows[i].small, (int)i);
+        check_choice(c, 12, rows[i].small, (int)i);
+        check_choice(c, 13, rows[i].deep, (int)i);
+        check_choice(c, DEEP, rows[i].deep, (int)i);
+    }
+}
+
+static void speeds(void)
+{
+    ilk_calibration c = begin();
+    CHOICE(c, SMALL, F32); /* nothing else was measured */
+    put(&c, ILK_PRECISION_BF16, 1149, 0.99999, 0.9999, 1);
+    CHOICE(c, SMALL, F32);
+    put(&c, ILK_PRECISION_BF16, 1151, 0.99999, 0.9999, 1);
+    CHOICE(c, SMALL, BF16);
+    /* a faster one that keeps worse is taken for 15 % more than the better one, not than f32 */
+    put(&c, ILK_PRECISION_INT8, 1300, 0.9995, 0.998, 1);
+    CHOICE(c, SMALL, BF16);
+    put(&c, ILK_PRECISION_INT8, 1400, 0.9995, 0.998, 1);
+    CHOICE(c, SMALL, INT8);
+    /* a better one that is not worth it does not stand in the way */
+    put(&c, ILK_PRECISION_BF16, 1100, 0.99999, 0.9999, 1);
+    put(&c, ILK_PRECISION_INT8, 1200, 0.9995, 0.998, 1);
+    CHOICE(c, SMALL, INT8);
+    /* one that does not keep the vectors does not count at all */
+    put(&c, ILK_PRECISION_BF16, 9000, 0.99, 0.9, 0.5);
+    CHOICE(c, SMALL, INT8);
+    put(&c, ILK_PRECISION_INT8, 500, 0.9995, 0.998, 1);
+    CHOICE(c, SMALL, F32);
+}
+
+static void ties(void)
+{
+    ilk_calibration c = begin();
+    put(&c, ILK_PRECISION_BF16, 2000, 0.9995, 0.998, 1);
+    put(&c, ILK_PRECISION_INT8, 2000, 0.9995, 0.998, 1);
+    CHOICE(c, SMALL, BF16); /* the first of equals */
+    put(&c, ILK_PRECISION_INT8, 2000, 0.9996, 0.998, 1);
+    CHOICE(c, SMALL, INT8); /* as fast, and nearer */
+    put(&c, ILK_PRECISION_INT8, 2000, 0.9995, 0.9981, 1);
+    CHOICE(c, SMALL, INT8);
+}
+
+static void tiny(void)
+{
+    ilk_calibration c = begin();
+    put(&c, ILK_PRECISION_INT8, 3000, 0.9999, 0.999, 1);
+    ilki_tasks_settle(&c, SMALL, 999999);
+    CHECK_INT(c.chosen, ILK_PRECISION_F32);
+    ilki_tasks_settle(&c, SMALL, 1000000);
+    CHECK_INT(c.chosen, ILK_PRECISION_INT8);
+}
+
+static void the_texts(void)
+{
+    size_t n_long = 0;
+    CHECK(ilki_tasks_n_calibration_texts >= 64);
+    for (size_t i = 0; i < ilki_tasks_n_calibration_texts; i++) {
+        const char *s = ilki_tasks_calibration_texts[i];
+        CHECK(s[0] != 0);
+        n_long += strlen(s) > 600;
+        for (size_t k = 0; k < i; k++)
+            CHECK_THAT(strcmp(s, ilki_tasks_calibration_texts[k]) != 0, "texts %zu and %zu are the same", k, i);
+    }
+    CHECK(n_long >= 4);
+}
+
+TEST_MAIN({"bounds", bounds}, {"speeds", speeds}, {"ties", ties}, {"tiny", tiny}, {"the_texts", the_texts})
