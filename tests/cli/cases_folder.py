@@ -311,7 +311,7 @@ def test_terminate_twice():
             time.sleep(0.01)
         run.send_signal(signal.SIGTERM)
         run.send_signal(signal.SIGTERM)
-        run.communicate(timeout=60)
+        run.communicate(timeout=harness.PATIENCE)
         equal(run.returncode, 143, "status")
         equal(p.run("index", "-m", model()).status, 0, "and goes on")
 

@@ -15,6 +15,9 @@ import tempfile
 import termios
 import time
 
+# Seconds that a program may take; more where it is built with a sanitizer.
+PATIENCE = 60 * int(os.environ.get("ILK_TEST_PATIENCE", "1"))
+
 ILK = FIXTURES = None
 failures = []
 n_checks = 0
@@ -92,7 +95,7 @@ class Place:
             f.write(text if isinstance(text, bytes) else text.encode())
         return os.fsdecode(path)
 
-    def run(self, *args, input=b"", cwd=None, timeout=60, stdout=subprocess.PIPE, preexec=None, **env):
+    def run(self, *args, input=b"", cwd=None, timeout=PATIENCE, stdout=subprocess.PIPE, preexec=None, **env):
         p = subprocess.run([ILK, *args], input=input if isinstance(input, bytes) else input.encode(), stdout=stdout,
                            stderr=subprocess.PIPE, cwd=cwd or self.dir, env=environment(self.home, **env), timeout=timeout,
                            preexec_fn=preexec)
@@ -102,7 +105,7 @@ class Place:
         return subprocess.Popen([ILK, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                 cwd=self.dir, env=environment(self.home, **env))
 
-    def terminal(self, *args, answer=b"", columns=80, timeout=60, cwd=None, interrupt=None, **env):
+    def terminal(self, *args, answer=b"", columns=80, timeout=PATIENCE, cwd=None, interrupt=None, **env):
         """Runs on a pseudo-terminal; everything it shows is in .out. `interrupt`: a regular expression; Ctrl-C is typed
         when the output matches it."""
         pid, fd = pty.fork()
