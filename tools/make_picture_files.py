@@ -26,7 +26,8 @@ W, H = 13, 9
 rng = random.Random(6)
 files = {}
 # Where we refuse on purpose what Pillow takes, or for another reason than it gives.
-OURS = {"png-bomb.png": "limit", "jpeg-bomb.jpg": "limit", "jpeg-scans.jpg": "limit",
+OURS = {"png-bomb.png": "limit", "jpeg-bomb.jpg": "limit", "jpeg-scans.jpg": "limit", "gif-bomb.gif": "limit",
+        "bmp-bomb.bmp": "limit", "pnm-bomb.pbm": "limit",
         "png-taller.png": "bad"}  # fewer rows than told are a truncated file, as in JPEG
 
 # ---------------------------------------------------------------- PNG, written by hand: every type, depth and pass
@@ -206,6 +207,141 @@ def make_jpeg():
     files["jpeg-scans.jpg"] = small[:last] + small[last:-2] * 520 + b"\xff\xd9"
 
 
+# ---------------------------------------------------------------- the others
+
+def saved(kind, image, **how):
+    b = io.BytesIO()
+    image.save(b, kind, **how)
+    return b.getvalue()
+
+
+def make_webp():
+    rgb, rgba = Image.fromarray(pixels(37, 23)), Image.fromarray(pixels(37, 23, 4), "RGBA")
+    files["webp-lossy.webp"] = saved("WEBP", rgb, quality=60)
+    files["webp-lossless.webp"] = saved("WEBP", rgb, lossless=True)
+    files["webp-lossy-alpha.webp"] = saved("WEBP", rgba, quality=60)
+    files["webp-lossless-alpha.webp"] = saved("WEBP", rgba, lossless=True, exact=True)
+    files["webp-moving.webp"] = saved("WEBP", rgba, save_all=True, append_images=[rgba.rotate(180)], lossless=True)
+    for o in (3, 6):
+        files["webp-exif%d.webp" % o] = saved("WEBP", rgb, lossless=True, exif=b"Exif\0\0" + exif(o))
+    whole = files["webp-lossy.webp"]
+    files["webp-truncated.webp"] = whole[:-100]
+    files["webp-header-alone.webp"] = whole[:30]
+    files["webp-half-header.webp"] = whole[:18]
+
+
+def gif(screen, frame, indices, bits=3, colors=8, transparent=None, interlaced=False, local=False):
+    """One frame, (left, top, width, height); codes are cleared so often that they never grow."""
+    palette = bytes(rng.randint(0, 255) for _ in range(3 * colors))
+    flags = 0x80 | (colors.bit_length() - 2)
+    data = b"GIF89a" + struct.pack("<HHBBB", *screen, 0 if local else flags, 5, 0) + (b"" if local else palette)
+    if transparent is not None:
+        data += b"!\xf9\x04" + bytes([1, 0, 0, transparent]) + b"\0"
+    data += b"!\xfe\x03abc\0," + struct.pack("<HHHHB", *frame, (flags if local else 0) | (0x40 if interlaced else 0))
+    codes = []
+    for at in range(0, len(indices), (1 << bits) - 2):
+        codes += [1 << bits] + indices[at:at + (1 << bits) - 2]
+    codes.append((1 << bits) + 1)
+    stream = sum(c << (i * (bits + 1)) for i, c in enumerate(codes))
+    stream = stream.to_bytes((len(codes) * (bits + 1) + 7) // 8, "little")
+    blocks = b"".join(bytes([len(stream[i:i + 200])]) + stream[i:i + 200] for i in range(0, len(stream), 200))
+    return data + (palette if local else b"") + bytes([bits]) + blocks + b"\0;"
+
+
+def make_gif():
+    def some(n, top=8):
+        return [rng.randint(0, top - 1) for _ in range(n)]
+    rgb = Image.fromarray(pixels(61, 53))
+    files["gif-256.gif"] = saved("GIF", rgb.quantize(256, dither=Image.Dither.NONE))
+    files["gif-16-interlaced.gif"] = saved("GIF", rgb.quantize(16), interlace=True)
+    files["gif-gray.gif"] = saved("GIF", rgb.convert("L"))
+    files["gif-flat.gif"] = saved("GIF", Image.new("P", (400, 300), 1), optimize=False)
+    files["gif-moving.gif"] = saved("GIF", rgb.quantize(64), save_all=True, append_images=[rgb.rotate(180).quantize(64)])
+    files["gif-hand.gif"] = gif((13, 9), (0, 0, 13, 9), some(117))
+    files["gif-hand-interlaced.gif"] = gif((13, 9), (0, 0, 13, 9), some(117), interlaced=True)
+    files["gif-local.gif"] = gif((13, 9), (0, 0, 13, 9), some(117), local=True)
+    files["gif-smaller.gif"] = gif((13, 9), (2, 3, 5, 4), some(20))
+    files["gif-smaller-transparent.gif"] = gif((13, 9), (2, 3, 5, 4), some(20), transparent=4)
+    files["gif-larger.gif"] = gif((4, 4), (2, 3, 5, 4), some(20))
+    files["gif-short-palette.gif"] = gif((13, 9), (0, 0, 13, 9), some(117), colors=4)
+    files["gif-one.gif"] = gif((1, 1), (0, 0, 1, 1), [3])
+    whole = files["gif-hand.gif"]
+    files["gif-truncated.gif"] = whole[:-20]
+    files["gif-header-alone.gif"] = whole[:13]
+    files["gif-taller.gif"] = gif((13, 9), (0, 0, 13, 9), some(100))
+    files["gif-bad-code.gif"] = gif((13, 9), (0, 0, 13, 9), some(50) + [14] + some(66))
+    files["gif-bomb.gif"] = gif((65535, 65535), (0, 0, 13, 9), some(117))
+
+
+def bmp(w, h, bits, rows, palette=b"", header=40, compression=0, colors=0, masks=b"", offset=None):
+    info = struct.pack("<IiiHHIIiiII", 40, w, h, 1, bits, compression, len(rows), 0, 0, colors, 0)
+    if header == 12:
+        info = struct.pack("<IHHHH", 12, w, h, 1, bits)
+    info = struct.pack("<I", header) + info[4:] + masks
+    info += bytes(max(0, header - len(info)))
+    at = 14 + len(info) + len(palette) if offset is None else offset
+    return b"BM" + struct.pack("<IHHI", at + len(rows), 0, 0, at) + info + palette + rows
+
+
+def make_bmp():
+    def noise(n):
+        return bytes(rng.randint(0, 255) for _ in range(n))
+    for bits in (1, 4, 8, 16, 24, 32):
+        stride = (13 * bits + 31) // 32 * 4
+        palette = noise(4 << bits) if bits <= 8 else b""
+        files["bmp-%d.bmp" % bits] = bmp(13, 9, bits, noise(9 * stride), palette)
+        files["bmp-%d-down.bmp" % bits] = bmp(13, -9, bits, noise(9 * stride), palette)
+    files["bmp-os2.bmp"] = bmp(13, 9, 4, noise(72), noise(48), header=12)
+    files["bmp-gray.bmp"] = saved("BMP", Image.fromarray(pixels(13, 9, 1)))
+    files["bmp-bilevel.bmp"] = saved("BMP", Image.fromarray(pixels(13, 9, 1)).convert("1"))
+    files["bmp-few-colors.bmp"] = bmp(12, 9, 8, noise(108), noise(40), colors=10)
+    for name, bits, m in (("565", 16, (0xf800, 0x7e0, 0x1f)), ("555", 16, (0x7c00, 0x3e0, 0x1f)),
+                          ("rgba", 32, (0xff, 0xff00, 0xff0000)), ("xbgr", 32, (0xff000000, 0xff0000, 0xff00))):
+        alpha = 0xff000000 if name == "rgba" else 0
+        files["bmp-%s.bmp" % name] = bmp(12, 9, bits, noise(12 * 9 * bits // 8), header=108, compression=3,
+                                         masks=struct.pack("<IIII", *m, alpha))
+    files["bmp-565-behind.bmp"] = bmp(12, 9, 16, noise(216), compression=3,
+                                      masks=struct.pack("<III", 0xf800, 0x7e0, 0x1f))
+    runs = b"\5\1\0\5abcde\0\4\2\0\0" + b"\0\2\3\1\2\7\0\0" + b"\15\3\0\0" * 6
+    files["bmp-rle8.bmp"] = bmp(13, 9, 8, runs, noise(1024), compression=1)
+    files["bmp-rle4.bmp"] = bmp(13, 9, 4, b"\5\x12\0\5\x34\x56\x70\0\0\0" + b"\15\x9a\0\0" * 8, noise(64),
+                                compression=2)
+    files["bmp-rle8-short.bmp"] = bmp(13, 9, 8, b"\15\3\0\0" * 5 + b"\0\1", noise(1024), compression=1)
+    whole = files["bmp-24.bmp"]
+    files["bmp-truncated.bmp"] = whole[:-50]
+    files["bmp-header-alone.bmp"] = whole[:40]
+    files["bmp-no-palette.bmp"] = files["bmp-8.bmp"][:90]
+    files["bmp-zero.bmp"] = bmp(0, 9, 24, b"")
+    files["bmp-bomb.bmp"] = bmp(60000, 60000, 1, bytes(64), bytes(8))
+
+
+def make_pnm():
+    def text(n, top):
+        return " ".join(str(rng.randint(0, top)) for _ in range(n)).encode()
+    def noise(n):
+        return bytes(rng.randint(0, 255) for _ in range(n))
+    files["pnm-1.pbm"] = b"P1\n# a comment\n13 9\n" + b"".join(rng.choice((b"0", b"1 ", b"1\n")) for _ in range(117))
+    files["pnm-2.pgm"] = b"P2 13 9 #c\n255\n" + text(117, 255) + b"\n"
+    files["pnm-2-100.pgm"] = b"P2\n13 9\n100\n" + text(117, 100)
+    files["pnm-2-1000.pgm"] = b"P2\n13 9\n1000\n" + text(117, 1000)
+    files["pnm-3.ppm"] = b"P3\n13 9\n31\n" + text(351, 31)
+    files["pnm-4.pbm"] = b"P4\n13 9\n" + noise(18)
+    files["pnm-5.pgm"] = b"P5\n13 9\n255\n" + noise(117)
+    files["pnm-5-100.pgm"] = b"P5\n13 9\n100\n" + bytes(rng.randint(0, 120) for _ in range(117))
+    files["pnm-5-65535.pgm"] = b"P5\n13 9\n65535\n" + b"".join(bytes([0, rng.randint(0, 255)]) for _ in range(117))
+    files["pnm-5-1000.pgm"] = b"P5\n13 9\n1000\n" + b"".join(bytes([0, rng.randint(0, 8)]) for _ in range(117))
+    files["pnm-6.ppm"] = b"P6\n13 9\n255\n" + noise(351)
+    files["pnm-6-1000.ppm"] = b"P6\n13 9\n1000\n" + b"".join(bytes([rng.randint(0, 3), rng.randint(0, 200)])
+                                                              for _ in range(351))
+    files["pnm-truncated.ppm"] = files["pnm-6.ppm"][:-20]
+    files["pnm-plain-truncated.ppm"] = files["pnm-3.ppm"][:300]
+    files["pnm-large-sample.pgm"] = b"P2\n3 1\n100\n50 101 7\n"
+    files["pnm-letter.pgm"] = b"P2\n3 1\n100\n50 x 7\n"
+    files["pnm-zero.pgm"] = b"P5\n0 9\n255\n"
+    files["pnm-no-top.pgm"] = b"P5\n3 1\n0\nabc"
+    files["pnm-bomb.pbm"] = b"P4\n60000 60000\n" + noise(100)
+
+
 # ---------------------------------------------------------------- what must come out
 
 def expected(name, data):
@@ -228,6 +364,10 @@ def write(folder, name, data):
 def main():
     make_png()
     make_jpeg()
+    make_webp()
+    make_gif()
+    make_bmp()
+    make_pnm()
     os.makedirs(OUT, exist_ok=True)
     os.makedirs(CORPUS, exist_ok=True)
     lines = []
