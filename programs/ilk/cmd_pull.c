@@ -187,7 +187,8 @@ const cli_command cli_cmd_pull = {
     "ilk pull --dry-run ORG/NAME\twhich files, how many bytes, which licence\n",
     "Only files that ilk reads are fetched: configuration, tokenizer, modules, and the weights in one form. Each is checked "
     "against the hub's checksum. A fetch that was interrupted goes on where it ended; a model shows when it is whole. Other "
-    "programs find it in the same cache, and what they have fetched is not fetched again.\n\n"
+    "programs find it in the same cache, and what they have fetched is not fetched again. Then it is measured, once on a machine, "
+    "which precision --precision auto takes for the model.\n\n"
     "HF_ENDPOINT names another hub, HF_TOKEN (or hf auth login) opens what is gated or private. On standard output stands "
     "the directory of each model.",
     (const cli_flag *const[]){flags, NULL},

@@ -263,7 +263,8 @@ const cli_command cli_cmd_show = {
     1,
     "ilk show ORG/NAME\tby its own files\n"
     "ilk show --fingerprint --json DIR\tfor a program, with the hash of what decides a vector\n",
-    "",
+    "Speed and cosine of every precision are shown where they were measured on this machine: by ilk pull, ilk verify or the "
+    "first ilk index, which so decide what --precision auto is. They are kept in $XDG_CACHE_HOME/ilk/auto.",
     (const cli_flag *const[]){flags, NULL},
     run,
 };

@@ -99,6 +99,7 @@ typedef struct bench {
     ilki_text *texts;
     size_t n, n_timed; /* texts that are compared, that a turn embeds */
     uint64_t until_ns, share_ns;
+    uint64_t n_passes; /* that are done, for progress */
     ilk_calibration *out;
 } bench;
 
@@ -209,16 +210,16 @@ static ilk_status compare(bench *b, int p, ilk_error *err)
     return st;
 }
 
-static void tell(bench *b, uint64_t done, bool last)
+static void tell(bench *b, bool last)
 {
-    ilki_base_job_progress(b->job, "calibrate", "passes", done, 0, 0, last);
+    b->n_passes += !last;
+    ilki_base_job_progress(b->job, "calibrate", "passes", b->n_passes, 0, 0, last);
 }
 
 /* Turns until the time is up, at least two. */
 static ilk_status take_turns(bench *b, ilk_error *err)
 {
     ilk_status st = ILK_OK;
-    uint64_t done = 0;
     for (unsigned turn = 0; turn < MAX_TURNS && (turn < MIN_TURNS || ilki_base_now_ns() < b->until_ns); turn++)
         for (int p = 0; p < ILK_CALIBRATION_PRECISIONS && st == ILK_OK; p++) {
             ilk_vectors *v = NULL;
@@ -231,9 +232,9 @@ static ilk_status take_turns(bench *b, ilk_error *err)
             double rate = (double)count_tokens(v) * (double)second_ns / (double)(ns + 1);
             b->out->tokens_per_second[p] = fmax(b->out->tokens_per_second[p], rate);
             ilki_embed_vectors_free(v);
-            tell(b, ++done, false);
+            tell(b, false);
         }
-    tell(b, done, true);
+    tell(b, true);
     return st;
 }
 
@@ -281,6 +282,7 @@ static ilk_status measure(bench *b, ilk_runtime *rt, const char *where, const il
             st = embed(b, p, b->n, &b->v[p], &ns, err);
         if (st == ILK_OK)
             st = compare(b, p, err);
+        tell(b, false);
     }
     if (st == ILK_OK)
         st = take_turns(b, err);

@@ -155,6 +155,55 @@ static void opened_as_decided(void)
     CHECK_INT(system(line), 0);
 }
 
+/* Weights that are more than the ceiling in f32. */
+static void above_the_ceiling(void)
+{
+    static const ilk_precision asked[] = {ILK_PRECISION_AUTO, ILK_PRECISION_F32},
+                               want[] = {ILK_PRECISION_INT8W, ILK_PRECISION_F32};
+    char top[] = "/tmp/ilk-auto-XXXXXX";
+    ilk_runtime_options ro;
+    ilk_runtime *rt = NULL;
+    ilk_calibration c;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_calibration_init(&c);
+    ilk_runtime_options_init(&ro);
+    ro.memory_ceiling_bytes = 20000;
+    CHECK(mkdtemp(top) != NULL);
+    setenv("XDG_CACHE_HOME", top, 1);
+    CHECK_OK(ilk_runtime_open(&rt, &ro, &err), &err);
+    for (size_t i = 0; i < 2; i++) {
+        ilk_model *m = NULL;
+        ilk_model_options o;
+        ilk_model_options_init(&o);
+        o.precision = asked[i];
+        if (CHECK_OK(ilk_model_open(&m, rt, MODEL, &o, &err), &err))
+            CHECK_INT(ilki_embed_info(m)->precision, want[i]);
+        ilk_model_close(m);
+    }
+    CHECK_STATUS(ilk_model_calibrate(rt, MODEL, NULL, NULL, &c, &err), ILK_LIMIT, &err);
+    ilk_runtime_close(rt);
+    CHECK(rmdir(top) == 0);
+}
+
+/* A decision that cannot be kept is made all the same. */
+static void nowhere_to_keep_it(void)
+{
+    ilk_runtime *rt = NULL;
+    ilk_calibration c;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_calibration_init(&c);
+    setenv("XDG_CACHE_HOME", "/dev/null/nowhere", 1);
+    CHECK_OK(ilk_runtime_open(&rt, NULL, &err), &err);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(ilk_model_calibrate(rt, MODEL, NULL, NULL, &c, &err), &err);
+        CHECK_INT(c.cached, 0);
+        CHECK_INT(c.chosen, ILK_PRECISION_F32);
+    }
+    ilk_runtime_close(rt);
+}
+
 static void a_glance(void)
 {
     char top[] = "/tmp/ilk-auto-XXXXXX", path[64], first[65], second[65];
@@ -181,4 +230,4 @@ static void a_glance(void)
 }
 
 TEST_MAIN({"there_and_back", there_and_back}, {"refused", refused}, {"opened_as_decided", opened_as_decided},
-          {"a_glance", a_glance})
+          {"above_the_ceiling", above_the_ceiling}, {"nowhere_to_keep_it", nowhere_to_keep_it}, {"a_glance", a_glance})
