@@ -163,7 +163,8 @@ def start_up(b):
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as f:
         f.write(text + "\n")
         f.flush()
-        systems = {"ilk": [b.program("ilk"), "embed", "-m", b.a.model, "--threads", str(b.a.threads), f.name]}
+        systems = {"ilk": [b.program("ilk"), "embed", "-m", b.a.model, "--precision", "f32", "--threads",
+                           str(b.a.threads), f.name]}
         for p in peers:
             systems[p] = b.command(p, "once", text)
         seconds, memory = {}, {}
@@ -222,7 +223,8 @@ def sentences(b):
     workers = {p: Worker(b, p) for p in peers}
     for p, w in workers.items():
         w.ask("shape 4x32 0.2")
-    cmd = [b.program("ilk"), "embed", "-q", "-m", b.a.model, "--threads", str(b.a.threads), "--format", "npy", "-o",
+    cmd = [b.program("ilk"), "embed", "-q", "-m", b.a.model, "--precision", "f32", "--threads", str(b.a.threads),
+           "--format", "npy", "-o",
            outs["ilk"], path]
     timed(cmd, b.env)
     seconds, memory, n_tokens = {}, {}, 0

@@ -158,10 +158,13 @@ static int run_once(const char *dir, unsigned n_threads, const char *text)
     ilk_input_init(&in);
     in.parts = &part;
     in.n_parts = 1;
+    ilk_model_options mo;
+    ilk_model_options_init(&mo);
+    mo.precision = ILK_PRECISION_F32;
     ilk_status st = ilk_runtime_open(&rt, &opt, &err);
     uint64_t t1 = ilki_base_now_ns();
     if (st == ILK_OK)
-        st = ilk_model_open(&m, rt, dir, NULL, &err);
+        st = ilk_model_open(&m, rt, dir, &mo, &err);
     uint64_t t2 = ilki_base_now_ns();
     if (st == ILK_OK)
         st = ilk_embed(m, &in, 1, NULL, NULL, &v, &err);
@@ -206,6 +209,7 @@ int main(int argc, char **argv)
     ilk_runtime_options_init(&opt);
     ilk_model_options mo;
     ilk_model_options_init(&mo);
+    mo.precision = ILK_PRECISION_F32;
     if (argc < 2 || (argc > 3 && (argc != 5 || strcmp(argv[3], "once") != 0))) {
         fprintf(stderr, "usage: bench_embed MODEL [THREADS [once TEXT]]\n");
         return 2;

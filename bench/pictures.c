@@ -55,12 +55,15 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_pictures DIR [THREADS [SECONDS [N]]]\n");
         return 2;
     }
+    ilk_model_options mo;
+    ilk_model_options_init(&mo);
+    mo.precision = ILK_PRECISION_F32;
     ilk_part *parts = calloc(n, sizeof *parts);
     ilk_input *in = calloc(n, sizeof *in);
     unsigned char *pixels = NULL;
     ilk_status st = ilk_runtime_open(&rt, &opt, &err);
     if (st == ILK_OK)
-        st = ilk_model_open(&m, rt, argv[1], NULL, &err);
+        st = ilk_model_open(&m, rt, argv[1], &mo, &err);
     if (st == ILK_OK)
         st = ilk_model_get_info(m, &info, &err);
     size_t n_bytes = (size_t)info.image_size * info.image_size * 3;
