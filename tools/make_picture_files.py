@@ -27,7 +27,7 @@ rng = random.Random(6)
 files = {}
 # Where we refuse on purpose what Pillow takes, or for another reason than it gives.
 OURS = {"png-bomb.png": "limit", "jpeg-bomb.jpg": "limit", "jpeg-scans.jpg": "limit", "gif-bomb.gif": "limit",
-        "bmp-bomb.bmp": "limit", "pnm-bomb.pbm": "limit",
+        "bmp-bomb.bmp": "limit", "tiff-bomb.tif": "limit", "pnm-bomb.pbm": "limit",
         "png-taller.png": "bad"}  # fewer rows than told are a truncated file, as in JPEG
 
 # ---------------------------------------------------------------- PNG, written by hand: every type, depth and pass
@@ -342,6 +342,63 @@ def make_pnm():
     files["pnm-bomb.pbm"] = b"P4\n60000 60000\n" + noise(100)
 
 
+def tiff(w, h, bits, samples, photo, data, big=False, tile=None, extra=None):
+    """One strip, or tiles of 16 x 16 whose data stand one behind the other."""
+    e = ">" if big else "<"
+    tags = [(256, 4, w), (257, 4, h), (258, 3, [bits] * samples), (259, 3, 1), (262, 3, photo), (277, 3, samples)]
+    if tile:
+        n = len(data) // tile
+        tags += [(322, 4, 16), (323, 4, 16), (324, 4, [8 + n * i for i in range(tile)]), (325, 4, [n] * tile)]
+    else:
+        tags += [(273, 4, 8), (278, 4, h), (279, 4, len(data))]
+    if extra is not None:
+        tags.append((338, 3, extra))
+    at, entries, behind = 8 + len(data), b"", b""
+    n_fixed = 2 + 12 * len(tags) + 4
+    for tag, kind, value in sorted(tags):
+        values = value if isinstance(value, list) else [value]
+        packed = b"".join(struct.pack(e + {3: "H", 4: "I"}[kind], v) for v in values)
+        entries += struct.pack(e + "HHI", tag, kind, len(values))
+        if len(packed) > 4:
+            entries += struct.pack(e + "I", at + n_fixed + len(behind))
+            behind += packed
+        else:
+            entries += packed.ljust(4, b"\0")
+    return ((b"MM\0*" if big else b"II*\0") + struct.pack(e + "I", at) + data + struct.pack(e + "H", len(tags)) + entries +
+            bytes(4) + behind)
+
+
+def make_tiff():
+    def noise(n):
+        return bytes(rng.randint(0, 255) for _ in range(n))
+    for big in (False, True):
+        order = "big" if big else "little"
+        files["tiff-rgb16-%s.tif" % order] = tiff(7, 5, 16, 3, 2, noise(210), big)
+        files["tiff-gray16-%s.tif" % order] = tiff(7, 5, 16, 1, 1, (b"\0\x70" if big else b"\x70\0") * 18 + noise(34), big)
+    for bits in (1, 2, 4, 8):
+        files["tiff-white%d.tif" % bits] = tiff(9, 5, bits, 1, 0, noise(5 * ((9 * bits + 7) // 8)))
+        files["tiff-black%d.tif" % bits] = tiff(9, 5, bits, 1, 1, noise(5 * ((9 * bits + 7) // 8)))
+    files["tiff-tiles.tif"] = tiff(20, 18, 8, 1, 1, noise(1024), tile=4)
+    files["tiff-graya.tif"] = tiff(7, 5, 8, 2, 1, noise(70), extra=2)
+    files["tiff-zero.tif"] = tiff(0, 5, 8, 1, 1, noise(70))
+    files["tiff-bomb.tif"] = tiff(60000, 60000, 1, 1, 1, noise(70))
+    files["tiff-taller.tif"] = tiff(7, 500, 8, 1, 1, noise(70))
+    rgb, rgba, gray = Image.fromarray(pixels(37, 23)), Image.fromarray(pixels(37, 23, 4), "RGBA"), pixels(37, 23, 1)
+    for how in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg"):
+        files["tiff-rgb-%s.tif" % how] = saved("TIFF", rgb, compression=how)
+    files["tiff-rgba.tif"] = saved("TIFF", rgba, compression="tiff_lzw")
+    files["tiff-gray.tif"] = saved("TIFF", Image.fromarray(gray), compression="tiff_lzw")
+    files["tiff-gray16.tif"] = saved("TIFF", Image.fromarray(gray.astype(np.uint16) * 3))
+    files["tiff-bilevel.tif"] = saved("TIFF", Image.fromarray(gray).convert("1"), compression="group4")
+    files["tiff-palette.tif"] = saved("TIFF", rgb.quantize(40), compression="tiff_lzw")
+    for o in (3, 6):
+        files["tiff-exif%d.tif" % o] = saved("TIFF", rgb, tiffinfo={274: o}, compression="tiff_lzw")
+    whole = files["tiff-rgb-raw.tif"]
+    files["tiff-truncated.tif"] = whole[:-500]
+    files["tiff-header-alone.tif"] = whole[:8]
+    files["tiff-half-directory.tif"] = whole[:40]
+
+
 # ---------------------------------------------------------------- what must come out
 
 def expected(name, data):
@@ -368,6 +425,7 @@ def main():
     make_gif()
     make_bmp()
     make_pnm()
+    make_tiff()
     os.makedirs(OUT, exist_ok=True)
     os.makedirs(CORPUS, exist_ok=True)
     lines = []

@@ -18,7 +18,7 @@ struct media_picture {
     uint32_t orientation;  /* of EXIF, 1 to 8; 0: none is told */
 };
 
-extern const media_reader media_bmp, media_gif, media_jpeg, media_png, media_pnm, media_webp;
+extern const media_reader media_bmp, media_gif, media_jpeg, media_png, media_pnm, media_tiff, media_webp;
 
 /* Width and height from a file's header, as soon as they are known: LIMIT and BAD_FORMAT before anything is allocated.
  * Then, unless the size alone was asked for, pixels of zeros. `what` names the reader. */

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * TIFF by libtiff: the first picture, in strips or tiles, its samples side by side. The kinds are a table of those that
+ * Pillow knows; others are refused by name. 16 bits as in PNG: the high byte, but gray alone is cut off at 255. Alpha that
+ * is multiplied in is refused, as is YCbCr that no JPEG holds. */
+#include "picture.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool probe(const unsigned char *head, size_t n)
+{
+    return n >= 4 && (memcmp(head, "II*\0", 4) == 0 || memcmp(head, "MM\0*", 4) == 0);
+}
+
+#if ILK_MEDIA_TIFF
+
+#include <tiffio.h>
+
+enum { MAX_BLOCK = 64 << 20 }; /* of a tile or a row */
+
+typedef struct decoder {
+    const unsigned char *data;
+    uint64_t n, at;
+    TIFF *tif;
+    uint16_t photo, bits, samples;
+    uint16_t *map[3];
+} decoder;
+
+/* ------------------------------------------------------------------ what the library calls */
+
+static tmsize_t on_read(thandle_t user, void *to, tmsize_t n)
+{
+    decoder *d = user;
+    uint64_t left = d->at < d->n ? d->n - d->at : 0, take = n > 0 ? (uint64_t)n : 0;
+    take = take < left ? take : left;
+    if (take)
+        memcpy(to, d->data + d->at, take);
+    d->at += take;
+    return (tmsize_t)take;
+}
+
+static tmsize_t on_write(thandle_t user, void *from, tmsize_t n)
+{
+    (void)user;
+    (void)from;
+    (void)n;
+    return -1;
+}
+
+static toff_t on_seek(thandle_t user, toff_t to, int how)
+{
+    decoder *d = user;
+    d->at = how == SEEK_SET ? to : how == SEEK_CUR ? d->at + to : d->n + to;
+    return d->at;
+}
+
+static int on_close(thandle_t user)
+{
+    (void)user;
+    return 0;
+}
+
+static toff_t on_size(thandle_t user)
+{
+    return ((decoder *)user)->n;
+}
+
+static int on_message(TIFF *tif, void *user, const char *module, const char *form, va_list args)
+{
+    (void)tif;
+    (void)user;
+    (void)module;
+    (void)form;
+    (void)args;
+    return 1;
+}
+
+/* ------------------------------------------------------------------ rows */
+
+static unsigned sample(const decoder *d, const unsigned char *row, size_t i)
+{
+    uint16_t v;
+    if (d->bits == 16) { /* in the machine's order */
+        memcpy(&v, row + 2 * i, 2);
+        return v;
+    }
+    size_t bit = i * d->bits;
+    return row[bit / 8] >> (8 - d->bits - bit % 8) & ((1u << d->bits) - 1);
+}
+
+static void widen(const decoder *d, const unsigned char *row, unsigned char *to, size_t n)
+{
+    unsigned top = (1u << d->bits) - 1, v[4];
+    for (size_t x = 0; x < n; x++, to += 3) {
+        for (size_t i = 0; i < 4 && i < d->samples; i++)
+            v[i] = sample(d, row, x * d->samples + i);
+        for (size_t i = 0; i < 3; i++) {
+            if (d->photo == PHOTOMETRIC_PALETTE)
+                to[i] = (unsigned char)(d->map[i][v[0]] >> 8);
+            else if (d->photo == PHOTOMETRIC_RGB || d->photo == PHOTOMETRIC_YCBCR)
+                to[i] = (unsigned char)(d->bits == 16 ? v[i] >> 8 : v[i]);
+            else if (d->bits == 16)
+                to[i] = v[0] < 255 ? (unsigned char)v[0] : 255;
+            else
+                to[i] = (unsigned char)((d->photo == PHOTOMETRIC_MINISWHITE ? top - v[0] : v[0]) * 255 / top);
+        }
+    }
+}
+
+static ilk_status broken(ilk_error *err, uint32_t y)
+{
+    return ilki_base_fail(err, ILK_BAD_FORMAT, "tiff: expected pixels of row %u, found the end or a broken strip", y);
+}
+
+static ilk_status read_strips(decoder *d, media_picture *p, unsigned char *block, ilk_error *err)
+{
+    for (uint32_t y = 0; y < p->height; y++) {
+        if (TIFFReadScanline(d->tif, block, y, 0) != 1)
+            return broken(err, y);
+        widen(d, block, p->pixels + (size_t)y * p->width * 3, p->width);
+    }
+    return ILK_OK;
+}
+
+static ilk_status read_tiles(decoder *d, media_picture *p, unsigned char *block, ilk_error *err)
+{
+    uint32_t w = 0, h = 0;
+    TIFFGetField(d->tif, TIFFTAG_TILEWIDTH, &w);
+    TIFFGetField(d->tif, TIFFTAG_TILELENGTH, &h);
+    size_t step = (size_t)TIFFTileRowSize(d->tif);
+    for (uint64_t y = 0; w && h && y < p->height; y += h)
+        for (uint64_t x = 0; x < p->width; x += w) {
+            if (TIFFReadTile(d->tif, block, (uint32_t)x, (uint32_t)y, 0, 0) < 0)
+                return broken(err, (uint32_t)y);
+            size_t n = p->width - x < w ? (size_t)(p->width - x) : w;
+            for (uint64_t i = 0; i < h && y + i < p->height; i++)
+                widen(d, block + i * step, p->pixels + ((y + i) * p->width + x) * 3, n);
+        }
+    return w && h ? ILK_OK : broken(err, 0);
+}
+
+/* ------------------------------------------------------------------ the file */
+
+static ilk_status check_kind(decoder *d, ilk_error *err)
+{
+    uint16_t planar = 1, format = 1, compression = 1, n_extra = 0, *extra = NULL;
+    TIFFGetFieldDefaulted(d->tif, TIFFTAG_PLANARCONFIG, &planar);
+    TIFFGetFieldDefaulted(d->tif, TIFFTAG_SAMPLEFORMAT, &format);
+    TIFFGetFieldDefaulted(d->tif, TIFFTAG_COMPRESSION, &compression);
+    TIFFGetFieldDefaulted(d->tif, TIFFTAG_BITSPERSAMPLE, &d->bits);
+    TIFFGetFieldDefaulted(d->tif, TIFFTAG_SAMPLESPERPIXEL, &d->samples);
+    TIFFGetFieldDefaulted(d->tif, TIFFTAG_EXTRASAMPLES, &n_extra, &extra);
+    TIFFGetField(d->tif, TIFFTAG_PHOTOMETRIC, &d->photo);
+    bool small = d->bits == 1 || d->bits == 2 || d->bits == 4, ok = planar == 1 && format == 1;
+    bool deep = d->bits == 16, gray = d->samples == 1 || (d->samples == 2 && d->bits == 8);
+    if (d->photo == PHOTOMETRIC_MINISBLACK)
+        ok = ok && gray && (small || d->bits == 8 || deep);
+    else if (d->photo == PHOTOMETRIC_MINISWHITE)
+        ok = ok && d->samples == 1 && (small || d->bits == 8);
+    else if (d->photo == PHOTOMETRIC_PALETTE)
+        ok = ok && d->samples == 1 && (small || d->bits == 8) &&
+             TIFFGetField(d->tif, TIFFTAG_COLORMAP, &d->map[0], &d->map[1], &d->map[2]);
+    else if (d->photo == PHOTOMETRIC_RGB)
+        ok = ok && (d->samples == 3 || d->samples == 4) && (d->bits == 8 || deep);
+    else
+        ok = ok && d->photo == PHOTOMETRIC_YCBCR && compression == COMPRESSION_JPEG && d->samples == 3 &&
+             d->bits == 8 && TIFFSetField(d->tif, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
+    for (uint16_t i = 0; i < n_extra; i++)
+        ok = ok && extra[i] != EXTRASAMPLE_ASSOCALPHA;
+    return ok ? ILK_OK
+              : ilki_base_fail(err, ILK_UNSUPPORTED, "tiff: %u samples of %u bits, photometric %u, compression %u",
+                               d->samples, d->bits, d->photo, compression);
+}
+
+static ilk_status read_picture(decoder *d, media_picture *p, ilk_error *err)
+{
+    uint32_t width = 0, height = 0;
+    uint16_t orientation = 1;
+    TIFFGetField(d->tif, TIFFTAG_IMAGEWIDTH, &width);
+    TIFFGetField(d->tif, TIFFTAG_IMAGELENGTH, &height);
+    TIFFGetField(d->tif, TIFFTAG_ORIENTATION, &orientation);
+    p->orientation = orientation <= 8 ? orientation : 0;
+    ilk_status st = check_kind(d, err);
+    if (st == ILK_OK)
+        st = media_picture_begin(p, "tiff", width, height, err);
+    if (st != ILK_OK || p->size_only)
+        return st;
+    bool tiled = TIFFIsTiled(d->tif);
+    uint64_t n = tiled ? TIFFTileSize64(d->tif) : TIFFScanlineSize64(d->tif);
+    if (n == 0 || n > MAX_BLOCK)
+        return ilki_base_fail(err, ILK_LIMIT, "tiff: expected rows and tiles of at most %d bytes, found %llu",
+                              MAX_BLOCK, (unsigned long long)n);
+    unsigned char *block = ilki_base_zalloc((size_t)n, 1);
+    if (!block)
+        return ilki_base_fail_memory(err, (size_t)n, "tiff");
+    st = (tiled ? read_tiles : read_strips)(d, p, block, err);
+    free(block);
+    return st;
+}
+
+static ilk_status read_tiff(media_picture *p, const unsigned char *data, size_t n, ilk_error *err)
+{
+    decoder d = {.data = data, .n = n};
+    TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
+    if (!options)
+        return ilki_base_fail_memory(err, 64, "tiff");
+    TIFFOpenOptionsSetMaxSingleMemAlloc(options, 4 * (tmsize_t)MAX_BLOCK);
+    TIFFOpenOptionsSetErrorHandlerExtR(options, on_message, NULL);
+    TIFFOpenOptionsSetWarningHandlerExtR(options, on_message, NULL);
+    d.tif = TIFFClientOpenExt("tiff", "rm", &d, on_read, on_write, on_seek, on_close, on_size, NULL, NULL, options);
+    TIFFOpenOptionsFree(options);
+    if (!d.tif)
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "tiff: expected a directory, found a truncated or broken one");
+    ilk_status st = read_picture(&d, p, err);
+    TIFFClose(d.tif);
+    return st;
+}
+
+const media_reader media_tiff = {.name = "tiff", .probe = probe, .picture = read_tiff};
+
+#else
+
+const media_reader media_tiff = {.name = "tiff", .lacks = "libtiff", .probe = probe};
+
+#endif
