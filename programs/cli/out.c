@@ -3,6 +3,7 @@
  * stops producing and ends with 0. */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,6 +155,33 @@ void cli_put_json(cli *c, ilki_buf *b)
         cli_put(c, ilki_base_buf_view(b), b->len);
     }
     ilki_base_buf_deinit(b);
+}
+
+void cli_json_string(ilki_jsonw *w, const char *key, const char *value)
+{
+    ilki_base_jsonw_key(w, key);
+    ilki_base_jsonw_cstring(w, value);
+}
+
+void cli_json_uint(ilki_jsonw *w, const char *key, uint64_t value)
+{
+    ilki_base_jsonw_key(w, key);
+    ilki_base_jsonw_uint(w, value);
+}
+
+void cli_json_number(ilki_jsonw *w, const char *key, double value)
+{
+    ilki_base_jsonw_key(w, key);
+    if (isfinite(value))
+        ilki_base_jsonw_double(w, value);
+    else
+        ilki_base_jsonw_null(w);
+}
+
+void cli_json_bool(ilki_jsonw *w, const char *key, bool value)
+{
+    ilki_base_jsonw_key(w, key);
+    ilki_base_jsonw_bool(w, value);
 }
 
 static void message(cli *c, const char *sgr, const char *fmt, va_list args) ILKI_PRINTF(3, 0);

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/buf.h"
+#include "base/json.h"
 
 typedef struct cli cli;
 
@@ -40,6 +40,11 @@ void cli_color(cli *c, const char *sgr);
 void cli_field(cli *c, const char *name, const char *fmt, ...) ILKI_PRINTF(3, 4);
 /* Prints the document or line that was written into b, with a newline behind; frees b. */
 void cli_put_json(cli *c, ilki_buf *b);
+/* A member of the object that is open. NULL, and a number that is not finite, become null. */
+void cli_json_string(ilki_jsonw *w, const char *key, const char *value);
+void cli_json_uint(ilki_jsonw *w, const char *key, uint64_t value);
+void cli_json_number(ilki_jsonw *w, const char *key, double value);
+void cli_json_bool(ilki_jsonw *w, const char *key, bool value);
 
 /* To standard error, "ilk: " before and a newline behind. note: not with --quiet. */
 void cli_note(cli *c, const char *fmt, ...) ILKI_PRINTF(2, 3);

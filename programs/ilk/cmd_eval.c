@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ilk eval: how good a model is on a file of pairs (sts) or a folder of the BEIR layout (retrieval). */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,29 +40,20 @@ static void tell(void *user, const char *message)
     cli_warn(e->c, "%s", message);
 }
 
-static void put_number(ilki_jsonw *w, const char *key, double v)
-{
-    ilki_base_jsonw_key(w, key);
-    if (isfinite(v))
-        ilki_base_jsonw_double(w, v);
-    else
-        ilki_base_jsonw_null(w);
-}
-
 static void put_scores(ilki_jsonw *w, const ilk_eval_scores *s)
 {
     char key[32];
     for (uint32_t i = 0; i < s->n_cuts; i++) {
         snprintf(key, sizeof key, "ndcg@%u", s->cuts[i]);
-        put_number(w, key, s->ndcg[i]);
+        cli_json_number(w, key, s->ndcg[i]);
     }
     for (uint32_t i = 0; i < s->n_cuts; i++) {
         snprintf(key, sizeof key, "recall@%u", s->cuts[i]);
-        put_number(w, key, s->recall[i]);
+        cli_json_number(w, key, s->recall[i]);
     }
-    put_number(w, "mrr", s->mrr);
-    put_number(w, "mrr@10", s->mrr10);
-    put_number(w, "map", s->map);
+    cli_json_number(w, "mrr", s->mrr);
+    cli_json_number(w, "mrr@10", s->mrr10);
+    cli_json_number(w, "map", s->map);
 }
 
 static double ndcg_at_10(const ilk_eval_scores *s)
@@ -156,7 +146,7 @@ static void put_retrieval(evaluation *e, const ilk_eval_result *r)
     put_count(e, "passed_over", r->n_junk);
     if (cli_on(c, "json")) {
         put_scores(&e->w, s);
-        put_number(&e->w, "seconds", r->seconds);
+        cli_json_number(&e->w, "seconds", r->seconds);
         return;
     }
     for (uint32_t i = 0; i < s->n_cuts; i++) {
@@ -223,12 +213,12 @@ static int run_sts(evaluation *e)
         double v = i % 2 ? r.pearson[i / 2] : r.spearman[i / 2];
         snprintf(key, sizeof key, "%s_%s", i % 2 ? "pearson" : "spearman", kinds[i / 2]);
         if (cli_on(c, "json"))
-            put_number(&e->w, key, v);
+            cli_json_number(&e->w, key, v);
         else
             cli_field(c, key, "%.4f", v);
     }
     if (cli_on(c, "json"))
-        put_number(&e->w, "seconds", r.seconds);
+        cli_json_number(&e->w, "seconds", r.seconds);
     else
         cli_field(c, "seconds", "%.1f", r.seconds);
     end(e);

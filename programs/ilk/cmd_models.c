@@ -24,18 +24,6 @@ typedef struct table {
     bool json;
 } table;
 
-static void put_string(ilki_jsonw *w, const char *key, const char *value)
-{
-    ilki_base_jsonw_key(w, key);
-    ilki_base_jsonw_cstring(w, value);
-}
-
-static void put_uint(ilki_jsonw *w, const char *key, uint64_t value)
-{
-    ilki_base_jsonw_key(w, key);
-    ilki_base_jsonw_uint(w, value);
-}
-
 static void end_line(table *t, ilki_jsonw *w, ilki_buf *b)
 {
     ilki_base_jsonw_close(w, '}');
@@ -97,15 +85,15 @@ static void add_known(table *t, const ilk_known *k)
         ilki_buf b;
         ilki_jsonw w;
         begin_line(&w, &b);
-        put_string(&w, "name", k->name);
-        put_string(&w, "id", k->id);
-        put_string(&w, "kind", k->kind);
-        put_uint(&w, "weights_bytes", k->weights_bytes);
-        put_uint(&w, "dim", k->dim);
-        put_uint(&w, "max_tokens", k->max_tokens);
-        put_string(&w, "licence", k->licence);
-        put_string(&w, "languages", k->languages);
-        put_string(&w, "source", k->source);
+        cli_json_string(&w, "name", k->name);
+        cli_json_string(&w, "id", k->id);
+        cli_json_string(&w, "kind", k->kind);
+        cli_json_uint(&w, "weights_bytes", k->weights_bytes);
+        cli_json_uint(&w, "dim", k->dim);
+        cli_json_uint(&w, "max_tokens", k->max_tokens);
+        cli_json_string(&w, "licence", k->licence);
+        cli_json_string(&w, "languages", k->languages);
+        cli_json_string(&w, "source", k->source);
         end_line(t, &w, &b);
         return;
     }
@@ -115,10 +103,16 @@ static void add_known(table *t, const ilk_known *k)
                                        k->languages, k->id});
 }
 
+static const char *kind_of(const ilk_model_info *i)
+{
+    bool sees = i->modalities & 1U << ILK_IMAGE, reads = i->modalities & 1U << ILK_TEXT;
+    return i->score_kind ? "rerank" : !sees ? "text" : reads ? "text+image" : "image";
+}
+
 static void add_cached(table *t, const cli_cached_model *cached, const ilk_model_info *i)
 {
     char size[32], dim[32];
-    const char *kind = i->score_kind ? "rerank" : "text", *commit = ilki_base_path_name(cached->dir);
+    const char *kind = kind_of(i), *commit = ilki_base_path_name(cached->dir);
     ilk_known known;
     ilk_known_init(&known);
     const char *name = ilk_known_find(cached->id, &known, NULL) == ILK_OK && strcmp(known.id, cached->id) == 0
@@ -128,15 +122,15 @@ static void add_cached(table *t, const cli_cached_model *cached, const ilk_model
         ilki_buf b;
         ilki_jsonw w;
         begin_line(&w, &b);
-        put_string(&w, "id", cached->id);
-        put_string(&w, "revision", commit);
-        put_string(&w, "name", name);
-        put_string(&w, "kind", kind);
-        put_string(&w, "family", i->family);
-        put_uint(&w, "dim", i->dim);
-        put_uint(&w, "max_tokens", i->max_tokens);
-        put_uint(&w, "weights_bytes", i->weights_bytes);
-        put_string(&w, "path", cached->dir);
+        cli_json_string(&w, "id", cached->id);
+        cli_json_string(&w, "revision", commit);
+        cli_json_string(&w, "name", name);
+        cli_json_string(&w, "kind", kind);
+        cli_json_string(&w, "family", i->family);
+        cli_json_uint(&w, "dim", i->dim);
+        cli_json_uint(&w, "max_tokens", i->max_tokens);
+        cli_json_uint(&w, "weights_bytes", i->weights_bytes);
+        cli_json_string(&w, "path", cached->dir);
         end_line(t, &w, &b);
         return;
     }

@@ -15,41 +15,29 @@ static const cli_flag flags[] = {
     {0},
 };
 
-static void put_string(ilki_jsonw *w, const char *key, const char *value)
-{
-    ilki_base_jsonw_key(w, key);
-    ilki_base_jsonw_cstring(w, value);
-}
-
-static void put_uint(ilki_jsonw *w, const char *key, uint64_t value)
-{
-    ilki_base_jsonw_key(w, key);
-    ilki_base_jsonw_uint(w, value);
-}
-
 static void put_model(ilki_jsonw *w, const ilk_pull *p, const ilk_pull_info *i)
 {
     ilk_pull_file f;
     ilk_pull_file_init(&f);
     ilki_base_jsonw_open(w, '{');
-    put_string(w, "id", i->id);
-    put_string(w, "revision", i->revision);
-    put_string(w, "commit", i->commit);
-    put_string(w, "endpoint", i->endpoint);
-    put_string(w, "path", i->path);
-    put_string(w, "licence", i->licence);
-    put_string(w, "languages", i->languages);
+    cli_json_string(w, "id", i->id);
+    cli_json_string(w, "revision", i->revision);
+    cli_json_string(w, "commit", i->commit);
+    cli_json_string(w, "endpoint", i->endpoint);
+    cli_json_string(w, "path", i->path);
+    cli_json_string(w, "licence", i->licence);
+    cli_json_string(w, "languages", i->languages);
     ilki_base_jsonw_key(w, "gated");
     ilki_base_jsonw_bool(w, i->gated != 0);
-    put_uint(w, "bytes", i->n_bytes);
-    put_uint(w, "present_bytes", i->n_present_bytes);
+    cli_json_uint(w, "bytes", i->n_bytes);
+    cli_json_uint(w, "present_bytes", i->n_present_bytes);
     ilki_base_jsonw_key(w, "files");
     ilki_base_jsonw_open(w, '[');
     for (size_t k = 0; ilk_pull_get_file(p, k, &f, NULL) == ILK_OK; k++) {
         ilki_base_jsonw_open(w, '{');
-        put_string(w, "path", f.path);
-        put_uint(w, "bytes", f.n_bytes);
-        put_uint(w, "present_bytes", f.n_present_bytes);
+        cli_json_string(w, "path", f.path);
+        cli_json_uint(w, "bytes", f.n_bytes);
+        cli_json_uint(w, "present_bytes", f.n_present_bytes);
         ilki_base_jsonw_close(w, '}');
     }
     ilki_base_jsonw_close(w, ']');

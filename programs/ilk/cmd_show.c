@@ -13,18 +13,6 @@ static const cli_flag flags[] = {
     {0},
 };
 
-static void put_string(ilki_jsonw *w, const char *key, const char *value)
-{
-    ilki_base_jsonw_key(w, key);
-    ilki_base_jsonw_cstring(w, value);
-}
-
-static void put_uint(ilki_jsonw *w, const char *key, uint64_t value)
-{
-    ilki_base_jsonw_key(w, key);
-    ilki_base_jsonw_uint(w, value);
-}
-
 /* The row of ilk's own table about the model; NULL where there is none. An id may have a revision behind. */
 static const ilk_known *known_row(const ilk_model_info *i, ilk_known *known)
 {
@@ -46,11 +34,11 @@ static void put_known(ilki_jsonw *w, const ilk_known *k)
         return;
     }
     ilki_base_jsonw_open(w, '{');
-    put_string(w, "name", k->name);
-    put_string(w, "kind", k->kind);
-    put_string(w, "licence", k->licence);
-    put_string(w, "languages", k->languages);
-    put_string(w, "source", k->source);
+    cli_json_string(w, "name", k->name);
+    cli_json_string(w, "kind", k->kind);
+    cli_json_string(w, "licence", k->licence);
+    cli_json_string(w, "languages", k->languages);
+    cli_json_string(w, "source", k->source);
     ilki_base_jsonw_close(w, '}');
 }
 
@@ -62,11 +50,11 @@ static void put_pictures(ilki_jsonw *w, const ilk_model_info *i)
         return;
     }
     ilki_base_jsonw_open(w, '{');
-    put_uint(w, "size", i->image_size);
-    put_uint(w, "patch", i->patch_size);
-    put_uint(w, "layers", i->image_layers);
-    put_string(w, "pooling", i->image_pooling);
-    put_string(w, "processing", i->image_processing);
+    cli_json_uint(w, "size", i->image_size);
+    cli_json_uint(w, "patch", i->patch_size);
+    cli_json_uint(w, "layers", i->image_layers);
+    cli_json_string(w, "pooling", i->image_pooling);
+    cli_json_string(w, "processing", i->image_processing);
     ilki_base_jsonw_close(w, '}');
 }
 
@@ -78,7 +66,7 @@ static void put_comparison(ilki_jsonw *w, const ilk_model_info *i)
         return;
     }
     ilki_base_jsonw_open(w, '{');
-    put_string(w, "by", i->compare_by);
+    cli_json_string(w, "by", i->compare_by);
     ilki_base_jsonw_key(w, "scale");
     ilki_base_jsonw_float(w, i->compare_scale);
     ilki_base_jsonw_key(w, "bias");
@@ -109,9 +97,9 @@ static void put_calibration(ilki_jsonw *w, ilk_model *m)
         return;
     }
     ilki_base_jsonw_open(w, '{');
-    put_string(w, "chosen", ilk_precision_name(k.chosen));
-    put_string(w, "why", k.why);
-    put_uint(w, "texts", k.n_texts);
+    cli_json_string(w, "chosen", ilk_precision_name(k.chosen));
+    cli_json_string(w, "why", k.why);
+    cli_json_uint(w, "texts", k.n_texts);
     ilki_base_jsonw_key(w, "precisions");
     ilki_base_jsonw_open(w, '{');
     for (int p = 1; (name = ilk_precision_name((ilk_precision)p)); p++) {
@@ -156,36 +144,36 @@ static void put_json(cli *c, ilk_model *m, const ilk_model_info *i, const char *
     ilki_base_buf_init(&b, 1 << 24);
     ilki_base_jsonw_init(&w, &b);
     ilki_base_jsonw_open(&w, '{');
-    put_string(&w, "id", i->id);
-    put_string(&w, "path", i->path);
-    put_string(&w, "family", i->family);
-    put_uint(&w, "dim", i->dim);
+    cli_json_string(&w, "id", i->id);
+    cli_json_string(&w, "path", i->path);
+    cli_json_string(&w, "family", i->family);
+    cli_json_uint(&w, "dim", i->dim);
     put_modalities(&w, i->modalities);
-    put_uint(&w, "max_tokens", i->max_tokens);
-    put_string(&w, "pooling", i->pooling);
+    cli_json_uint(&w, "max_tokens", i->max_tokens);
+    cli_json_string(&w, "pooling", i->pooling);
     ilki_base_jsonw_key(&w, "normalized");
     ilki_base_jsonw_bool(&w, i->normalized != 0);
-    put_string(&w, "similarity", i->similarity);
-    put_uint(&w, "layers", i->n_layers);
-    put_uint(&w, "parameters", i->n_parameters);
-    put_uint(&w, "vocabulary", i->vocab_size);
-    put_uint(&w, "weights_bytes", i->weights_bytes);
+    cli_json_string(&w, "similarity", i->similarity);
+    cli_json_uint(&w, "layers", i->n_layers);
+    cli_json_uint(&w, "parameters", i->n_parameters);
+    cli_json_uint(&w, "vocabulary", i->vocab_size);
+    cli_json_uint(&w, "weights_bytes", i->weights_bytes);
     put_pictures(&w, i);
     put_comparison(&w, i);
-    put_string(&w, "precision", ilk_precision_name(i->precision));
+    cli_json_string(&w, "precision", ilk_precision_name(i->precision));
     put_calibration(&w, m);
-    put_string(&w, "prompt_query", i->prompt_query);
-    put_string(&w, "prompt_document", i->prompt_document);
+    cli_json_string(&w, "prompt_query", i->prompt_query);
+    cli_json_string(&w, "prompt_document", i->prompt_document);
     ilki_base_jsonw_key(&w, "prompts");
     ilki_base_jsonw_open(&w, '{');
     for (size_t k = 0; ilk_model_get_prompt(m, k, &name, &text, NULL) == ILK_OK; k++)
-        put_string(&w, name, text);
+        cli_json_string(&w, name, text);
     ilki_base_jsonw_close(&w, '}');
-    put_string(&w, "notes", i->notes);
+    cli_json_string(&w, "notes", i->notes);
     ilk_known known;
     put_known(&w, known_row(i, &known));
     if (fingerprint)
-        put_string(&w, "fingerprint", fingerprint);
+        cli_json_string(&w, "fingerprint", fingerprint);
     ilki_base_jsonw_close(&w, '}');
     cli_put_json(c, &b);
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ilk verify: a known model against its golden values at every precision, or any model against somebody's vectors. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,33 +22,6 @@ static const cli_flag flags[] = {
     {0},
 };
 
-static void put_number(ilki_jsonw *w, const char *key, double v)
-{
-    ilki_base_jsonw_key(w, key);
-    if (isfinite(v))
-        ilki_base_jsonw_double(w, v);
-    else
-        ilki_base_jsonw_null(w);
-}
-
-static void put_text(ilki_jsonw *w, const char *key, const char *s)
-{
-    ilki_base_jsonw_key(w, key);
-    ilki_base_jsonw_cstring(w, s);
-}
-
-static void put_bool(ilki_jsonw *w, const char *key, bool v)
-{
-    ilki_base_jsonw_key(w, key);
-    ilki_base_jsonw_bool(w, v);
-}
-
-static void put_count(ilki_jsonw *w, const char *key, uint64_t v)
-{
-    ilki_base_jsonw_key(w, key);
-    ilki_base_jsonw_uint(w, v);
-}
-
 /* ------------------------------------------------------------------ golden values */
 
 typedef struct verification {
@@ -67,16 +39,16 @@ static void put_golden(void *user, const ilk_golden *g)
     if (cli_on(c, "json")) {
         ilki_jsonw *w = &v->w;
         ilki_base_jsonw_open(w, '{');
-        put_text(w, "check", g->what);
+        cli_json_string(w, "check", g->what);
         if (g->skipped) {
-            put_text(w, "skipped", g->skipped);
+            cli_json_string(w, "skipped", g->skipped);
         } else {
-            put_number(w, "got", g->got);
-            put_number(w, "want", g->want);
-            put_number(w, "tolerance", g->tolerance);
-            put_bool(w, "pass", g->held);
+            cli_json_number(w, "got", g->got);
+            cli_json_number(w, "want", g->want);
+            cli_json_number(w, "tolerance", g->tolerance);
+            cli_json_bool(w, "pass", g->held);
         }
-        put_text(w, "source", g->source);
+        cli_json_string(w, "source", g->source);
         ilki_base_jsonw_close(w, '}');
         return;
     }
@@ -96,7 +68,7 @@ static ilk_status verify_precision(verification *v, ilk_model *m, ilk_model *f32
     ilk_golden_result_init(&r);
     if (cli_on(c, "json")) {
         ilki_base_jsonw_open(&v->w, '{');
-        put_text(&v->w, "precision", v->precision);
+        cli_json_string(&v->w, "precision", v->precision);
         ilki_base_jsonw_key(&v->w, "checks");
         ilki_base_jsonw_open(&v->w, '[');
     }
@@ -108,8 +80,8 @@ static ilk_status verify_precision(verification *v, ilk_model *m, ilk_model *f32
     v->n_precisions++;
     if (cli_on(c, "json")) {
         ilki_base_jsonw_close(&v->w, ']');
-        put_text(&v->w, "known_as", r.id);
-        put_bool(&v->w, "pass", pass);
+        cli_json_string(&v->w, "known_as", r.id);
+        cli_json_bool(&v->w, "pass", pass);
         ilki_base_jsonw_close(&v->w, '}');
     } else {
         cli_putf(c, "%s\t%s\t%llu of %llu golden values of %s\n", v->precision, pass ? "pass" : "FAIL",
@@ -159,12 +131,12 @@ static int verify_known(cli *c, const char *where)
     ilki_base_buf_init(&v.buf, (size_t)1 << 30);
     ilki_base_jsonw_init(&v.w, &v.buf);
     ilki_base_jsonw_open(&v.w, '{');
-    put_text(&v.w, "model", where);
+    cli_json_string(&v.w, "model", where);
     ilki_base_jsonw_key(&v.w, "precisions");
     ilki_base_jsonw_open(&v.w, '[');
     ilk_status st = verify_all(&v, where);
     ilki_base_jsonw_close(&v.w, ']');
-    put_bool(&v.w, "pass", v.n_failed == 0);
+    cli_json_bool(&v.w, "pass", v.n_failed == 0);
     ilki_base_jsonw_close(&v.w, '}');
     if (st == ILK_OK && cli_on(c, "json"))
         cli_put_json(c, &v.buf);
@@ -189,29 +161,29 @@ static void put_against_json(cli *c, const ilk_against_result *r, const char *id
     ilki_base_buf_init(&b, (size_t)1 << 20);
     ilki_base_jsonw_init(&w, &b);
     ilki_base_jsonw_open(&w, '{');
-    put_text(&w, "model", id);
-    put_bool(&w, "agree", r->agree);
-    put_count(&w, "texts", r->n_texts);
-    put_count(&w, "rows", r->n_rows);
-    put_count(&w, "dim", r->dim);
-    put_count(&w, "model_dim", r->model_dim);
-    put_number(&w, "least_cosine", r->least_cosine);
-    put_number(&w, "mean_cosine", r->mean_cosine);
-    put_count(&w, "bad", r->n_bad);
+    cli_json_string(&w, "model", id);
+    cli_json_bool(&w, "agree", r->agree);
+    cli_json_uint(&w, "texts", r->n_texts);
+    cli_json_uint(&w, "rows", r->n_rows);
+    cli_json_uint(&w, "dim", r->dim);
+    cli_json_uint(&w, "model_dim", r->model_dim);
+    cli_json_number(&w, "least_cosine", r->least_cosine);
+    cli_json_number(&w, "mean_cosine", r->mean_cosine);
+    cli_json_uint(&w, "bad", r->n_bad);
     ilki_base_jsonw_key(&w, "first_bad");
     if (r->first_bad == ILK_NO_ROW)
         ilki_base_jsonw_null(&w);
     else
         ilki_base_jsonw_uint(&w, r->first_bad);
-    put_count(&w, "worst", r->worst);
-    put_number(&w, "row_norm", r->row_norm);
-    put_number(&w, "model_norm", r->model_norm);
-    put_text(&w, "cause", r->cause);
+    cli_json_uint(&w, "worst", r->worst);
+    cli_json_number(&w, "row_norm", r->row_norm);
+    cli_json_number(&w, "model_norm", r->model_norm);
+    cli_json_string(&w, "cause", r->cause);
     if (!r->agree) {
-        put_text(&w, "explanation", r->explanation);
-        put_bool(&w, "explains", r->explains);
-        put_number(&w, "cause_least", r->cause_least);
-        put_number(&w, "cause_mean", r->cause_mean);
+        cli_json_string(&w, "explanation", r->explanation);
+        cli_json_bool(&w, "explains", r->explains);
+        cli_json_number(&w, "cause_least", r->cause_least);
+        cli_json_number(&w, "cause_mean", r->cause_mean);
     }
     ilki_base_jsonw_close(&w, '}');
     cli_put_json(c, &b);
