@@ -79,11 +79,15 @@ ilk_status ilki_media_spawn(pid_t *pid, const char *path, char *const argv[], co
     ilki_base_buf_init(&b, 1 << 20);
     ilki_base_buf_addf(&b, "PATH=%s", search ? search : "/usr/bin:/bin");
     ilk_status st = ilki_base_buf_check(&b, "an environment", err);
+    if (st != ILK_OK) {
+        ilki_base_buf_deinit(&b);
+        return st;
+    }
     char locale[] = "LC_ALL=C.UTF-8", *env[] = {locale, b.data, NULL};
     int e = posix_spawnattr_init(&attr);
     if (!e && (e = posix_spawn_file_actions_init(&files)) != 0)
         posix_spawnattr_destroy(&attr);
-    if (!e && st == ILK_OK) {
+    if (!e) {
         e = set_attributes(&attr);
         e = e ? e : set_files(&files, fds);
         e = e ? e : posix_spawn(pid, path, &files, &attr, argv, env);
@@ -93,7 +97,7 @@ ilk_status ilki_media_spawn(pid_t *pid, const char *path, char *const argv[], co
     ilki_base_buf_deinit(&b);
     if (e)
         return ilki_base_fail(err, ILK_IO, "helper %s: it does not start: %s", path, strerror(e));
-    return st;
+    return ILK_OK;
 }
 
 int ilki_media_kill(pid_t pid)

@@ -26,37 +26,16 @@ typedef struct processor_class {
     ilki_image_spec usual;
 } processor_class;
 
+#define CLIP_USUAL                                                                                                     \
+    {                                                                                                                  \
+        .family = ILKI_IMAGE_TORCHVISION, .resize = ILKI_RESIZE_SHORTEST, .filter = ILKI_FILTER_BICUBIC, .width = 224, \
+        .crop = true, .crop_width = 224, .crop_height = 224, .rgb = true, .do_rescale = true, .do_normalise = true,    \
+        .rescale = 1.0 / 255, .mean = CLIP_MEAN, .std = CLIP_STD                                                       \
+    }
+
 static const processor_class classes[] = {
-    {"CLIP",
-     "clip",
-     {.family = ILKI_IMAGE_TORCHVISION,
-      .resize = ILKI_RESIZE_SHORTEST,
-      .filter = ILKI_FILTER_BICUBIC,
-      .width = 224,
-      .crop = true,
-      .crop_width = 224,
-      .crop_height = 224,
-      .rgb = true,
-      .do_rescale = true,
-      .do_normalise = true,
-      .rescale = 1.0 / 255,
-      .mean = CLIP_MEAN,
-      .std = CLIP_STD}},
-    {"ChineseCLIP",
-     "chinese_clip",
-     {.family = ILKI_IMAGE_TORCHVISION,
-      .resize = ILKI_RESIZE_SHORTEST,
-      .filter = ILKI_FILTER_BICUBIC,
-      .width = 224,
-      .crop = true,
-      .crop_width = 224,
-      .crop_height = 224,
-      .rgb = true,
-      .do_rescale = true,
-      .do_normalise = true,
-      .rescale = 1.0 / 255,
-      .mean = CLIP_MEAN,
-      .std = CLIP_STD}},
+    {"CLIP", "clip", CLIP_USUAL},
+    {"ChineseCLIP", "chinese_clip", CLIP_USUAL},
     {"Siglip",
      "siglip",
      {.family = ILKI_IMAGE_TORCHVISION,
