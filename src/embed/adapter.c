@@ -224,19 +224,26 @@ ilk_status ilki_embed_merge_adapter(ilki_adapter *a, const ilki_vfs *vfs, const 
 {
     ilki_weights *from = NULL;
     const char *paths[] = {a->weights}, *module;
+    size_t n_a = 0, n_b = 0;
     ilk_status st = ilki_format_open(&from, vfs, paths, 1, false, err);
     for (size_t i = 0; st == ILK_OK && i < ilki_format_count(from); i++) {
         const ilki_tensor *t = ilki_format_view(from, i);
         size_t n = module_of(t->name, ".lora_A", &module);
+        n_a += n != 0;
         if (n)
             st = merge_one(a, from, t, module, n, ops, w, err);
-        else if (!module_of(t->name, ".lora_B", &module))
+        else if (module_of(t->name, ".lora_B", &module))
+            n_b++;
+        else
             st = ilki_base_fail(err, ILK_UNSUPPORTED,
                                 "%s: tensor %s: expected lora_A or lora_B of a linear, found another", t->file,
                                 t->name);
     }
     if (st == ILK_OK && a->n_changed == 0)
         st = ilki_base_fail(err, ILK_BAD_FORMAT, "%s: expected tensors lora_A and lora_B, found none", a->weights);
+    if (st == ILK_OK && n_a != n_b)
+        st = ilki_base_fail(err, ILK_BAD_FORMAT, "%s: expected as many tensors lora_B as lora_A, %zu, found %zu",
+                            a->weights, n_a, n_b);
     ilki_format_close(from);
     return st;
 }

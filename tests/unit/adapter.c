@@ -111,6 +111,33 @@ static void merging(void)
     end_place(&p);
 }
 
+/* A matrix B whose A has another name is not left out in silence. */
+static void a_half(void)
+{
+    static const char whole[] = "layers.0.mlp.fc1.lora_A.weight", half[] = "layers.0.mlp.fc9.lora_B.weight";
+    place p;
+    ilki_adapter *a = NULL;
+    ilki_weights *w = NULL;
+    char *data = NULL;
+    size_t n = 0;
+    ilk_error err;
+    ilk_error_init(&err);
+    REQUIRE(make_place(&p, "{\"peft_type\": \"LORA\"}"));
+    REQUIRE(CHECK_OK(ilki_base_read_file(&ilki_base_vfs_posix, p.weights, 1 << 20, &data, &n, &err), &err));
+    char *name = memmem(data, n, whole, sizeof whole - 1);
+    REQUIRE(CHECK(name != NULL));
+    memcpy(name, half, sizeof half - 1);
+    unlink(p.weights);
+    CHECK_OK(ilki_base_write_file(&ilki_base_vfs_posix, p.weights, data, n, &err), &err);
+    free(data);
+    if (CHECK_OK(ilki_embed_read_adapter(&a, &ilki_base_vfs_posix, p.dir, &err), &err))
+        CHECK_STATUS(merge_into(BASE, &w, a, &err), ILK_BAD_FORMAT, &err);
+    CHECK_THAT(strstr(err.message, "as many tensors lora_B as lora_A, 12, found 14"), "%s", err.message);
+    ilki_format_close(w);
+    ilki_embed_free_adapter(a);
+    end_place(&p);
+}
+
 /* Opened by the folder of the adapter alone. */
 static void opened(void)
 {
@@ -147,4 +174,4 @@ static void opened(void)
     ilk_runtime_close(rt);
 }
 
-TEST_MAIN({"configs", configs}, {"merging", merging}, {"opened", opened})
+TEST_MAIN({"configs", configs}, {"merging", merging}, {"a_half", a_half}, {"opened", opened})
