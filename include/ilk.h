@@ -920,7 +920,7 @@ typedef struct ilk_eval_options {
     size_t size;
     uint32_t k;          /* documents of a ranking; 0: 100 */
     const char *split;   /* of the judgements; NULL: "test" */
-    const char *run_in;  /* a run of TREC to measure instead of a model's */
+    const char *run_in;  /* a run of TREC to measure instead of a model's, as it is: no reranker goes with it */
     const char *run_out; /* where the run is written */
     const char *tag;     /* its last column; NULL: "ilk" */
     int complete;        /* judged queries that the run lacks count as 0 (trec_eval -c) instead of not at all */
@@ -979,8 +979,6 @@ typedef struct ilk_against_options {
     ilk_role role;
     const char *prompt;    /* instead of the role's */
     double min_cosine;     /* rows below it are bad; 0: 0.999 */
-    ilk_note_fn note;
-    void *user;
 } ilk_against_options;
 ILK_API void ilk_against_options_init_sized(void *opt, size_t size);
 #define ilk_against_options_init(opt) ilk_against_options_init_sized((opt), sizeof *(opt))

@@ -65,6 +65,9 @@ ilk_status ilk_eval_retrieval(ilk_runtime *rt, ilk_model *m, const char *dir, co
         st = take_options(&o, opt, err);
     if (st == ILK_OK && m == NULL && o.run_in == NULL)
         st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_eval_retrieval: expected a model or a run to read");
+    if (st == ILK_OK && o.run_in != NULL && o.reranker != NULL)
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT,
+                            "eval options: expected a reranker or a run to read as it is, found both");
     if (st == ILK_OK)
         st = ilki_tasks_retrieval(rt, m, dir, &o, job, &all, err);
     return st == ILK_OK ? ilki_api_give_sized(result, &all, sizeof all, "eval result", err) : st;

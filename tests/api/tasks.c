@@ -77,6 +77,11 @@ static void arguments(void)
     o.k = 2000000;
     CHECK_STATUS(ilk_eval_retrieval(p.rt, p.m, TINY, &o, NULL, &r, &p.err), ILK_LIMIT, &p.err);
     o.k = 0;
+    o.run_in = TINY "/no.run";
+    o.reranker = p.m;
+    CHECK_STATUS(ilk_eval_retrieval(p.rt, NULL, TINY, &o, NULL, &r, &p.err), ILK_BAD_ARGUMENT, &p.err);
+    o.run_in = NULL;
+    o.reranker = NULL;
     o.dim = 100000;
     CHECK_STATUS(ilk_eval_retrieval(p.rt, p.m, TINY, &o, NULL, &r, &p.err), ILK_MISMATCH, &p.err);
     CHECK_STATUS(ilk_eval_sts(NULL, TINY "/pairs.csv", NULL, NULL, &s, &p.err), ILK_BAD_ARGUMENT, &p.err);
