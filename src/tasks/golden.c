@@ -167,8 +167,7 @@ static void check_floor(run *r)
 {
     bool deep = r->m->info.n_layers > 12;
     double mean = r->n ? r->sum / (double)r->n : 0;
-    ilki_golden_row row = {.source = "ilk's own floor for a precision", .v = {1}};
-    ilk_golden g = {.size = sizeof g, .want = 1, .source = row.source};
+    ilk_golden g = {.size = sizeof g, .want = 1, .source = "ilk's own floor for a precision"};
     if (!r->f32 || r->n == 0)
         return;
     g.what = "mean cosine to f32";

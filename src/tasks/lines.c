@@ -209,11 +209,17 @@ void ilki_tasks_ids_deinit(ilki_ids *ids)
     *ids = (ilki_ids){0};
 }
 
-/* ------------------------------------------------------------------ numbers */
+/* ------------------------------------------------------------------ characters and numbers */
 
-static bool is_space(char c)
+bool ilki_tasks_is_space(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+bool ilki_tasks_ends_with(const char *path, const char *end)
+{
+    size_t n = strlen(path), m = strlen(end);
+    return n >= m && strcmp(path + n - m, end) == 0;
 }
 
 /* What strtod takes and JSON's grammar does not: a plus, zeros before, nothing before or behind the point. */
@@ -221,9 +227,9 @@ bool ilki_tasks_number(const char *s, size_t n, double *out)
 {
     char text[400];
     size_t len = 0;
-    while (n && is_space(*s))
+    while (n && ilki_tasks_is_space(*s))
         s++, n--;
-    while (n && is_space(s[n - 1]))
+    while (n && ilki_tasks_is_space(s[n - 1]))
         n--;
     if (n == 0 || n > sizeof text - 3)
         return false;

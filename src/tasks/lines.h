@@ -59,6 +59,9 @@ ilk_status ilki_tasks_ids_add(ilki_ids *ids, const char *id, size_t n, uint32_t 
 uint32_t ilki_tasks_ids_find(const ilki_ids *ids, const char *id, size_t n); /* ILKI_MAP_NONE where absent */
 void ilki_tasks_ids_deinit(ilki_ids *ids);
 
+bool ilki_tasks_is_space(char c); /* of ASCII */
+bool ilki_tasks_ends_with(const char *path, const char *end);
+
 /* A decimal number with white space around, as strtod reads it; hexadecimal forms, infinities and NaNs are none. False
  * where it is none. */
 bool ilki_tasks_number(const char *s, size_t n, double *out);

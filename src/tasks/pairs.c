@@ -249,12 +249,6 @@ static ilk_status add_json(ilki_pairs *to, const char *text, size_t n, const cha
     return st;
 }
 
-static bool ends_with(const char *path, const char *end)
-{
-    size_t n = strlen(path), m = strlen(end);
-    return n >= m && strcmp(path + n - m, end) == 0;
-}
-
 static ilk_status read_json_lines(ilki_pairs *to, const ilki_vfs *vfs, const char *path, ilki_notes *notes,
                                   ilk_error *err)
 {
@@ -275,11 +269,12 @@ static ilk_status read_json_lines(ilki_pairs *to, const ilki_vfs *vfs, const cha
 ilk_status ilki_tasks_read_pairs(ilki_pairs *to, const ilki_vfs *vfs, const char *path, ilki_notes *notes,
                                  ilk_error *err)
 {
-    bool tsv = ends_with(path, ".tsv") || ends_with(path, ".txt"), csv = ends_with(path, ".csv");
+    bool tsv = ilki_tasks_ends_with(path, ".tsv") || ilki_tasks_ends_with(path, ".txt"),
+         csv = ilki_tasks_ends_with(path, ".csv");
     ilk_status st = ILK_OK;
     *to = (ilki_pairs){0};
     ilki_base_buf_init(&to->texts, MAX_FILE);
-    if (ends_with(path, ".jsonl")) {
+    if (ilki_tasks_ends_with(path, ".jsonl")) {
         st = read_json_lines(to, vfs, path, notes, err);
     } else if (tsv || csv) {
         char *text = NULL;

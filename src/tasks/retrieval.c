@@ -6,8 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/cpu.h"
 #include "tasks/tasks.h"
 #include "tasks/texts.h"
 #include "tasks/trec.h"
@@ -92,11 +92,6 @@ static ilk_status read_record(record *r, const char *s, size_t n, const char **w
     return ILK_OK;
 }
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* Title and text with a blank between, white space around them gone: as BEIR's loader hands them to a model. */
 static void add_text(ilki_buf *b, const record *r)
 {
@@ -109,9 +104,9 @@ static void add_text(ilki_buf *b, const record *r)
     if (b->failed)
         return;
     size_t skip = 0;
-    while (b->len > from && is_space(b->data[b->len - 1]))
+    while (b->len > from && ilki_tasks_is_space(b->data[b->len - 1]))
         b->len--;
-    while (from + skip < b->len && is_space(b->data[from + skip]))
+    while (from + skip < b->len && ilki_tasks_is_space(b->data[from + skip]))
         skip++;
     memmove(b->data + from, b->data + from + skip, b->len - from - skip);
     ilki_base_buf_truncate(b, b->len - skip);
@@ -592,13 +587,6 @@ static void deinit(retrieval *r)
     free(r->places);
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 ilk_status ilki_tasks_retrieval(ilk_runtime *rt, ilk_model *m, const char *dir, const ilk_eval_options *opt,
                                 ilk_job *job, ilk_eval_result *result, ilk_error *err)
 {
@@ -609,7 +597,7 @@ ilk_status ilki_tasks_retrieval(ilk_runtime *rt, ilk_model *m, const char *dir, 
                    .job = job,
                    .notes = {.fn = opt->note, .user = opt->user, .strict = opt->strict != 0},
                    .k = opt->k ? opt->k : DEFAULT_DEPTH};
-    double start = seconds_now();
+    uint64_t start = ilki_base_now_ns();
     ilki_base_buf_init(&r.query_text, MAX_TEXT);
     set_cuts(&result->mean, r.k);
     ilk_status st = read_judged(&r, dir, err);
@@ -621,7 +609,7 @@ ilk_status ilki_tasks_retrieval(ilk_runtime *rt, ilk_model *m, const char *dir, 
         ilki_tasks_evaluate(&r.run, &r.judged, opt->complete != 0, opt->each, opt->user, result);
         result->n_documents = r.run.docs.n;
         result->n_junk = r.notes.n_junk;
-        result->seconds = seconds_now() - start;
+        result->seconds = (double)(ilki_base_now_ns() - start) * 1e-9;
         if (result->n_queries == 0)
             st = ilki_base_fail(err, ILK_MISMATCH, "%s: expected judged queries in the run, found none", dir);
     }

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/cpu.h"
 #include "tasks/correlate.h"
 #include "tasks/pairs.h"
 #include "tasks/tasks.h"
@@ -94,18 +94,11 @@ static ilk_status run_pairs(sts *s, const char *file, ilk_error *err)
     return st;
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 ilk_status ilki_tasks_sts(ilk_model *m, const char *file, const ilk_eval_options *opt, ilk_job *job,
                           ilk_sts_result *result, ilk_error *err)
 {
     sts s = {.m = m, .opt = opt, .job = job, .notes = {.fn = opt->note, .user = opt->user, .strict = opt->strict != 0}};
-    double start = seconds_now();
+    uint64_t start = ilki_base_now_ns();
     ilk_status st = ilki_tasks_read_pairs(&s.pairs, m->rt->vfs, file, &s.notes, err);
     if (st == ILK_OK)
         st = run_pairs(&s, file, err);
@@ -117,7 +110,7 @@ ilk_status ilki_tasks_sts(ilk_model *m, const char *file, const ilk_eval_options
     }
     result->n_pairs = s.n;
     result->n_junk = s.notes.n_junk;
-    result->seconds = seconds_now() - start;
+    result->seconds = (double)(ilki_base_now_ns() - start) * 1e-9;
     free(s.gold);
     ilki_tasks_pairs_deinit(&s.pairs);
     return st;

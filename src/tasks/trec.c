@@ -27,11 +27,6 @@ typedef struct field {
     size_t n;
 } field;
 
-static bool is_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* Fields between tabs, where there is one, else between white space; returns how many there are, up to MAX_FIELDS. */
 static size_t split_fields(const char *s, size_t n, field out[MAX_FIELDS])
 {
@@ -39,10 +34,10 @@ static size_t split_fields(const char *s, size_t n, field out[MAX_FIELDS])
     const char *end = s + n;
     size_t count = 0;
     while (s < end && count < MAX_FIELDS) {
-        while (!tabs && s < end && is_space(*s))
+        while (!tabs && s < end && ilki_tasks_is_space(*s))
             s++;
         const char *begin = s;
-        while (s < end && (tabs ? *s != '\t' : !is_space(*s)))
+        while (s < end && (tabs ? *s != '\t' : !ilki_tasks_is_space(*s)))
             s++;
         if (s > begin || tabs)
             out[count++] = (field){begin, (size_t)(s - begin)};
@@ -297,7 +292,7 @@ static bool has_space(const char *s)
 {
     bool found = *s == 0;
     for (; *s && !found; s++)
-        found = is_space(*s);
+        found = ilki_tasks_is_space(*s);
     return found;
 }
 

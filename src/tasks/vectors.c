@@ -12,12 +12,6 @@
 #define MAX_DIM   65536
 #define MAX_TEXTS ((size_t)4 << 30)
 
-static bool ends_with(const char *path, const char *end)
-{
-    size_t n = strlen(path), m = strlen(end);
-    return n >= m && strcmp(path + n - m, end) == 0;
-}
-
 /* ------------------------------------------------------------------ vectors */
 
 /* One line's numbers behind the rows that are there. */
@@ -66,6 +60,11 @@ static ilk_status read_json_rows(ilki_rows *to, const ilki_vfs *vfs, const char 
         ilki_json *j = NULL;
         if (n == 0 && !l.too_long)
             continue;
+        if (l.too_long) {
+            st = ilki_base_fail(err, ILK_LIMIT, "%s:%llu: a line of more than 32 MiB", path,
+                                (unsigned long long)l.line);
+            break;
+        }
         st = ilki_base_json_parse(&j, text, n, path, NULL, err);
         if (st == ILK_OK)
             st = add_row(to, &cap, j, &l, err);
@@ -80,8 +79,9 @@ static ilk_status read_json_rows(ilki_rows *to, const ilki_vfs *vfs, const char 
 ilk_status ilki_tasks_read_rows(ilki_rows *to, const ilki_vfs *vfs, const char *path, ilk_error *err)
 {
     *to = (ilki_rows){0};
-    ilk_status st = ends_with(path, ".jsonl") ? read_json_rows(to, vfs, path, err)
-                                              : ilki_embed_read_array(vfs, path, &to->data, &to->n, &to->dim, err);
+    ilk_status st = ilki_tasks_ends_with(path, ".jsonl")
+                        ? read_json_rows(to, vfs, path, err)
+                        : ilki_embed_read_array(vfs, path, &to->data, &to->n, &to->dim, err);
     if (st == ILK_OK && (to->n == 0 || to->dim == 0))
         st = ilki_base_fail(err, ILK_BAD_FORMAT, "%s: expected vectors, found none", path);
     if (st != ILK_OK) {
@@ -133,7 +133,7 @@ ilk_status ilki_tasks_read_texts(ilki_row_texts *to, const ilki_vfs *vfs, const 
     ilki_lines l;
     const char *text;
     size_t n;
-    bool json = ends_with(path, ".jsonl");
+    bool json = ilki_tasks_ends_with(path, ".jsonl");
     *to = (ilki_row_texts){0};
     ilki_base_buf_init(&to->texts, MAX_TEXTS);
     ilk_status st = ilki_tasks_lines_open(&l, vfs, path, err);
