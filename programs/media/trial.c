@@ -58,6 +58,12 @@ static bool try_code(void)
     return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
 }
 
+/* getpid with the bit of x32 on it: the same calls under other numbers. */
+static bool try_foreign(void)
+{
+    return syscall((1L << 30) + 39) >= 0;
+}
+
 /* Touched, so that it is not only promised. */
 static bool try_memory(void)
 {
@@ -93,8 +99,9 @@ static const struct {
     const char *name;
     bool (*run)(void);
 } trials[] = {
-    {"open", try_open}, {"write", try_write}, {"socket", try_socket}, {"fork", try_fork}, {"exec", try_exec},
-    {"kill", try_kill}, {"code", try_code},   {"memory", try_memory}, {"cpu", try_cpu},   {"thread", try_thread},
+    {"open", try_open}, {"write", try_write},   {"socket", try_socket},   {"fork", try_fork},
+    {"exec", try_exec}, {"kill", try_kill},     {"code", try_code},       {"memory", try_memory},
+    {"cpu", try_cpu},   {"thread", try_thread}, {"foreign", try_foreign},
 };
 
 int media_try(const char *what)

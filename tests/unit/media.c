@@ -293,8 +293,9 @@ static void sandbox(void)
     static const struct {
         const char *what;
         int signal;
-    } trials[] = {{"open", 0},      {"write", 0}, {"socket", SIGSYS}, {"fork", SIGSYS}, {"exec", SIGSYS},
-                  {"kill", SIGSYS}, {"code", 0},  {"memory", 0},      {"cpu", SIGXCPU}, {"thread", 0}};
+    } trials[] = {{"open", 0},      {"write", 0},     {"socket", SIGSYS}, {"fork", SIGSYS},
+                  {"exec", SIGSYS}, {"kill", SIGSYS}, {"code", 0},        {"memory", 0},
+                  {"cpu", SIGXCPU}, {"thread", 0},    {"foreign", SIGSYS}};
     if (system(ILK_TEST_MEDIA " try open >/dev/null 2>&1") == 3 << 8)
         TEST_SKIP("no seccomp here, or a build with a sanitizer");
     for (size_t i = 0; i < sizeof trials / sizeof *trials; i++) {
