@@ -58,6 +58,15 @@ static void count_skip(report *r, const ilk_event *e)
     g->n++;
 }
 
+/* Paths and reasons hold names of other people's: none may steer a terminal or break a line. */
+static void add_cell(const cli *c, ilki_buf *b, const char *s)
+{
+    if (c->out.out_terminal)
+        cli_escape(b, s, strlen(s), "");
+    else
+        cli_escape_tsv(b, s, strlen(s));
+}
+
 static void preview_event(report *r, const ilk_event *e)
 {
     static const char *const names[] = {[ILK_EVENT_INDEXED] = "index",
@@ -84,12 +93,11 @@ static void preview_event(report *r, const ilk_event *e)
     ilki_base_buf_init(&path, 1 << 20);
     cli_place_path(&path, r->preview, e->path);
     ilki_base_buf_addf(&b, "%s\t", names[e->kind]);
-    if (r->c->out.out_terminal)
-        cli_escape(&b, ilki_base_buf_view(&path), path.len, "");
-    else
-        ilki_base_buf_adds(&b, ilki_base_buf_view(&path));
-    if (e->reason)
-        ilki_base_buf_addf(&b, "\t%s", e->reason);
+    add_cell(r->c, &b, ilki_base_buf_view(&path));
+    if (e->reason) {
+        ilki_base_buf_addc(&b, '\t');
+        add_cell(r->c, &b, e->reason);
+    }
     ilki_base_buf_addc(&b, '\n');
     cli_put(r->c, ilki_base_buf_view(&b), b.len);
     ilki_base_buf_deinit(&b);
