@@ -130,7 +130,7 @@ static ilk_status prepare(const ilk_model *m, const ilk_part *p, ilk_job *job, c
     uint8_t *prepared = ilki_base_alloc_aligned(n_bytes, 1);
     if (!prepared)
         return ilki_base_fail_memory(err, n_bytes, "a picture");
-    st = ilki_media_prepare(prepared, &m->image, &in, job, err);
+    st = ilki_media_prepare(prepared, m->rt->ops, &m->image, &in, job, err);
     free(*owned);
     *pixels = *owned = prepared;
     return st;

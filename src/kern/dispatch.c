@@ -136,6 +136,8 @@ static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
     }
     TAKE(dot_i8_rows);
     TAKE(quant_i8);
+    TAKE(bytes_down);
+    TAKE(rgb_across);
     TAKE(peak_f32);
     TAKE(peak_tiles_f32);
     TAKE(peak_read);

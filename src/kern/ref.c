@@ -417,6 +417,41 @@ static uint64_t peak_read(const void *p, size_t n_bytes)
     return x;
 }
 
+static uint8_t clip_byte(int32_t sum, unsigned shift)
+{
+    int32_t v = sum >> shift;
+    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+}
+
+static void bytes_down(uint8_t *out, const uint8_t *const *rows, const int32_t *w, size_t n_rows, size_t n,
+                       unsigned shift)
+{
+    for (size_t x = 0; x < n; x++) {
+        int32_t sum = 1 << (shift - 1);
+        for (size_t k = 0; k < n_rows; k++)
+            sum += w[k] * rows[k][x];
+        out[x] = clip_byte(sum, shift);
+    }
+}
+
+static void rgb_across(uint8_t *out, const uint8_t *in, size_t n_in, const ilki_kern_taps *t)
+{
+    (void)n_in;
+    for (size_t i = 0; i < t->n; i++) {
+        const int32_t *w = t->weight + i * t->step;
+        const uint8_t *p = in + (size_t)t->first[i] * 3;
+        int32_t r = 1 << (t->shift - 1), g = r, b = r;
+        for (uint32_t k = 0; k < t->count[i]; k++, p += 3) {
+            r += w[k] * p[0];
+            g += w[k] * p[1];
+            b += w[k] * p[2];
+        }
+        out[3 * i] = clip_byte(r, t->shift);
+        out[3 * i + 1] = clip_byte(g, t->shift);
+        out[3 * i + 2] = clip_byte(b, t->shift);
+    }
+}
+
 const ilki_kern_ops ilki_kern_ref = {
     .name = "ref",
     .gemm_f32_nr = NR,
@@ -454,6 +489,8 @@ const ilki_kern_ops ilki_kern_ref = {
     .dot_f32_rows = dot_f32_rows,
     .dot_i8_rows = dot_i8_rows,
     .quant_i8 = quant_i8,
+    .bytes_down = bytes_down,
+    .rgb_across = rgb_across,
     .peak_f32 = peak_f32,
     .peak_read = peak_read,
 };

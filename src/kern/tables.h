@@ -13,6 +13,7 @@
     X(ilki_kern_avx2_vec, "avx2", ILKI_CPU_AVX2)                                                                       \
     X(ilki_kern_avx2_dot, "avx2", ILKI_CPU_AVX2)                                                                       \
     X(ilki_kern_avx2_i8, "avx2", ILKI_CPU_AVX2)                                                                        \
+    X(ilki_kern_avx2_pixel, "avx2", ILKI_CPU_AVX2)                                                                     \
     X(ilki_kern_avxvnni_i8, "avxvnni", ILKI_CPU_AVX2 | ILKI_CPU_AVX_VNNI)                                              \
     X(ilki_kern_avx512_gemm, "avx512", ILKI_CPU_AVX512)                                                                \
     X(ilki_kern_avx512_attn, "avx512", ILKI_CPU_AVX512)                                                                \

@@ -76,8 +76,8 @@ static void spread_gray(ilki_rows out, const ilki_window *w)
     }
 }
 
-ilk_status ilki_media_prepare(uint8_t *out, const ilki_image_spec *s, const ilki_picture *in, const ilk_job *job,
-                              ilk_error *err)
+ilk_status ilki_media_prepare(uint8_t *out, const ilki_kern_ops *ops, const ilki_image_spec *s, const ilki_picture *in,
+                              const ilk_job *job, ilk_error *err)
 {
     ilki_image_plan p;
     ilk_status st = ilki_media_plan(&p, s, in, err);
@@ -90,9 +90,9 @@ ilk_status ilki_media_prepare(uint8_t *out, const ilki_image_spec *s, const ilki
     if (p.resized.n_x < p.width || p.resized.n_y < p.height)
         memset(out, p.fill, rows.stride * p.height);
     if (s->family == ILKI_IMAGE_OPEN_CLIP)
-        st = ilki_media_resize_pillow(in, s->filter, &p.resized, rows, job, err);
+        st = ilki_media_resize_pillow(ops, in, s->filter, &p.resized, rows, job, err);
     else
-        st = ilki_media_resize_torch(in, s->filter, &p.resized, rows, job, err);
+        st = ilki_media_resize_torch(ops, in, s->filter, &p.resized, rows, job, err);
     if (st == ILK_OK && in->n_channels == 1)
         spread_gray(rows, &p.resized);
     return st;

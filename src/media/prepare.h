@@ -20,7 +20,7 @@ ilk_status ilki_media_plan(ilki_image_plan *plan, const ilki_image_spec *spec, c
 
 /* out: [plan.height][plan.width][3]. A gray picture becomes RGB if the spec converts, and is refused if not. The job is
  * looked at between blocks of rows. */
-ilk_status ilki_media_prepare(uint8_t *out, const ilki_image_spec *spec, const ilki_picture *in, const ilk_job *job,
-                              ilk_error *err);
+ilk_status ilki_media_prepare(uint8_t *out, const ilki_kern_ops *ops, const ilki_image_spec *spec,
+                              const ilki_picture *in, const ilk_job *job, ilk_error *err);
 
 #endif

@@ -86,7 +86,7 @@ static sampler make_sampler(uint32_t n_in, uint32_t n_out, ilki_image_filter fil
     double wide = s.scale < 1 ? 1 : s.scale;
     s.inverse = 1 / wide;
     s.support = s.k->support * wide;
-    s.step = (uint32_t)ceil(s.support) * 2 + 1;
+    s.step = ((uint32_t)ceil(s.support) * 2 + 1 + 3) & ~3u; /* whole groups of four, for kernels */
     return s;
 }
 
@@ -181,42 +181,14 @@ static void across_gray(const ilki_taps *t, const uint8_t *in, uint8_t *out)
     }
 }
 
-static void across_rgb(const ilki_taps *t, const uint8_t *in, uint8_t *out)
+static void across(const ilki_passes *p, const ilki_picture *in, const uint8_t *row, uint8_t *out)
 {
-    for (uint32_t i = 0; i < t->n; i++) {
-        const int32_t *w = t->weight + (size_t)i * t->step;
-        const uint8_t *p = in + (size_t)t->first[i] * 3;
-        int32_t r = 1 << (t->shift - 1), g = r, b = r;
-        for (uint32_t k = 0; k < t->count[i]; k++, p += 3) {
-            r += w[k] * p[0];
-            g += w[k] * p[1];
-            b += w[k] * p[2];
-        }
-        out[3 * i] = clip(r, t->shift);
-        out[3 * i + 1] = clip(g, t->shift);
-        out[3 * i + 2] = clip(b, t->shift);
-    }
-}
-
-static void across(const ilki_taps *t, uint32_t n_channels, const uint8_t *in, uint8_t *out)
-{
-    (n_channels == 1 ? across_gray : across_rgb)(t, in, out);
-}
-
-/* Output i of the axis, n bytes wide. Row r of the input is at r % n_rows: a whole picture, or what is kept of one. */
-static void down(const ilki_taps *t, uint32_t i, const uint8_t *in, size_t stride, uint32_t n_rows, int32_t *sum,
-                 uint8_t *out, size_t n)
-{
-    const int32_t *w = t->weight + (size_t)i * t->step;
-    for (size_t x = 0; x < n; x++)
-        sum[x] = 1 << (t->shift - 1);
-    for (uint32_t k = 0; k < t->count[i]; k++) {
-        const uint8_t *p = in + (t->first[i] + k) % n_rows * stride;
-        for (size_t x = 0; x < n; x++)
-            sum[x] += w[k] * p[x];
-    }
-    for (size_t x = 0; x < n; x++)
-        out[x] = clip(sum[x], t->shift);
+    const ilki_taps *t = &p->across;
+    if (in->n_channels == 1)
+        across_gray(t, row, out);
+    else
+        p->ops->rgb_across(out, row, in->width,
+                           &(ilki_kern_taps){t->first, t->count, t->weight, t->n, t->step, t->shift});
 }
 
 /* ------------------------------------------------------------------ their order */
@@ -227,11 +199,20 @@ typedef struct work {
     const ilki_window *window;
     ilki_rows out;
     const ilk_job *job;
-    int32_t *sum;     /* of one row of outputs */
-    uint8_t *between; /* [n_between][stride] */
+    const uint8_t **rows; /* that one row of outputs looks at */
+    uint8_t *between;     /* [n_between][stride] */
     size_t stride;
     uint32_t n_between;
 } work;
+
+/* Output y, n bytes wide. Row r of the input is at r % n_rows: a whole picture, or what is kept of one. */
+static void down(const work *w, uint32_t y, const uint8_t *in, size_t stride, uint32_t n_rows, uint8_t *out, size_t n)
+{
+    const ilki_taps *t = &w->p->down;
+    for (uint32_t k = 0; k < t->count[y]; k++)
+        w->rows[k] = in + (t->first[y] + k) % n_rows * stride;
+    w->p->ops->bytes_down(out, w->rows, t->weight + (size_t)y * t->step, t->count[y], n, t->shift);
+}
 
 static ilk_status look(const work *w, uint32_t row, ilk_error *err)
 {
@@ -243,8 +224,7 @@ static ilk_status only_across(const work *w, ilk_error *err)
     size_t stride = (size_t)w->in->width * w->in->n_channels;
     ilk_status st = ILK_OK;
     for (uint32_t y = 0; y < w->window->n_y && st == ILK_OK; y++) {
-        across(&w->p->across, w->in->n_channels, w->in->pixels + (w->window->y + y) * stride,
-               w->out.pixels + y * w->out.stride);
+        across(w->p, w->in, w->in->pixels + (w->window->y + y) * stride, w->out.pixels + y * w->out.stride);
         st = look(w, y, err);
     }
     return st;
@@ -255,8 +235,8 @@ static ilk_status only_down(const work *w, ilk_error *err)
     size_t c = w->in->n_channels;
     ilk_status st = ILK_OK;
     for (uint32_t y = 0; y < w->window->n_y && st == ILK_OK; y++) {
-        down(&w->p->down, y, w->in->pixels + w->window->x * c, w->in->width * c, w->in->height, w->sum,
-             w->out.pixels + y * w->out.stride, w->window->n_x * c);
+        down(w, y, w->in->pixels + w->window->x * c, w->in->width * c, w->in->height, w->out.pixels + y * w->out.stride,
+             w->window->n_x * c);
         st = look(w, y, err);
     }
     return st;
@@ -268,8 +248,8 @@ static ilk_status down_across(const work *w, ilk_error *err)
     size_t stride = (size_t)w->in->width * w->in->n_channels;
     ilk_status st = ILK_OK;
     for (uint32_t y = 0; y < w->window->n_y && st == ILK_OK; y++) {
-        down(&w->p->down, y, w->in->pixels, stride, w->in->height, w->sum, w->between, stride);
-        across(&w->p->across, w->in->n_channels, w->between, w->out.pixels + y * w->out.stride);
+        down(w, y, w->in->pixels, stride, w->in->height, w->between, stride);
+        across(w->p, w->in, w->between, w->out.pixels + y * w->out.stride);
         st = look(w, y, err);
     }
     return st;
@@ -284,11 +264,10 @@ static ilk_status across_down(const work *w, ilk_error *err)
     ilk_status st = ILK_OK;
     for (uint32_t y = 0; y < w->window->n_y && st == ILK_OK; y++) {
         for (; next < t->first[y] + t->count[y] && st == ILK_OK; next++) {
-            across(&w->p->across, w->in->n_channels, w->in->pixels + next * stride,
-                   w->between + next % w->n_between * w->stride);
+            across(w->p, w->in, w->in->pixels + next * stride, w->between + next % w->n_between * w->stride);
             st = look(w, next, err);
         }
-        down(t, y, w->between, w->stride, w->n_between, w->sum, w->out.pixels + y * w->out.stride, w->stride);
+        down(w, y, w->between, w->stride, w->n_between, w->out.pixels + y * w->out.stride, w->stride);
         st = st == ILK_OK ? look(w, y, err) : st;
     }
     return st;
@@ -297,20 +276,19 @@ static ilk_status across_down(const work *w, ilk_error *err)
 static ilk_status run(work *w, ilk_error *err)
 {
     const ilki_passes *p = w->p;
-    size_t n_sums, n_bytes;
+    size_t n_bytes;
     if (!p->down.n)
         return only_across(w, err);
     bool both = p->across.n;
     w->stride = (both && !p->down_first ? p->across.n : w->in->width) * (size_t)w->in->n_channels;
     w->n_between = !both || p->down_first ? 1 : p->down.step;
-    if (!ilki_base_mul(w->stride, w->n_between, &n_bytes) || n_bytes > ILKI_MEDIA_MAX_WORK ||
-        !ilki_base_mul(w->stride, sizeof *w->sum, &n_sums))
+    if (!ilki_base_mul(w->stride, w->n_between, &n_bytes) || n_bytes > ILKI_MEDIA_MAX_WORK)
         return ilki_base_fail(err, ILK_LIMIT, "picture: expected up to %zu bytes between two passes, found %u x %zu",
                               ILKI_MEDIA_MAX_WORK, w->n_between, w->stride);
-    w->sum = ilki_base_alloc_aligned(w->stride, sizeof *w->sum);
+    w->rows = ilki_base_zalloc(p->down.step, sizeof *w->rows);
     w->between = ilki_base_alloc_aligned(n_bytes, 1);
-    if (!w->sum || !w->between)
-        return ilki_base_fail_memory(err, n_bytes + n_sums, "a picture between two passes");
+    if (!w->rows || !w->between)
+        return ilki_base_fail_memory(err, n_bytes + p->down.step * sizeof *w->rows, "a picture between two passes");
     return !both ? only_down(w, err) : p->down_first ? down_across(w, err) : across_down(w, err);
 }
 
@@ -322,7 +300,7 @@ ilk_status ilki_media_resample(const ilki_picture *in, const ilki_passes *p, con
     const uint8_t *from = in->pixels + window->y * stride + window->x * c;
     if (p->across.n || p->down.n) {
         ilk_status st = run(&w, err);
-        free(w.sum);
+        free(w.rows);
         free(w.between);
         return st;
     }

@@ -5,6 +5,7 @@
 #define ILKI_MEDIA_RESAMPLE_H
 
 #include "base/runtime.h"
+#include "kern/ops.h"
 #include "media/image_spec.h"
 
 #define ILKI_MEDIA_MAX_SIDE   (1u << 16)         /* of a picture before it is resized */
@@ -27,19 +28,19 @@ typedef struct ilki_rows {
 } ilki_rows;
 
 /* Image.resize of Pillow 13.0. */
-ilk_status ilki_media_resize_pillow(const ilki_picture *in, ilki_image_filter filter, const ilki_window *window,
-                                    ilki_rows out, const ilk_job *job, ilk_error *err);
+ilk_status ilki_media_resize_pillow(const ilki_kern_ops *ops, const ilki_picture *in, ilki_image_filter filter,
+                                    const ilki_window *window, ilki_rows out, const ilk_job *job, ilk_error *err);
 
 /* torchvision's resize of a uint8 tensor on the CPU, with antialias (torch 2.15). UNSUPPORTED for box and Hamming, which
  * it refuses too; nearest is its nearest-exact, which is what transformers asks for. */
-ilk_status ilki_media_resize_torch(const ilki_picture *in, ilki_image_filter filter, const ilki_window *window,
-                                   ilki_rows out, const ilk_job *job, ilk_error *err);
+ilk_status ilki_media_resize_torch(const ilki_kern_ops *ops, const ilki_picture *in, ilki_image_filter filter,
+                                   const ilki_window *window, ilki_rows out, const ilk_job *job, ilk_error *err);
 
 /* ---- what the two share */
 
 /* Which inputs make the outputs from .. from + n of one axis, and with what weights, rounded to 2^-shift. */
 typedef struct ilki_taps {
-    uint32_t from, n, step; /* `step` weights are kept per output, `count` of them are used */
+    uint32_t from, n, step; /* `step` weights are kept per output, `count` of them are used, the rest is 0 */
     uint32_t *first, *count;
     int32_t *weight; /* [n][step] */
     unsigned shift;
@@ -58,6 +59,7 @@ ilk_status ilki_media_taps_peak(double *peak, uint32_t n_in, uint32_t n_out, ilk
 
 /* One or two passes; taps with n == 0: no pass along that axis. */
 typedef struct ilki_passes {
+    const ilki_kern_ops *ops;
     ilki_taps across, down;
     bool down_first;
 } ilki_passes;

@@ -39,10 +39,10 @@ static bool is_down_first(const ilki_picture *in, const ilki_window *w)
     return lower > 0 && lower > 2 * narrower;
 }
 
-ilk_status ilki_media_resize_pillow(const ilki_picture *in, ilki_image_filter filter, const ilki_window *w,
-                                    ilki_rows out, const ilk_job *job, ilk_error *err)
+ilk_status ilki_media_resize_pillow(const ilki_kern_ops *ops, const ilki_picture *in, ilki_image_filter filter,
+                                    const ilki_window *w, ilki_rows out, const ilk_job *job, ilk_error *err)
 {
-    ilki_passes p = {.down_first = is_down_first(in, w)};
+    ilki_passes p = {.ops = ops, .down_first = is_down_first(in, w)};
     ilk_status st = ilki_media_check_window(in, w, err);
     if (st != ILK_OK)
         return st;

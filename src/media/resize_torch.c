@@ -43,10 +43,10 @@ static ilk_status init_axis(ilki_taps *t, const ilki_axis *axis, ilki_image_filt
     return st == ILK_OK ? ilki_media_taps_init(t, axis, filter, shift, err) : st;
 }
 
-ilk_status ilki_media_resize_torch(const ilki_picture *in, ilki_image_filter filter, const ilki_window *w,
-                                   ilki_rows out, const ilk_job *job, ilk_error *err)
+ilk_status ilki_media_resize_torch(const ilki_kern_ops *ops, const ilki_picture *in, ilki_image_filter filter,
+                                   const ilki_window *w, ilki_rows out, const ilk_job *job, ilk_error *err)
 {
-    ilki_passes p = {0};
+    ilki_passes p = {.ops = ops};
     ilk_status st = ilki_media_check_window(in, w, err);
     if (st != ILK_OK)
         return st;

@@ -2,6 +2,7 @@
  * tests/fixtures/pictures (tools/make_resize_goldens.py): what Pillow and torchvision make of pictures of many sizes, byte
  * by byte, and what the processors of the checkpoints in tests/fixtures leave, number by number. With ILK_TEST_PYTHON, an
  * interpreter that has the references, the same of sizes that nobody has seen before. */
+#include "base/cpu.h"
 #include "embed/state.h"
 #include "media/prepare.h"
 #include "media/processor.h"
@@ -9,6 +10,8 @@
 #include "tree.h"
 
 #define FIXTURES ILK_TEST_DIR "/fixtures"
+
+static ilki_kern_ops ops; /* the best of this CPU */
 
 typedef struct golden {
     ilki_json *j;
@@ -20,7 +23,8 @@ static bool open_golden(golden *g, const char *dir)
     ilk_error err;
     ilk_error_init(&err);
     *g = (golden){0};
-    return CHECK_OK(test_read_json(&g->j, dir, "pictures.json", &err), &err) &&
+    return CHECK_OK(ilki_kern_select(&ops, NULL, ilki_base_cpu_features(), NULL, 0, &err), &err) &&
+           CHECK_OK(test_read_json(&g->j, dir, "pictures.json", &err), &err) &&
            CHECK_OK(test_open_weights(&g->w, dir, "pictures.safetensors", &err), &err);
 }
 
@@ -71,14 +75,16 @@ typedef struct resize_case {
     uint32_t width, height;
 } resize_case;
 
-static ilk_status resize(const resize_case *c, const ilki_window *w, uint8_t *out, ilk_error *err)
+static ilk_status resize(const resize_case *c, const ilki_kern_ops *kernels, const ilki_window *w, uint8_t *out,
+                         ilk_error *err)
 {
     ilki_rows rows = {out, (size_t)w->n_x * c->in.n_channels};
     bool pillow = strcmp(c->by, "pillow") == 0;
-    return (pillow ? ilki_media_resize_pillow : ilki_media_resize_torch)(&c->in, c->filter, w, rows, NULL, err);
+    return (pillow ? ilki_media_resize_pillow : ilki_media_resize_torch)(kernels, &c->in, c->filter, w, rows, NULL,
+                                                                         err);
 }
 
-/* The whole result, and then a part from its middle, which must be the same bytes. */
+/* The whole result by what this CPU has, and then a part from its middle by the reference: it must be the same bytes. */
 static void check_case(const resize_case *c, const float *want)
 {
     ilki_window w = {c->width, c->height, 0, 0, c->width, c->height};
@@ -86,13 +92,13 @@ static void check_case(const resize_case *c, const float *want)
     uint8_t *whole = calloc(n + 1, 1), *part = calloc(n + 1, 1);
     ilk_error err;
     ilk_error_init(&err);
-    if (CHECK(whole && part) && CHECK_OK(resize(c, &w, whole, &err), &err)) {
+    if (CHECK(whole && part) && CHECK_OK(resize(c, &ops, &w, whole, &err), &err)) {
         for (size_t k = 0; k < n; k++)
             n_bad += whole[k] != (uint8_t)want[k];
         CHECK_THAT(n_bad == 0, "%s %d: %u x %u x %zu to %u x %u: %zu of %zu bytes differ", c->by, (int)c->filter,
                    c->in.height, c->in.width, n_c, c->height, c->width, n_bad, n);
         w = (ilki_window){c->width, c->height, c->width / 3, c->height / 4, (c->width + 2) / 3, (c->height + 1) / 2};
-        CHECK_OK(resize(c, &w, part, &err), &err);
+        CHECK_OK(resize(c, &ilki_kern_ref, &w, part, &err), &err);
         for (uint32_t y = 0; y < w.n_y; y++)
             CHECK_MEM(part + y * w.n_x * n_c, whole + ((w.y + y) * c->width + w.x) * n_c, w.n_x * n_c);
     }
@@ -150,7 +156,7 @@ static void check_spec(const golden *g, size_t i, const char *text, const uint32
         CHECK_OK(ilki_media_plan(&plan, &spec, &picture, &err), &err) &&
         CHECK_THAT(plan.height == out[0] && plan.width == out[1], "%s: %u x %u: %u x %u, want %u x %u", text, in[0],
                    in[1], plan.height, plan.width, out[0], out[1]) &&
-        CHECK_OK(ilki_media_prepare(got, &spec, &picture, NULL, &err), &err)) {
+        CHECK_OK(ilki_media_prepare(got, &ops, &spec, &picture, NULL, &err), &err)) {
         for (size_t k = 0; k < n; k++)
             n_bad += got[k] != (uint8_t)want[k];
         CHECK_THAT(n_bad == 0, "%s: %u x %u x %u: %zu of %zu bytes differ", text, in[0], in[1], in[2], n_bad, n);

@@ -72,13 +72,13 @@ static void gray(void)
     ilk_error err;
     ilk_error_init(&err);
     memset(out, 9, sizeof out);
-    REQUIRE(CHECK_OK(ilki_media_prepare(out, &s, &in, NULL, &err), &err)); /* stands at 1, 1 */
+    REQUIRE(CHECK_OK(ilki_media_prepare(out, &ilki_kern_ref, &s, &in, NULL, &err), &err)); /* stands at 1, 1 */
     CHECK_MEM(out, (const uint8_t[15]){0}, 15);
     CHECK_MEM(out + 15, want + 10, 9);
     CHECK_MEM(out + 30, want + 19, 8);
     CHECK(out[38] == 40 && out[39] == 0 && out[74] == 0);
     s.rgb = false;
-    CHECK_STATUS(ilki_media_prepare(out, &s, &in, NULL, &err), ILK_UNSUPPORTED, &err);
+    CHECK_STATUS(ilki_media_prepare(out, &ilki_kern_ref, &s, &in, NULL, &err), ILK_UNSUPPORTED, &err);
     CHECK(strstr(err.message, "expected 3 channels"));
 }
 
@@ -105,7 +105,7 @@ static void refusals(void)
         ilk_error err;
         ilk_error_init(&err);
         ilki_picture in = {pixels, rows[i].in_w, rows[i].in_h, rows[i].n_channels};
-        CHECK_STATUS(ilki_media_prepare(out, &s, &in, NULL, &err), rows[i].status, &err);
+        CHECK_STATUS(ilki_media_prepare(out, &ilki_kern_ref, &s, &in, NULL, &err), rows[i].status, &err);
         CHECK_THAT(strstr(err.message, rows[i].says), "expected \"%s\" in \"%s\"", rows[i].says, err.message);
     }
 }
@@ -121,9 +121,9 @@ static void filters(void)
     for (int f = ILKI_FILTER_NEAREST; f <= ILKI_FILTER_HAMMING; f++) {
         s.filter = (ilki_image_filter)f;
         s.family = ILKI_IMAGE_OPEN_CLIP;
-        CHECK_OK(ilki_media_prepare(out, &s, &in, NULL, &err), &err);
+        CHECK_OK(ilki_media_prepare(out, &ilki_kern_ref, &s, &in, NULL, &err), &err);
         s.family = ILKI_IMAGE_TORCHVISION;
-        CHECK_STATUS(ilki_media_prepare(out, &s, &in, NULL, &err),
+        CHECK_STATUS(ilki_media_prepare(out, &ilki_kern_ref, &s, &in, NULL, &err),
                      f == ILKI_FILTER_BOX || f == ILKI_FILTER_HAMMING ? ILK_UNSUPPORTED : ILK_OK, &err);
     }
 }
@@ -142,7 +142,7 @@ static void memory(void)
         for (uint64_t n = 1; failed; n++) {
             ilki_picture in = {pixels, 40, 40, 3};
             alloc_fail_at(n, false);
-            ilk_status st = ilki_media_prepare(out, &s, &in, NULL, NULL);
+            ilk_status st = ilki_media_prepare(out, &ilki_kern_ref, &s, &in, NULL, NULL);
             failed = alloc_fail_off();
             CHECK_STATUS(st, failed ? ILK_NO_MEMORY : ILK_OK, NULL);
         }
@@ -160,7 +160,7 @@ static void cancelled(void)
         ilki_image_spec s = spec(ILKI_RESIZE_EXACT, sides[i % 3][0], sides[i % 3][1], 0);
         s.filter = i < 3 ? ILKI_FILTER_BICUBIC : ILKI_FILTER_NEAREST;
         ilki_picture in = {pixels, 40, 40, 3};
-        CHECK_STATUS(ilki_media_prepare(out, &s, &in, job, NULL), ILK_CANCELLED, NULL);
+        CHECK_STATUS(ilki_media_prepare(out, &ilki_kern_ref, &s, &in, job, NULL), ILK_CANCELLED, NULL);
     }
     ilk_job_free(job);
 }
