@@ -111,8 +111,9 @@ class Place:
         pid, fd = pty.fork()
         if pid == 0:
             os.chdir(cwd or self.dir)
+            # here, not in the parent: the program asks as soon as it runs
+            fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
             os.execve(ILK, [ILK, *args], environment(self.home, **env))
-        fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         out, end = b"", time.monotonic() + timeout
         while time.monotonic() < end:
             if not select.select([fd], [], [], 0.1)[0]:
