@@ -15,11 +15,14 @@
 /* The bounds are interface's; see docs/NUMERICS.md for what precisions reach. */
 static const double gain = 1.15;
 static const double deep_nearest = 0.95;
+static const double hopeless = 0.5; /* of the speed of f32, in one pass */
 enum {
     SHALLOW_LAYERS = 12,
     N_NEAREST = 10,
     MIN_TEXTS = 24,
-    PROBE_TEXTS = 8,
+    MIN_RIVAL_TEXTS = N_NEAREST + 2, /* of one that is slower than f32 */
+    PROBE_TEXTS = 3,                 /* short ones */
+    TIMED_TEXTS = 24,
     MAX_TURNS = 6,
     MIN_TURNS = 2,
     LARGE_PARAMETERS = 150000000,
@@ -129,30 +132,31 @@ static ilk_status embed(bench *b, int p, size_t n, ilk_vectors **v, uint64_t *ns
     return st;
 }
 
-/* As many texts as a share of the time is enough for. */
-static ilk_status choose_texts(bench *b, ilk_error *err)
+/* How many texts a share of the time is enough for, by a pass over the first, short ones. */
+static ilk_status count_texts(bench *b, int p, size_t least, size_t *n, ilk_error *err)
 {
-    ilk_vectors *v = NULL;
-    uint64_t ns, total = 0, done = 0;
-    ilk_status st = embed(b, ILK_PRECISION_F32, PROBE_TEXTS, &v, &ns, err);
-    if (st == ILK_OK) { /* the first pass also pays for fresh memory */
+    uint64_t ns = 0, cost = 0, probed = 0;
+    for (int i = 0; i < 2; i++) { /* the first pass also pays for fresh memory */
+        ilk_vectors *v = NULL;
+        ilk_status st = embed(b, p, PROBE_TEXTS, &v, &ns, err);
         ilki_embed_vectors_free(v);
-        st = embed(b, ILK_PRECISION_F32, PROBE_TEXTS, &v, &ns, err);
+        if (st != ILK_OK)
+            return st;
     }
-    if (st != ILK_OK)
-        return st;
-    ilki_embed_vectors_free(v);
     for (size_t i = 0; i < PROBE_TEXTS; i++)
-        done += b->texts[i].n;
-    size_t all = ilki_tasks_n_calibration_texts;
-    for (b->n = b->n_timed = 0; b->n < all; b->n++) {
-        double cost = (double)(total += b->texts[b->n].n) / (double)(done + 1) * (double)ns;
-        if (b->n >= MIN_TEXTS && cost > (double)b->share_ns)
+        probed += b->texts[i].n;
+    for (*n = 0; *n < b->n; ++*n) {
+        cost += b->texts[*n].n;
+        if (*n >= least && (double)cost / (double)probed * (double)ns > (double)b->share_ns)
             break;
-        if (b->n_timed < PROBE_TEXTS || cost * MAX_TURNS <= (double)b->share_ns)
-            b->n_timed = b->n + 1;
     }
     return ILK_OK;
+}
+
+static void take_rate(bench *b, int p, const ilk_vectors *v, uint64_t ns)
+{
+    double rate = (double)count_tokens(v) * (double)second_ns / (double)(ns + 1);
+    b->out->tokens_per_second[p] = fmax(b->out->tokens_per_second[p], rate);
 }
 
 static double cosine(const float *a, const float *b, size_t dim)
@@ -166,16 +170,16 @@ static double cosine(const float *a, const float *b, size_t dim)
     return aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : aa == bb ? 1 : 0;
 }
 
-/* Marks the N_NEAREST of text i; the first of equals. */
-static void mark_nearest(const ilk_vectors *v, size_t i, double *score, bool *near)
+/* Marks the N_NEAREST of text i among the first n; the first of equals. */
+static void mark_nearest(const ilk_vectors *v, size_t n, size_t i, double *score, bool *near)
 {
-    for (size_t k = 0; k < v->n; k++) {
+    for (size_t k = 0; k < n; k++) {
         score[k] = k == i ? -2 : cosine(v->data + i * v->dim, v->data + k * v->dim, v->dim);
         near[k] = false;
     }
-    for (size_t r = 0; r < N_NEAREST && r + 1 < v->n; r++) {
+    for (size_t r = 0; r < N_NEAREST && r + 1 < n; r++) {
         size_t best = i;
-        for (size_t k = 0; k < v->n; k++)
+        for (size_t k = 0; k < n; k++)
             if (!near[k] && k != i && (best == i || score[k] > score[best]))
                 best = k;
         near[best] = true;
@@ -193,8 +197,8 @@ static ilk_status compare(bench *b, int p, ilk_error *err)
         double c = cosine(f32->data + i * v->dim, v->data + i * v->dim, v->dim);
         mean += c / (double)n;
         least = fmin(least, c);
-        mark_nearest(f32, i, score, want);
-        mark_nearest(v, i, score, got);
+        mark_nearest(f32, n, i, score, want);
+        mark_nearest(v, n, i, score, got);
         for (size_t k = 0; k < n; k++) {
             all += want[k];
             kept += want[k] && got[k];
@@ -216,7 +220,7 @@ static void tell(bench *b, bool last)
     ilki_base_job_progress(b->job, "calibrate", "passes", b->n_passes, 0, 0, last);
 }
 
-/* Turns until the time is up, at least two. */
+/* Turns until the time is up, at least two, of those that may yet be faster than f32. */
 static ilk_status take_turns(bench *b, ilk_error *err)
 {
     ilk_status st = ILK_OK;
@@ -224,13 +228,12 @@ static ilk_status take_turns(bench *b, ilk_error *err)
         for (int p = 0; p < ILK_CALIBRATION_PRECISIONS && st == ILK_OK; p++) {
             ilk_vectors *v = NULL;
             uint64_t ns;
-            if (!b->m[p])
+            if (!b->m[p] || b->out->tokens_per_second[p] < hopeless * b->out->tokens_per_second[ILK_PRECISION_F32])
                 continue;
             st = embed(b, p, b->n_timed, &v, &ns, err);
             if (st != ILK_OK)
                 break;
-            double rate = (double)count_tokens(v) * (double)second_ns / (double)(ns + 1);
-            b->out->tokens_per_second[p] = fmax(b->out->tokens_per_second[p], rate);
+            take_rate(b, p, v, ns);
             ilki_embed_vectors_free(v);
             tell(b, false);
         }
@@ -264,25 +267,63 @@ static ilk_status check_model(const ilk_model *m, ilk_error *err)
     return ILK_OK;
 }
 
+/* Vectors of one precision, and how near they are. */
+static ilk_status measure_one(bench *b, ilk_runtime *rt, const char *where, const ilk_model_options *opt, int p,
+                              ilk_error *err)
+{
+    bool f32 = p == ILK_PRECISION_F32;
+    size_t n;
+    uint64_t ns;
+    ilk_status st = f32 ? ILK_OK : open_at(b, rt, where, opt, p, err);
+    if (st == ILK_UNSUPPORTED) /* of this family */
+        return ILK_OK;
+    if (st == ILK_OK)
+        st = count_texts(b, p, f32 ? MIN_TEXTS : MIN_RIVAL_TEXTS, &n, err);
+    if (st == ILK_OK)
+        st = embed(b, p, n, &b->v[p], &ns, err);
+    if (st != ILK_OK)
+        return st;
+    if (f32) {
+        b->n = n;
+        b->n_timed = n < TIMED_TEXTS || ns * MAX_TURNS < b->share_ns ? n : PROBE_TEXTS + 1;
+    }
+    take_rate(b, p, b->v[p], ns);
+    tell(b, false);
+    return compare(b, p, err);
+}
+
+/* What is no fault of one precision. */
+static bool is_final(ilk_status st)
+{
+    return st == ILK_CANCELLED || st == ILK_DEADLINE || st == ILK_NO_MEMORY || st == ILK_FORKED;
+}
+
+/* One that fails is not chosen, and does not keep the others from it. */
+static void leave_out(bench *b, int p)
+{
+    ilki_embed_close(b->m[p]);
+    ilki_embed_vectors_free(b->v[p]);
+    b->m[p] = NULL;
+    b->v[p] = NULL;
+    b->out->tokens_per_second[p] = 0;
+}
+
 static ilk_status measure(bench *b, ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_error *err)
 {
     bool large = ilki_embed_info(b->m[ILK_PRECISION_F32])->n_parameters > LARGE_PARAMETERS;
-    uint64_t ns, all = (large ? large_seconds : small_seconds) * second_ns, begin = ilki_base_now_ns();
+    uint64_t all = (large ? large_seconds : small_seconds) * second_ns, begin = ilki_base_now_ns();
     b->until_ns = begin + all;
     b->share_ns = all / 10;
-    ilk_status st = choose_texts(b, err);
+    b->n = ilki_tasks_n_calibration_texts;
+    ilk_status st = ILK_OK;
     for (int p = ILK_PRECISION_F32; st == ILK_OK && ilk_precision_name((ilk_precision)p); p++) {
-        if (p != ILK_PRECISION_F32)
-            st = open_at(b, rt, where, opt, p, err);
-        if (st == ILK_UNSUPPORTED) { /* of this family; the error is overwritten by the next */
+        st = measure_one(b, rt, where, opt, p, err);
+        if (st != ILK_OK && p != ILK_PRECISION_F32 && !is_final(st)) {
+            ilki_base_log(rt, ILK_LOG_WARN, "%s in %s: %s", where, ilk_precision_name((ilk_precision)p),
+                          err ? err->message : ilk_status_string(st));
+            leave_out(b, p);
             st = ILK_OK;
-            continue;
         }
-        if (st == ILK_OK)
-            st = embed(b, p, b->n, &b->v[p], &ns, err);
-        if (st == ILK_OK)
-            st = compare(b, p, err);
-        tell(b, false);
     }
     if (st == ILK_OK)
         st = take_turns(b, err);

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Decisions about precisions, behind the fields that say what they are about. What is accepted names a precision that was
+ * measured, and is read back from its own print. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cpu.h"
+#include "embed/auto.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+#define MUST(cond)                                                                                                     \
+    do {                                                                                                               \
+        if (!(cond))                                                                                                   \
+            abort();                                                                                                   \
+    } while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+    static const char fingerprint[] = "f";
+    ilk_runtime rt = {.features = "a", .kernels = "b"};
+    ilk_calibration c = {.size = sizeof c}, again = {.size = sizeof again};
+    ilk_error err;
+    ilki_buf text, print;
+    char cpu[64];
+    ilk_error_init(&err);
+    ilki_base_cpu_model(cpu, sizeof cpu);
+    ilki_base_buf_init(&text, 1 << 20);
+    ilki_base_buf_init(&print, 1 << 20);
+    ilki_base_buf_addf(&text,
+                       "{\"version\":\"%s\",\"fingerprint\":\"f\",\"cpu\":\"%s\",\"features\":\"a\",\"kernels\":\"b\",",
+                       ILK_VERSION, cpu);
+    ilki_base_buf_add(&text, data, n);
+    if (!text.failed && ilki_embed_parse_auto(&c, &rt, fingerprint, text.data, text.len, &err) == ILK_OK) {
+        MUST(c.chosen > ILK_PRECISION_AUTO && c.tokens_per_second[c.chosen] > 0);
+        MUST(ilki_embed_print_auto(&print, &rt, fingerprint, &c, NULL) == ILK_OK);
+        MUST(ilki_embed_parse_auto(&again, &rt, fingerprint, print.data, print.len, NULL) == ILK_OK);
+        MUST(memcmp(c.tokens_per_second, again.tokens_per_second, sizeof c.tokens_per_second) == 0);
+        MUST(c.chosen == again.chosen);
+    } else {
+        MUST(text.failed || (err.message[0] && c.chosen == ILK_PRECISION_AUTO));
+    }
+    ilki_base_buf_deinit(&text);
+    ilki_base_buf_deinit(&print);
+    return 0;
+}
+
+#include "fuzz_main.h"
