@@ -185,11 +185,13 @@ void ilki_nn_rows(ilki_nn *ctx, const ilki_rows_args *a)
         ilki_base_ws_release(ctx->ws, mark);
         return;
     }
-    size_t block = ilki_nn_block_rows(ctx, a->n_rows, a->row_ns);
+    size_t block = ilki_nn_block_rows(ctx, a->n_rows, a->row_ns), rest = a->n_rows % block;
     ilki_ws measuring;
     ilki_base_ws_init(&measuring, NULL, 0);
     ilki_nn sub = {.ops = ctx->ops, .ws = &measuring, .err = ctx->err};
     a->fn(&sub, a->arg, 0, block);
+    if (rest) /* fewer rows may need more: the chains inside cut them otherwise */
+        a->fn(&sub, a->arg, a->n_rows - rest, rest);
     if (sub.status != ILK_OK) {
         ctx->status = sub.status;
         return;

@@ -6,6 +6,7 @@
 #include "alloc_count.h"
 #include "nn/layers.h"
 #include "nn/watch.h"
+#include "nn/work.h"
 #include "nn_test.h"
 
 /* ---- a layer and its call */
@@ -510,6 +511,30 @@ static void chains(void)
     }
 }
 
+/* Fewer rows may need more memory, where what is inside cuts them otherwise: the last block is measured too. */
+static void greedy_rows(ilki_nn *ctx, void *arg, size_t first, size_t n)
+{
+    size_t mark = ilki_base_ws_mark(ctx->ws);
+    (void)arg;
+    (void)first;
+    ilki_nn_take(ctx, 100000 / n, 64);
+    ilki_base_ws_release(ctx->ws, mark);
+}
+
+static void run_greedy(ilki_nn *ctx, void *arg)
+{
+    ilki_nn_rows(ctx, &(ilki_rows_args){greedy_rows, arg, 1003, 100000});
+}
+
+static void small_last_block(void)
+{
+    ilk_error err;
+    ilk_error_init(&err);
+    ilki_nn with = {.ops = &ilki_kern_ref};
+    CHECK(1003 % ilki_nn_block_rows(&with, 1003, 100000) != 0);
+    CHECK_OK(nn_pass(&with, run_greedy, NULL, &err), &err);
+}
+
 /* Estimates decide how long a task is: the reference does about a multiply-add in a ns, others many. */
 static void estimates(void)
 {
@@ -753,5 +778,6 @@ static void forms_refused(void)
 TEST_MAIN({"results", results}, {"deltas", deltas}, {"threads", threads}, {"rows alone", rows_alone},
           {"stacked", stacked}, {"packed from anywhere", packed_from_anywhere}, {"bad tensors", bad_tensors},
           {"no memory", no_memory}, {"mlps", mlps}, {"element-wise", element_wise}, {"chains", chains},
-          {"estimates", estimates}, {"overrun", overrun}, {"stopped", stopped}, {"forms", forms},
-          {"forms with more", forms_with_more}, {"forms refused", forms_refused}, {"forms of bf16", forms_of_bf16})
+          {"small last block", small_last_block}, {"estimates", estimates}, {"overrun", overrun}, {"stopped", stopped},
+          {"forms", forms}, {"forms with more", forms_with_more}, {"forms refused", forms_refused},
+          {"forms of bf16", forms_of_bf16})
