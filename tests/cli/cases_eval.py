@@ -204,10 +204,10 @@ def test_cancel():
     with Place() as p:
         folder = tiny(p)
         with open(os.path.join(folder, "corpus.jsonl"), "w", encoding="utf-8") as f:
-            for i in range(60000):
+            for i in range(400000):
                 f.write(json.dumps({"_id": str(i), "text": "the red planet is mars and venus " * 8}) + "\n")
         running = p.start("eval", "retrieval", "-m", model(), "tiny", "--run", "a.run")
-        time.sleep(1.0)
+        time.sleep(0.7)
         running.send_signal(signal.SIGINT)
         start = time.monotonic()
         out, _ = running.communicate(timeout=30)
