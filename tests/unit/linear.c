@@ -474,8 +474,8 @@ static void chain_rows(ilki_nn *sub, void *arg, size_t first, size_t n)
     if (p)
         memset(p, 1, n * c->scratch);
     if (first <= c->fail_at && c->fail_at < first + n) {
-        c->at_failure = c->done;
         ilki_nn_fail(sub, ILK_NOT_FOUND, "row %zu", c->fail_at);
+        c->at_failure = c->done; /* from here on nobody begins a block */
     }
     c->done += n;
     if (n > c->most)
