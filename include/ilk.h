@@ -774,13 +774,16 @@ ILK_API ilk_status ilk_similar(ilk_store *s, const char *path_or_id, const ilk_q
 
 /* Floating-point multiply-adds and memory reads this machine reaches with n_threads, measured for about a second.
  * gflops_f32 counts a multiply and an add as two; gflops_f32_tiles is what f32 products made of bf16 products reach on matrix
- * tiles (AMX), counted as f32, and 0 where there are none. */
+ * tiles (AMX), counted as f32, and 0 where there are none. gops_i8 and gflops_bf16 are the multiply-adds that the other
+ * precisions are made of, counted likewise; gflops_bf16 is 0 where the CPU has no instruction for them. */
 typedef struct ilk_peak {
     size_t size;
     double gflops_f32;
     double read_gbytes; /* GB/s from memory far larger than the caches */
     unsigned n_threads;
     double gflops_f32_tiles;
+    double gops_i8;
+    double gflops_bf16;
 } ilk_peak;
 ILK_API void ilk_peak_init_sized(void *peak, size_t size);
 #define ilk_peak_init(peak) ilk_peak_init_sized((peak), sizeof *(peak))

@@ -50,6 +50,9 @@ static ilk_status measure_peak(report *r, ilk_peak *peak)
         put_number(r, "gflops_f32", peak->gflops_f32);
         if (peak->gflops_f32_tiles > 0)
             put_number(r, "gflops_f32_tiles", peak->gflops_f32_tiles);
+        if (peak->gflops_bf16 > 0)
+            put_number(r, "gflops_bf16", peak->gflops_bf16);
+        put_number(r, "gops_i8", peak->gops_i8);
         put_number(r, "read_gbytes", peak->read_gbytes);
         ilki_base_jsonw_close(&r->w, '}');
     } else {
@@ -57,6 +60,9 @@ static ilk_status measure_peak(report *r, ilk_peak *peak)
         cli_field(c, "f32 peak", "%.1f GFLOP/s", peak->gflops_f32);
         if (peak->gflops_f32_tiles > 0)
             cli_field(c, "f32 on tiles", "%.1f GFLOP/s, by products of bf16", peak->gflops_f32_tiles);
+        if (peak->gflops_bf16 > 0)
+            cli_field(c, "bf16 peak", "%.1f GFLOP/s", peak->gflops_bf16);
+        cli_field(c, "int8 peak", "%.1f GOP/s", peak->gops_i8);
         cli_field(c, "memory", "%.1f GB/s", peak->read_gbytes);
         cli_flush(c);
     }
@@ -142,7 +148,16 @@ static ilk_status run_shape(report *r, ilk_model *m, const ilk_model_info *info,
     return ILK_OK;
 }
 
-static ilk_status run_model(report *r, ilk_model *m, double peak_gflops)
+/* What the products of a precision could reach. */
+static double peak_of(const ilk_peak *p, ilk_precision precision)
+{
+    double f32 = p->gflops_f32_tiles > p->gflops_f32 ? p->gflops_f32_tiles : p->gflops_f32;
+    return precision == ILK_PRECISION_INT8                           ? p->gops_i8
+           : precision == ILK_PRECISION_BF16 && p->gflops_bf16 > 0.0 ? p->gflops_bf16
+                                                                     : f32;
+}
+
+static ilk_status run_model(report *r, ilk_model *m, const ilk_peak *peak)
 {
     enum { MOST = 64 * 256 };
     ilk_model_info info;
@@ -155,17 +170,19 @@ static ilk_status run_model(report *r, ilk_model *m, double peak_gflops)
     if (st == ILK_OK && r->json) {
         ilki_base_jsonw_key(&r->w, "model");
         ilki_base_jsonw_cstring(&r->w, info.id);
+        ilki_base_jsonw_key(&r->w, "precision");
+        ilki_base_jsonw_cstring(&r->w, ilk_precision_name(info.precision));
         ilki_base_jsonw_key(&r->w, "shapes");
         ilki_base_jsonw_open(&r->w, '[');
     } else if (st == ILK_OK) {
-        cli_field(r->c, "model", "%s", info.id);
+        cli_field(r->c, "model", "%s, %s", info.id, ilk_precision_name(info.precision));
     }
     for (size_t i = 0; st == ILK_OK && i < sizeof shapes / sizeof *shapes; i++) {
         if (shapes[i].tokens > info.max_tokens)
             continue;
         st = make_inputs(r->c, m, &info, &shapes[i], ids, parts, in);
         if (st == ILK_OK)
-            st = run_shape(r, m, &info, &shapes[i], in, peak_gflops);
+            st = run_shape(r, m, &info, &shapes[i], in, peak_of(peak, info.precision));
     }
     if (st == ILK_OK && r->json)
         ilki_base_jsonw_close(&r->w, ']');
@@ -189,7 +206,7 @@ static int run(cli *c)
         ilki_base_jsonw_open(&r.w, '{');
     ilk_status st = measure_peak(&r, &peak);
     if (st == ILK_OK && m)
-        st = run_model(&r, m, peak.gflops_f32_tiles > peak.gflops_f32 ? peak.gflops_f32_tiles : peak.gflops_f32);
+        st = run_model(&r, m, &peak);
     if (st == ILK_OK && r.json) {
         ilki_base_jsonw_close(&r.w, '}');
         cli_put_json(c, &r.b);

@@ -14,7 +14,7 @@
 
 enum { TASKS_PER_THREAD = 4 };
 static const uint64_t task_ns = 3 * 1000 * 1000;
-static const uint64_t each_ns = 350 * 1000 * 1000; /* for each of the peaks */
+static const uint64_t each_ns = 250 * 1000 * 1000; /* for each of the peaks */
 static const uint64_t buffer_bytes = 256 << 20;    /* far more than a cache holds */
 static const size_t chunk_bytes = 4 << 20;
 
@@ -109,14 +109,21 @@ ilk_status ilki_embed_peak(ilk_runtime *rt, ilk_job *job, ilk_peak *out, ilk_err
     ilk_status st = ilki_base_job_check(job, err);
     if (st != ILK_OK)
         return st;
-    probe p = {.fn = rt->ops->peak_f32, .ops = rt->ops};
-    p.n_iterations = calibrate(p.fn);
+    struct {
+        peak_fn *fn;
+        double *per_ns;
+    } probes[] = {{rt->ops->peak_f32, &out->gflops_f32},
+                  {rt->ops->peak_tiles_f32, &out->gflops_f32_tiles},
+                  {rt->ops->peak_bf16, &out->gflops_bf16},
+                  {rt->ops->peak_i8, &out->gops_i8}};
+    probe p = {.ops = rt->ops};
     ilki_run run = {compute, &p, (size_t)ilki_base_pool_threads(rt->pool) * TASKS_PER_THREAD, 0, job};
-    st = best_round(rt, &run, &p, &out->gflops_f32, err);
-    if (st == ILK_OK && rt->ops->peak_tiles_f32) {
-        p.fn = rt->ops->peak_tiles_f32;
+    for (size_t i = 0; st == ILK_OK && i < sizeof probes / sizeof *probes; i++) {
+        p.fn = probes[i].fn;
+        if (!p.fn)
+            continue;
         p.n_iterations = calibrate(p.fn);
-        st = best_round(rt, &run, &p, &out->gflops_f32_tiles, err);
+        st = best_round(rt, &run, &p, probes[i].per_ns, err);
     }
     return st == ILK_OK ? measure_reads(rt, job, &p, &out->read_gbytes, err) : st;
 }

@@ -140,6 +140,8 @@ static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
     TAKE(rgb_across);
     TAKE(peak_f32);
     TAKE(peak_tiles_f32);
+    TAKE(peak_bf16);
+    TAKE(peak_i8);
     TAKE(peak_read);
 }
 

@@ -209,6 +209,10 @@ typedef struct ilki_kern_ops {
     uint64_t (*peak_f32)(uint64_t n_iterations);
     /* the same for f32 products on matrix tiles, whose operations it counts; NULL where there are none */
     uint64_t (*peak_tiles_f32)(uint64_t n_iterations);
+    /* the same for the multiply-adds that the products of bf16 and of 8 bits are made of, by the instruction that the table
+     * uses; NULL where a table has none for bf16 */
+    uint64_t (*peak_bf16)(uint64_t n_iterations);
+    uint64_t (*peak_i8)(uint64_t n_iterations);
     /* reads n_bytes from p; the xor of its 64-bit words (a tail of under 64 bytes is left out), so that it is not
      * optimised away */
     uint64_t (*peak_read)(const void *p, size_t n_bytes);

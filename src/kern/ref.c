@@ -405,6 +405,21 @@ static uint64_t peak_f32(uint64_t n_iterations)
     return n_iterations * 16;
 }
 
+static uint64_t peak_i8(uint64_t n_iterations)
+{
+    uint32_t s[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    volatile int8_t once = 3; /* unknown to the compiler */
+    int8_t f = once;
+    for (uint64_t i = 0; i < n_iterations; i++)
+        for (int j = 0; j < 8; j++)
+            s[j] += (uint32_t)((int8_t)s[j] * f);
+    uint32_t sum = 0;
+    for (int j = 0; j < 8; j++)
+        sum += s[j];
+    once = (int8_t)sum;
+    return n_iterations * 16;
+}
+
 static uint64_t peak_read(const void *p, size_t n_bytes)
 {
     const unsigned char *bytes = p;
@@ -492,5 +507,6 @@ const ilki_kern_ops ilki_kern_ref = {
     .bytes_down = bytes_down,
     .rgb_across = rgb_across,
     .peak_f32 = peak_f32,
+    .peak_i8 = peak_i8,
     .peak_read = peak_read,
 };

@@ -261,7 +261,8 @@ def test_doctor():
 def test_bench():
     with Place() as p:
         doc = json.loads(p.run("bench", "-m", model(), "--json", "--threads", "1").out)
-        check(doc["peak"]["gflops_f32"] > 0.01, "peak")
+        check(doc["peak"]["gflops_f32"] > 0.01 and doc["peak"]["gops_i8"] > 0.01, "peak")
+        equal(doc["precision"], "f32", "precision")
         equal(doc["shapes"][0]["tokens"], 16, "shape")
         check(doc["shapes"][0]["tokens_per_second"] > 0, "rate")
         lacks(p.run("bench", "--peak", "--threads", "1").out, "tokens")

@@ -121,16 +121,31 @@ static void peak_tiles_f32_all(void)
     CHECK(table->peak_tiles_f32(0) == 0 && one > 0 && table->peak_tiles_f32(1000) == 1000 * one);
 }
 
-static void peak_f32_all(void)
+/* What a probe counts is in proportion to its iterations, and a rate of this world. */
+static void probe(uint64_t (*peak)(uint64_t), double most)
 {
-    CHECK(table->peak_f32(0) == 0);
-    uint64_t one = table->peak_f32(1);
-    CHECK(one > 0 && table->peak_f32(1000) == 1000 * one);
+    uint64_t one = peak(1);
+    CHECK(peak(0) == 0 && one > 0 && peak(1000) == 1000 * one);
     uint64_t t = ilki_base_now_ns(), n = 0;
     while (ilki_base_now_ns() - t < 2000000)
-        n += table->peak_f32(10000);
-    double gflops = (double)n / (double)(ilki_base_now_ns() - t);
-    test_check(gflops > 0.01 && gflops < 2000.0, __FILE__, __LINE__, "%s: %g GFLOP/s", table->name, gflops);
+        n += peak(10000);
+    double rate = (double)n / (double)(ilki_base_now_ns() - t);
+    test_check(rate > 0.01 && rate < most, __FILE__, __LINE__, "%s: %g GOP/s", table->name, rate);
+}
+
+static void peak_f32_all(void)
+{
+    probe(table->peak_f32, 2000.0);
+}
+
+static void peak_bf16_all(void)
+{
+    probe(table->peak_bf16, 20000.0);
+}
+
+static void peak_i8_all(void)
+{
+    probe(table->peak_i8, 40000.0);
 }
 
 static void peak_read_all(void)
@@ -166,11 +181,14 @@ static void peak(void)
 {
     each_table(E_peak_f32, peak_f32_all);
     each_table(E_peak_tiles_f32, peak_tiles_f32_all);
+    each_table(E_peak_bf16, peak_bf16_all);
+    each_table(E_peak_i8, peak_i8_all);
     each_table(E_peak_read, peak_read_all);
 }
 static void all_ran(void)
 {
-    static const enum entry entries[] = {E_dot_f32, E_dot_f32_rows, E_dot_i8_rows, E_quant_i8, E_peak_f32, E_peak_read};
+    static const enum entry entries[] = {E_dot_f32,  E_dot_f32_rows, E_dot_i8_rows, E_quant_i8,
+                                         E_peak_f32, E_peak_i8,      E_peak_read};
     check_all_ran(entries, sizeof entries / sizeof *entries);
 }
 

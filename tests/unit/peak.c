@@ -32,6 +32,8 @@ static void peaks(void)
     printf("%.1f GFLOP/s, %.1f GB/s, %u threads, %.2f s\n", peak.gflops_f32, peak.read_gbytes, peak.n_threads, seconds);
     CHECK(peak.gflops_f32 > 0.01 && peak.gflops_f32 < 1e5);
     CHECK((peak.gflops_f32_tiles > 0) == (rt->ops->peak_tiles_f32 != NULL));
+    CHECK(peak.gops_i8 > 0.01 && peak.gops_i8 < 1e6);
+    CHECK((peak.gflops_bf16 > 0) == (rt->ops->peak_bf16 != NULL));
     CHECK(peak.read_gbytes > 0.01 && peak.read_gbytes < 1e5);
     CHECK_INT(peak.n_threads, 2);
     CHECK(seconds < 5);

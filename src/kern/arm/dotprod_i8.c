@@ -55,10 +55,18 @@ INLINE void tile(const int rows, int32_t *sums, const unsigned char *a, size_t l
 
 #include "kern/gemm_i8_loops.inc"
 
+#define PEAK_NAME       peak_i8
+#define PEAK_V          int32x4_t
+#define PEAK_STEP(c, f) vdotq_s32(c, vreinterpretq_s8_s32(f), vreinterpretq_s8_s32(f))
+#define PEAK_REGISTER   "+w"
+#define PEAK_OPS        32
+#include "kern/peak_chains.inc"
+
 const ilki_kern_ops ilki_kern_dotprod_i8 = {
     .name = "dotprod",
     PACK_I8_ENTRIES,
     .gemm_i8_mr = TILES,
     .gemm_i8_gflops = 100,
     .gemm_i8 = gemm_i8,
+    .peak_i8 = peak_i8,
 };

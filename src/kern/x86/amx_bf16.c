@@ -92,6 +92,20 @@ static void gemm_bf16(const ilki_gemm_f32 *g)
         tiles_close();
 }
 
+/* Products without loads: what the tiles could do at best. */
+static uint64_t peak_bf16(uint64_t n_iterations)
+{
+    tiles_open(TILE_ROWS, TILE_ROWS);
+    for (uint64_t i = 0; i < n_iterations; i++) {
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    tiles_close();
+    return n_iterations * 4 * TILE_ROWS * TILE_ROWS * STEP * 2;
+}
+
 const ilki_kern_ops ilki_kern_amx_bf16 = {
     .name = "amx",
     .gemm_bf16_nr = NR,
@@ -100,4 +114,5 @@ const ilki_kern_ops ilki_kern_amx_bf16 = {
     .pack_bf16 = pack_bf16,
     .gemm_scratch_bf16 = gemm_scratch_bf16,
     .gemm_bf16 = gemm_bf16,
+    .peak_bf16 = peak_bf16,
 };

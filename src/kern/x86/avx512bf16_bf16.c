@@ -73,6 +73,13 @@ static void gemm_bf16(const ilki_gemm_f32 *g)
         }
 }
 
+#define PEAK_NAME       peak_bf16
+#define PEAK_V          __m512
+#define PEAK_STEP(c, f) _mm512_dpbf16_ps(c, (__m512bh)f, (__m512bh)f)
+#define PEAK_REGISTER   "+v"
+#define PEAK_OPS        64
+#include "kern/peak_chains.inc"
+
 const ilki_kern_ops ilki_kern_avx512bf16_bf16 = {
     .name = "avx512bf16",
     .gemm_bf16_nr = NR,
@@ -81,4 +88,5 @@ const ilki_kern_ops ilki_kern_avx512bf16_bf16 = {
     .pack_bf16 = pack_bf16,
     .gemm_scratch_bf16 = gemm_scratch_bf16,
     .gemm_bf16 = gemm_bf16,
+    .peak_bf16 = peak_bf16,
 };

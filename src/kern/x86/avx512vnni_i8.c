@@ -73,10 +73,18 @@ static void gemm_i8(const ilki_gemm_i8 *g)
     }
 }
 
+#define PEAK_NAME       peak_i8
+#define PEAK_V          __m512i
+#define PEAK_STEP(c, f) _mm512_dpbusd_epi32(c, f, f)
+#define PEAK_REGISTER   "+v"
+#define PEAK_OPS        128
+#include "kern/peak_chains.inc"
+
 const ilki_kern_ops ilki_kern_avx512vnni_i8 = {
     .name = "avx512vnni",
     PACK_I8_ENTRIES,
     .gemm_i8_mr = MR,
     .gemm_i8_gflops = 300,
     .gemm_i8 = gemm_i8,
+    .peak_i8 = peak_i8,
 };

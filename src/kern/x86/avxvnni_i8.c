@@ -45,10 +45,18 @@ INLINE void tile(const int rows, int32_t *sums, const unsigned char *a, size_t l
 
 #include "kern/gemm_i8_loops.inc"
 
+#define PEAK_NAME       peak_i8
+#define PEAK_V          __m256i
+#define PEAK_STEP(c, f) _mm256_dpbusd_avx_epi32(c, f, f)
+#define PEAK_REGISTER   "+x"
+#define PEAK_OPS        64
+#include "kern/peak_chains.inc"
+
 const ilki_kern_ops ilki_kern_avxvnni_i8 = {
     .name = "avxvnni",
     PACK_I8_ENTRIES,
     .gemm_i8_mr = TILES,
     .gemm_i8_gflops = 150,
     .gemm_i8 = gemm_i8,
+    .peak_i8 = peak_i8,
 };
