@@ -24,12 +24,12 @@ typedef struct sts {
     size_t n;
 } sts;
 
-/* As the reference has them, sums in double: for the cosine the vectors are brought to unit length in f32 first, whose
- * rounding decides among pairs of one text twice, a good part of the pairs where a tokenizer knows few of the words. The
+/* As the reference has them, sums in double. A text twice is a cosine of exactly 1 (the square root of a square is exact), as in
+ * exact arithmetic: where a tokenizer knows few of the words many pairs are, and would else be ordered by rounding. The
  * cosine of a zero vector is 0. */
 static void similarities(const float *a, const float *b, size_t dim, double out[N_KINDS])
 {
-    double ab = 0, aa = 0, bb = 0, squares = 0, manhattan = 0, cosine = 0;
+    double ab = 0, aa = 0, bb = 0, squares = 0, manhattan = 0;
     for (size_t i = 0; i < dim; i++) {
         double x = (double)a[i], y = (double)b[i];
         ab += x * y;
@@ -38,10 +38,7 @@ static void similarities(const float *a, const float *b, size_t dim, double out[
         squares += (x - y) * (x - y);
         manhattan += fabs(x - y);
     }
-    float la = (float)sqrt(aa), lb = (float)sqrt(bb);
-    for (size_t i = 0; i < dim && la > 0 && lb > 0; i++)
-        cosine += (double)(a[i] / la) * (double)(b[i] / lb);
-    out[0] = cosine;
+    out[0] = aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
     out[1] = ab;
     out[2] = -sqrt(squares);
     out[3] = -manhattan;
