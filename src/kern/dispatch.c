@@ -94,6 +94,7 @@ static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
         to->gemm_f32_few = from->gemm_f32_few;
         to->gemm_f32_flushes = from->gemm_f32_flushes;
         to->gemm_f32_gflops = from->gemm_f32_gflops;
+        to->layout_f32 = from->layout_f32;
         to->packed_bytes_f32 = from->packed_bytes_f32;
         to->pack_f32 = from->pack_f32;
         to->packed_at_f32 = from->packed_at_f32;
@@ -103,6 +104,7 @@ static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
     if (from->gemm_bf16) {
         to->gemm_bf16_nr = from->gemm_bf16_nr;
         to->gemm_bf16_gflops = from->gemm_bf16_gflops;
+        to->layout_bf16 = from->layout_bf16;
         to->packed_bytes_bf16 = from->packed_bytes_bf16;
         to->pack_bf16 = from->pack_bf16;
         to->gemm_scratch_bf16 = from->gemm_scratch_bf16;
@@ -112,6 +114,7 @@ static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
         to->gemm_i8_nr = from->gemm_i8_nr;
         to->gemm_i8_mr = from->gemm_i8_mr;
         to->gemm_i8_gflops = from->gemm_i8_gflops;
+        to->layout_i8 = from->layout_i8;
         to->packed_bytes_i8 = from->packed_bytes_i8;
         to->pack_i8 = from->pack_i8;
         to->gemm_i8 = from->gemm_i8;

@@ -122,6 +122,9 @@ typedef struct ilki_kern_ops {
     bool gemm_f32_flushes;  /* what is subnormal, in operands or on the way, counts as 0 */
     size_t gemm_f32_few;    /* up to so many rows go by the time of the weights, not of the rows; 0: none do */
     size_t gemm_f32_gflops; /* what a core of 2023 reaches at half of its best, for estimates alone */
+    size_t
+        layout_f32; /* which packed form this is: raised with any change of a byte that pack gives, since packed weights
+                          are kept on disk (tests/kern/compare_layout.c holds tables to it) */
     /* The packed form of n rows (out) of k (in) is the table's own: panels of nr rows one behind the other, so that the
      * rows from a multiple of nr on lie behind packed_bytes_f32(those before, k). Missing rows of the last panel are
      * zeros. At most (n + 255) (k + 63) 8 bytes, which the caller has checked to fit; 64-byte aligned where speed counts. */
@@ -135,6 +138,7 @@ typedef struct ilki_kern_ops {
      * denormal operands and results for 0. Packed forms as of gemm_f32 */
     size_t gemm_bf16_nr;
     size_t gemm_bf16_gflops;
+    size_t layout_bf16;                              /* as layout_f32 */
     size_t (*packed_bytes_bf16)(size_t n, size_t k); /* at most (n + 255) (k + 63) 4 */
     void (*pack_bf16)(void *packed, const float *w, size_t ldw, size_t n, size_t k);
     size_t (*gemm_scratch_bf16)(size_t m, size_t k);
@@ -144,6 +148,7 @@ typedef struct ilki_kern_ops {
     size_t gemm_i8_nr; /* columns of a panel */
     size_t gemm_i8_mr;
     size_t gemm_i8_gflops; /* as gemm_f32_gflops */
+    size_t layout_i8;      /* as layout_f32 */
     /* The packed form is the table's own: panels of nr rows of the weight one behind the other, so that the rows from a
      * multiple of nr on lie behind packed_bytes_i8(those before, k, n_exact). At most (n + 255) (k + 127) 2 bytes. k at
      * most ILKI_I8_MAX_K. scale_w = max|w| / 127 over what is kept of a row, code = round-half-even(w * (127 / max|w|)). */

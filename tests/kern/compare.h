@@ -173,7 +173,7 @@ enum entry {
 };
 
 /* A new entry must be named above. */
-_Static_assert(sizeof(ilki_kern_ops) == sizeof(char *) + 10 * sizeof(size_t) + N_ENTRIES * sizeof(void (*)(void)),
+_Static_assert(sizeof(ilki_kern_ops) == sizeof(char *) + 13 * sizeof(size_t) + N_ENTRIES * sizeof(void (*)(void)),
                "an entry of ilki_kern_ops is not known to the comparator");
 
 static bool entry_ran[MAX_TABLES][N_ENTRIES];

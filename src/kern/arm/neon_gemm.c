@@ -26,6 +26,7 @@ const ilki_kern_ops ilki_kern_neon_gemm = {
     .gemm_f32_nr = NR,
     .gemm_f32_mr = MR,
     .gemm_f32_gflops = 40,
+    .layout_f32 = 1,
     .packed_bytes_f32 = packed_bytes_f32,
     .pack_f32 = pack_f32,
     .packed_at_f32 = packed_at_f32,

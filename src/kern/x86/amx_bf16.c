@@ -110,6 +110,7 @@ const ilki_kern_ops ilki_kern_amx_bf16 = {
     .name = "amx",
     .gemm_bf16_nr = NR,
     .gemm_bf16_gflops = 500,
+    .layout_bf16 = 1,
     .packed_bytes_bf16 = packed_bytes_bf16,
     .pack_bf16 = pack_bf16,
     .gemm_scratch_bf16 = gemm_scratch_bf16,

@@ -334,6 +334,7 @@ const ilki_kern_ops ilki_kern_amx_gemm = {
     .gemm_f32_flushes = true,
     .gemm_f32_few = 48,
     .gemm_f32_gflops = 200,
+    .layout_f32 = 1,
     .packed_bytes_f32 = packed_bytes_f32,
     .pack_f32 = pack_f32,
     .packed_at_f32 = packed_at_f32,

@@ -153,6 +153,7 @@ const ilki_kern_ops ilki_kern_avx512_gemm = {
     .gemm_f32_mr = MR,
     .gemm_f32_few = 8,
     .gemm_f32_gflops = 100,
+    .layout_f32 = 1,
     .packed_bytes_f32 = packed_bytes_f32,
     .pack_f32 = pack_f32,
     .packed_at_f32 = packed_at_f32,

@@ -84,6 +84,7 @@ const ilki_kern_ops ilki_kern_avx512bf16_bf16 = {
     .name = "avx512bf16",
     .gemm_bf16_nr = NR,
     .gemm_bf16_gflops = 40,
+    .layout_bf16 = 1,
     .packed_bytes_bf16 = packed_bytes_bf16,
     .pack_bf16 = pack_bf16,
     .gemm_scratch_bf16 = gemm_scratch_bf16,
