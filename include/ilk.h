@@ -762,11 +762,37 @@ typedef int (*ilk_source_fn)(void *user, const ilk_source *source);
 /* Tells every source in order of path, on the calling thread; `fn` returns 0 to stop. It may not call the store. */
 ILK_API ilk_status ilk_store_list_sources(ilk_store *s, ilk_source_fn fn, void *user, ilk_error *err);
 
-/* Embeds `in` with the model whose space the store has, and searches. MISMATCH where no space was made by this model. */
+/* A question of one or more terms: texts, pictures, or inputs of both. Of several, or with a weight below 0, what is looked
+ * for is the sum of the terms' unit vectors, each times its weight, at unit length; hits then have the score_kind
+ * "weighted". */
+typedef struct ilk_question {
+    size_t size;
+    const ilk_input *terms; /* role NONE: QUERY */
+    size_t n_terms;
+    const float *weights;   /* [n_terms], none of them 0; below 0: away from it. NULL: 1 each */
+    ilk_modality modality;  /* only hits of it; a hit that has none is a text; 0: all */
+} ilk_question;
+ILK_API void ilk_question_init_sized(void *question, size_t size);
+#define ilk_question_init(question) ilk_question_init_sized((question), sizeof *(question))
+
+/* Asks every space of the store that one of the models made, if the model reads all terms; `q` may name one space in
+ * vector.space. In a space of a model that reads texts and pictures each kind is ranked by itself, because a text is nearer
+ * to any other text than to the picture it describes. Where hits come from more than one such list, the lists are merged
+ * by rank: the score is the sum of 1 / (60 + rank) over them and its kind "rrf", equal ones stay in the order of spaces,
+ * texts first; else hits have the score of their space. q->min_score holds for the score that a hit gets.
+ * Errors: MISMATCH where no space was made by these models, where none of them reads the terms, or for another precision;
+ * BAD_ARGUMENT for terms that cancel each other out; what a term could not be embedded for; UNSUPPORTED for several terms
+ * in a space that compares by distance. */
+ILK_API ilk_status ilk_ask(ilk_store *s, ilk_model *const *models, size_t n_models, const ilk_question *question,
+                           const ilk_query *q, ilk_job *job, ilk_hits **out, ilk_error *err);
+
+/* ilk_ask with one model and one term. */
 ILK_API ilk_status ilk_search(ilk_store *s, ilk_model *m, const ilk_input *in, const ilk_query *q, ilk_job *job,
                               ilk_hits **out, ilk_error *err);
 
-/* The nearest items to one that is stored: a file (relative to its root) or an item id; its own parts are left out. */
+/* The nearest items to one that is stored: a file (relative to its root) or an item id; its own parts are left out. A
+ * picture asks with its vector, a text with the mean of its passages', in the space that `q` names in vector.space, else
+ * in the first that has one. */
 ILK_API ilk_status ilk_similar(ilk_store *s, const char *path_or_id, const ilk_query *q, ilk_job *job, ilk_hits **out,
                                ilk_error *err);
 

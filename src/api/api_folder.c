@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ilk_ingest, ilk_prune, ilk_search, ilk_similar: argument checks before room engine. */
+ * ilk_ingest, ilk_prune, ilk_ask, ilk_search, ilk_similar: argument checks before room engine. */
+#include <math.h>
+
 #include "api/sized.h"
 #include "api/take.h"
 #include "engine/collection.h"
@@ -85,26 +87,65 @@ ilk_status ilk_prune(ilk_store *s, int dry_run, ilk_event_fn event, void *user, 
     return st;
 }
 
-ilk_status ilk_search(ilk_store *s, ilk_model *m, const ilk_input *in, const ilk_query *q, ilk_job *job, ilk_hits **out,
-                      ilk_error *err)
+void ilk_question_init_sized(void *question, size_t size)
+{
+    ilki_api_init_sized(question, size);
+}
+
+static ilk_status check_terms(const ilk_question *q, ilk_error *err)
+{
+    if (q->n_terms == 0 || !q->terms)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "question: expected a term, found none");
+    if (q->terms->size < sizeof *q->terms || q->terms->size > 65536)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "question: terms: size is %zu: call ilk_input_init first",
+                              q->terms->size);
+    for (size_t i = 0; i < q->n_terms; i++) {
+        const ilk_input *in = (const ilk_input *)(const void *)((const char *)q->terms + i * q->terms->size);
+        if (in->n_parts == 0 || !in->parts || in->parts->size < sizeof *in->parts || in->parts->size > 65536)
+            return ilki_base_fail(err, ILK_BAD_ARGUMENT,
+                                  "question: term %zu: expected a part that ilk_part_init was called for", i + 1);
+        if (q->weights && (!isfinite(q->weights[i]) || q->weights[i] == 0))
+            return ilki_base_fail(err, ILK_BAD_ARGUMENT,
+                                  "question: term %zu: expected a weight that is not 0, found %g", i + 1,
+                                  (double)q->weights[i]);
+    }
+    if ((int)q->modality < 0 || q->modality > ILK_IMU)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "question: unknown modality %d", (int)q->modality);
+    return ILK_OK;
+}
+
+ilk_status ilk_ask(ilk_store *s, ilk_model *const *models, size_t n_models, const ilk_question *question,
+                   const ilk_query *q, ilk_job *job, ilk_hits **out, ilk_error *err)
 {
     ilki_arena arena = {0};
     ilk_query *own = NULL;
+    ilk_question asked = {.size = sizeof asked};
     if (!out)
-        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_search: out is NULL");
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_ask: out is NULL");
     *out = NULL;
-    ilk_status st = check_store(s, "ilk_search", err);
-    if (!st && (!m || !in))
-        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_search: %s is NULL", m ? "the input" : "model");
-    if (!st && in->size < sizeof *in)
-        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_search: input: size is %zu: call ilk_input_init first",
-                            in->size);
+    ilk_status st = check_store(s, "ilk_ask", err);
+    if (!st && (n_models == 0 || !models || !question))
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_ask: expected %s", question ? "a model" : "a question");
+    for (size_t i = 0; !st && i < n_models; i++)
+        if (!models[i])
+            st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_ask: model %zu is NULL", i);
+    if (!st)
+        st = ilki_base_take_options(&asked, sizeof asked, question, "question", err);
+    if (!st)
+        st = check_terms(&asked, err);
     if (!st)
         st = ilki_api_take_queries(&arena, q, 1, true, &own, err);
     if (!st)
-        st = ilki_engine_search(s, m, in, own, job, out, err);
+        st = ilki_engine_ask(s, (ilki_models){models, n_models}, &asked, own, job, out, err);
     ilki_base_arena_deinit(&arena);
     return st;
+}
+
+ilk_status ilk_search(ilk_store *s, ilk_model *m, const ilk_input *in, const ilk_query *q, ilk_job *job, ilk_hits **out,
+                      ilk_error *err)
+{
+    ilk_question one = {.size = sizeof one, .terms = in, .n_terms = in != NULL};
+    return ilk_ask(s, &m, m != NULL, &one, q, job, out, err);
 }
 
 ilk_status ilk_similar(ilk_store *s, const char *path_or_id, const ilk_query *q, ilk_job *job, ilk_hits **out,

@@ -25,6 +25,7 @@ enum { ILKI_DEFAULT_K = 10, ILKI_MAX_K = 1000000 };
 typedef struct ilki_found {
     float score; /* NaN where no vector was asked */
     ilki_record *record;
+    const ilk_space *space; /* of fused answers: where it ranks best; left NULL by a backend */
 } ilki_found;
 
 typedef struct ilki_backend_type {

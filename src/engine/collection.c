@@ -120,8 +120,9 @@ static ilk_status query_one(ilk_store *s, const ilk_query *q, ilk_job *job, ilk_
     if (!found)
         return ilki_base_fail_memory(err, k * sizeof *found, "results");
     st = s->backend->type->query(s->backend, &named, job, found, &n, err);
+    ilki_answer a = {ilki_engine_score_kind(space), space, found, n};
     if (!st)
-        st = ilki_engine_hits_set(h, i, s, space, found, n, err);
+        st = ilki_engine_hits_set(h, i, s, &a, err);
     free(found);
     return st;
 }
@@ -154,7 +155,7 @@ ilk_status ilki_engine_get(ilk_store *s, const char *const *ids, size_t n, ilk_h
         ilki_found found = {.score = NAN};
         st = s->backend->type->get(s->backend, ids[i], true, &found.record, err);
         if (!st)
-            st = ilki_engine_hits_set(h, i, s, NULL, &found, 1, err);
+            st = ilki_engine_hits_set(h, i, s, &(ilki_answer){.found = &found, .n = 1}, err);
         else if (st == ILK_NOT_FOUND)
             st = ILK_OK;
     }
@@ -181,7 +182,7 @@ ilk_status ilki_engine_scan(ilk_store *s, const ilk_filter *filter, const char *
     if (!st)
         st = ilki_engine_hits_new(&h, 1, false, err);
     if (!st)
-        st = ilki_engine_hits_set(h, 0, s, NULL, found, n, err);
+        st = ilki_engine_hits_set(h, 0, s, &(ilki_answer){.found = found, .n = n}, err);
     else
         for (size_t i = 0; i < n; i++)
             ilki_store_record_free(records[i]);

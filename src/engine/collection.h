@@ -38,10 +38,18 @@ ilk_status ilki_engine_check(ilk_store *s, bool repair, ilk_finding_fn found, vo
 /* An empty result of n queries; `vectors`: its records will have them. */
 ilk_status ilki_engine_hits_new(ilk_hits **out, size_t n_queries, bool vectors, ilk_error *err);
 
-/* Makes the hits of query i from n found, whose records it takes, also on failure. `space` (NULL: none was searched)
- * gives score_kind and model. */
-ilk_status ilki_engine_hits_set(ilk_hits *h, size_t i, const ilk_store *s, const ilk_space *space, ilki_found *found,
-                                size_t n, ilk_error *err);
+/* What one question found. `space` (NULL: none was searched) is whose vectors were compared, unless an element of
+ * `found` names its own. */
+typedef struct ilki_answer {
+    ilk_score_kind kind;
+    const ilk_space *space;
+    ilki_found *found;
+    size_t n;
+} ilki_answer;
+ilk_score_kind ilki_engine_score_kind(const ilk_space *space); /* NULL: ILK_SCORE_NONE */
+
+/* Makes the hits of query i from an answer, whose records it takes, also on failure. */
+ilk_status ilki_engine_hits_set(ilk_hits *h, size_t i, const ilk_store *s, const ilki_answer *a, ilk_error *err);
 void ilki_engine_hits_free(ilk_hits *h);
 size_t ilki_engine_hits_count(const ilk_hits *h, size_t query);
 const ilk_hit *ilki_engine_hits_at(const ilk_hits *h, size_t query, size_t i); /* NULL where there is none */
@@ -49,9 +57,25 @@ const ilk_hit *ilki_engine_hits_at(const ilk_hits *h, size_t query, size_t i); /
 ilk_status ilki_engine_hits_vector(const ilk_hits *h, size_t query, size_t i, const char *space, const ilk_vector **out,
                                    ilk_error *err);
 
-/* ---- search.c */
-ilk_status ilki_engine_search(ilk_store *s, ilk_model *m, const ilk_input *in, const ilk_query *q, ilk_job *job,
-                              ilk_hits **out, ilk_error *err);
+/* ---- search.c, compose.c, fusion.c */
+typedef struct ilki_models {
+    ilk_model *const *list;
+    size_t n;
+} ilki_models;
+
+ilk_status ilki_engine_ask(ilk_store *s, ilki_models models, const ilk_question *question, const ilk_query *q,
+                           ilk_job *job, ilk_hits **out, ilk_error *err);
+
+/* One vector of the question's terms: their unit vectors times their weights, added, at unit length; of a single term of
+ * a weight above 0 the vector itself. `*vector`: as many floats as the model's dimension, freed with free(). */
+ilk_status ilki_engine_compose(ilk_model *m, const ilk_question *question, ilk_job *job, float **vector,
+                               ilk_error *err);
+
+/* Merges lists by the ranks in them into at most k found, best first; takes all records, also on failure. */
+ilk_status ilki_engine_fuse(const ilki_answer *lists, size_t n_lists, size_t k, ilki_found *out, size_t *n_out,
+                            ilk_error *err);
+
+/* ---- similar.c */
 ilk_status ilki_engine_similar(ilk_store *s, const char *path_or_id, const ilk_query *q, ilk_job *job, ilk_hits **out,
                                ilk_error *err);
 

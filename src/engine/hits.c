@@ -98,39 +98,43 @@ static bool make_hit(ilki_arena *a, ilk_hit *hit, const ilki_record *r)
     return hit->path || !r->source.id;
 }
 
-static ilk_score_kind kind_of(const ilk_space *space)
+ilk_score_kind ilki_engine_score_kind(const ilk_space *space)
 {
     if (!space)
         return ILK_SCORE_NONE;
     return space->metric == ILK_DOT ? ILK_SCORE_DOT : space->metric == ILK_NEG_L2 ? ILK_SCORE_NEG_L2 : ILK_SCORE_COSINE;
 }
 
-ilk_status ilki_engine_hits_set(ilk_hits *h, size_t i, const ilk_store *s, const ilk_space *space, ilki_found *found,
-                                size_t n, ilk_error *err)
+ilk_status ilki_engine_hits_set(ilk_hits *h, size_t i, const ilk_store *s, const ilki_answer *a, ilk_error *err)
 {
     group *g = &h->groups[i];
-    g->hits = ilki_base_arena_alloc(&h->arena, n, sizeof *g->hits);
-    g->records = ilki_base_arena_alloc(&h->arena, n, sizeof *g->records);
+    const ilk_space *last = NULL;
+    const char *model = NULL;
+    g->hits = ilki_base_arena_alloc(&h->arena, a->n, sizeof *g->hits);
+    g->records = ilki_base_arena_alloc(&h->arena, a->n, sizeof *g->records);
     const char *name = ilki_base_arena_strndup(&h->arena, s->name, strlen(s->name));
-    const char *model = space && space->model ? ilki_base_arena_strndup(&h->arena, space->model, strlen(space->model))
-                                              : NULL;
-    bool ok = g->hits && g->records && name && (model || !space || !space->model);
-    for (size_t k = 0; k < n; k++) {
+    bool ok = g->hits && g->records && name;
+    for (size_t k = 0; k < a->n; k++) {
+        const ilk_space *space = a->found[k].space ? a->found[k].space : a->space;
+        if (ok && space != last && (last = space)) {
+            model = space->model ? ilki_base_arena_strndup(&h->arena, space->model, strlen(space->model)) : NULL;
+            ok = model || !space->model;
+        }
         if (!ok) {
-            ilki_store_record_free(found[k].record);
+            ilki_store_record_free(a->found[k].record);
             continue;
         }
-        g->records[k] = found[k].record;
+        g->records[k] = a->found[k].record;
         g->hits[k] = (ilk_hit){.size = sizeof(ilk_hit),
                                .rank = (uint32_t)k + 1,
-                               .score = found[k].score,
-                               .score_kind = kind_of(space),
+                               .score = a->found[k].score,
+                               .score_kind = a->kind,
                                .model = model,
                                .collection = name};
         g->n = k + 1;
         ok = make_hit(&h->arena, &g->hits[k], g->records[k]);
     }
-    return ok ? ILK_OK : ilki_base_fail_memory(err, n * sizeof *g->hits, "results");
+    return ok ? ILK_OK : ilki_base_fail_memory(err, a->n * sizeof *g->hits, "results");
 }
 
 /* ---- reading */
