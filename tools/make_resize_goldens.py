@@ -6,7 +6,7 @@
     make_resize_goldens.py --random SEED OUT tests/fixtures      (other sizes, for a run beside the reference)
 
 Writes pictures/pictures.json (or OUT/...): versions; "cases", each {by: pillow | torch, filter: Pillow's number, in: [h, w,
-channels], out: [h, w]}; "specs",
+channels], out: [h, w]}; "modes", each {mode: Pillow's, filter, in, out: [h, w]}, whose mode.N is converted to RGB; "specs",
 each {processor: its file's text, in, out: [h, w] behind resize and crop}; "processors", each {open: a checkpoint, in: [h, w]}. pictures.safetensors has case.N U8 [h][w][channels],
 prepared.N U8 [h][w][3] and values.N F32 [3][side][side]. The pictures themselves are noise that noise() below and the test compute alike.
 """
@@ -60,6 +60,17 @@ def noise(h, w, channels):
     return (x >> 24).astype(numpy.uint8).reshape(h, w, channels)
 
 
+def resized_mode(case):
+    (h, w), (to_h, to_w) = case["in"], case["out"]
+    if case["mode"] in ("RGBA", "CMYK"):
+        picture = PIL.Image.frombytes(case["mode"], (w, h), noise(h, w, 4).tobytes())
+    else:
+        deep = noise(h, w, 2).reshape(h, w * 2).view("<u2") & 0x1FF  # most of them bytes, so that not all is cut off
+        deep = deep if case["mode"] == "I;16" else deep.astype("<i4")
+        picture = PIL.Image.frombytes(case["mode"], (w, h), deep.tobytes())
+    return numpy.asarray(picture.resize((to_w, to_h), case["filter"]).convert("RGB"))
+
+
 def resized(case):
     pixels, (h, w) = noise(*case["in"]), case["out"]
     if case["by"] == "pillow":
@@ -110,6 +121,9 @@ def make(out, fixtures, sizes, pictures, versions):
     cases = [{"by": by, "filter": f, "in": [*i, 1 if n % 5 == 4 else 3], "out": list(o)}
              for by in FILTERS for f in FILTERS[by] for n, (i, o) in enumerate(sizes)]
     arrays = {f"case.{n}": torch.from_numpy(resized(c).copy()) for n, c in enumerate(cases)}
+    modes = [{"mode": m, "filter": f, "in": list(i), "out": list(o)} for m in ("RGBA", "CMYK", "I;16", "I")
+             for f in FILTERS["pillow"] for i, o in sizes[f % 2::2] if f != NEAREST or m in ("RGBA", "CMYK")]
+    arrays.update({f"mode.{n}": torch.from_numpy(resized_mode(c).copy()) for n, c in enumerate(modes)})
     specs = []
     for spec in SPECS:
         for h, w in pictures:
@@ -125,7 +139,7 @@ def make(out, fixtures, sizes, pictures, versions):
             runs.append({"open": "/".join([folder.name] + [f.name for f in folder.glob("*.pt")]), "in": [h, w]})
     out.mkdir(exist_ok=True)
     safetensors.torch.save_file(arrays, out / "pictures.safetensors")
-    lines = {"cases": cases, "specs": specs, "processors": runs}
+    lines = {"cases": cases, "modes": modes, "specs": specs, "processors": runs}
     text = ",\n".join(f' "{k}": [\n  ' + ",\n  ".join(json.dumps(row) for row in v) + "\n ]" for k, v in lines.items())
     (out / "pictures.json").write_text(f'{{\n "versions": {json.dumps(versions)},\n{text}\n}}\n')
     print(f"{out.name}: {len(cases)} cases, {len(specs)} prepared, {len(runs)} pictures through processors")

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * BMP of Windows and OS/2: palettes of 1, 4 and 8 bits, plain or with runs, and colours of 16, 24 and 32 bits with the masks
- * that Pillow knows. An index behind the palette is black, or gray where the palette is a plain ramp. */
+ * that Pillow knows. An index behind the palette is black, or gray where the palette is a plain ramp. As stored, colours of
+ * a palette that is no ramp, and of one of black and white, are picked; a mask of alpha counts where it stands in the header. */
 #include "picture.h"
 
 #include <stdlib.h>
@@ -11,8 +12,8 @@ enum { RAW, RLE8, RLE4, BITFIELDS };
 typedef struct decoder {
     const unsigned char *data;
     size_t n, at; /* of the pixels */
-    uint32_t width, height, bits, compression, n_colors, masks[3];
-    bool top_down;
+    uint32_t width, height, bits, compression, n_colors, masks[4];
+    bool top_down, ramp; /* ramp: the palette is one, of gray */
     unsigned char palette[256][3];
 } decoder;
 
@@ -50,8 +51,10 @@ static void read_info(decoder *d, ilki_cur *c, uint32_t n_header)
     if (n_header >= 52 || d->compression == BITFIELDS) /* behind a header of 40, or in a longer one */
         for (size_t i = 0; i < 3; i++)
             d->masks[i] = ilki_base_cur_u32(c);
-    if (n_header > 52)
-        (void)ilki_base_cur_bytes(c, n_header - 52);
+    if (n_header >= 56)
+        d->masks[3] = ilki_base_cur_u32(c);
+    if (n_header > 56)
+        (void)ilki_base_cur_bytes(c, n_header - 56);
 }
 
 static ilk_status read_palette(decoder *d, ilki_cur *c, uint32_t n_header, ilk_error *err)
@@ -75,6 +78,7 @@ static ilk_status read_palette(decoder *d, ilki_cur *c, uint32_t n_header, ilk_e
     }
     for (size_t i = d->n_colors; ramp && i < 256; i++)
         memset(d->palette[i], (int)i, 3);
+    d->ramp = ramp;
     return ILK_OK;
 }
 
@@ -88,7 +92,7 @@ static ilk_status check_kind(const decoder *d, ilk_error *err)
     bool ok = depth && (d->compression == RAW || (d->compression == RLE8 && d->bits == 8) ||
                         (d->compression == RLE4 && d->bits == 4));
     for (size_t i = 0; d->compression == BITFIELDS && i < sizeof masks / sizeof *masks; i++)
-        ok = ok || (d->bits == masks[i][0] && memcmp(d->masks, &masks[i][1], sizeof d->masks) == 0);
+        ok = ok || (d->bits == masks[i][0] && memcmp(d->masks, &masks[i][1], 3 * sizeof *d->masks) == 0);
     return ok ? ILK_OK
               : ilki_base_fail(err, ILK_UNSUPPORTED, "bmp: %u bits in compression %u, masks %x %x %x", d->bits,
                                d->compression, d->masks[0], d->masks[1], d->masks[2]);
@@ -126,7 +130,7 @@ static uint8_t part(uint32_t v, uint32_t mask)
     return mask ? (uint8_t)((v & mask) * 255 / mask) : 0;
 }
 
-static void read_row(const decoder *d, const unsigned char *from, unsigned char *to)
+static void read_row(const decoder *d, const unsigned char *from, unsigned char *to, size_t step)
 {
     static const uint32_t usual[2][3] = {{0xff0000, 0xff00, 0xff}, {0x7c00, 0x3e0, 0x1f}};
     const uint32_t *masks = d->compression == BITFIELDS ? d->masks : usual[d->bits == 16];
@@ -140,14 +144,14 @@ static void read_row(const decoder *d, const unsigned char *from, unsigned char 
         }
         for (size_t i = 0; i < d->bits / 8; i++)
             v |= (uint32_t)from[bit / 8 + i] << 8 * i;
-        for (size_t i = 0; i < 3; i++)
-            to[3 * x + i] = part(v, masks[i]);
+        for (size_t i = 0; i < step; i++)
+            to[step * x + i] = part(v, i < 3 ? masks[i] : d->masks[3]);
     }
 }
 
 static unsigned char *row_of(const decoder *d, const media_picture *p, size_t y)
 {
-    return p->pixels + (d->top_down ? y : d->height - 1 - y) * (size_t)d->width * 3;
+    return p->pixels + (d->top_down ? y : d->height - 1 - y) * (size_t)d->width * ilki_media_pixel_bytes(p->form);
 }
 
 static ilk_status read_rows(const decoder *d, const media_picture *p, ilk_error *err)
@@ -156,7 +160,7 @@ static ilk_status read_rows(const decoder *d, const media_picture *p, ilk_error 
     for (size_t y = 0, at = d->at; y < d->height; y++, at += step) {
         if (at > d->n || d->n - at < need)
             return broken("more rows", err);
-        read_row(d, d->data + at, row_of(d, p, y));
+        read_row(d, d->data + at, row_of(d, p, y), ilki_media_pixel_bytes(p->form));
     }
     return ILK_OK;
 }
@@ -220,6 +224,18 @@ static ilk_status read_runs(const decoder *d, const media_picture *p, ilk_error 
     return r.done == r.all ? ILK_OK : broken("more pixels", err);
 }
 
+static void choose_form(const decoder *d, media_picture *p)
+{
+    if (d->bits <= 8 && d->ramp && d->n_colors <= 2) {
+        media_picture_set_bits(p);
+    } else if (d->bits <= 8 && !d->ramp) {
+        p->form = ILKI_MEDIA_FORM_PICKED;
+        memcpy(p->palette, d->palette, sizeof p->palette);
+    } else if (d->bits == 32 && d->compression == BITFIELDS && d->masks[3]) {
+        p->form = ILKI_MEDIA_FORM_ALPHA;
+    }
+}
+
 static ilk_status read_bmp(media_picture *p, const unsigned char *data, size_t n, ilk_error *err)
 {
     decoder *d = ilki_base_zalloc(1, sizeof *d);
@@ -228,6 +244,8 @@ static ilk_status read_bmp(media_picture *p, const unsigned char *data, size_t n
     d->data = data;
     d->n = n;
     ilk_status st = read_header(d, err);
+    if (st == ILK_OK && p->as_stored)
+        choose_form(d, p);
     if (st == ILK_OK)
         st = media_picture_begin(p, "bmp", d->width, d->height, err);
     if (st == ILK_OK && !p->size_only)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * GIF: the first frame on its screen, as Pillow shows it. What the frame does not cover has the transparent index, or the
- * first. LZW with a table of prefixes: a code is written from its end, whose place its length tells. */
+ * first. As stored, its colours are picked, unless its palette is a ramp of gray. LZW with a table of prefixes: a code is written from its end, whose place its length tells. */
 #include "picture.h"
 
 #include <stdlib.h>
@@ -13,8 +13,8 @@ typedef struct decoder {
     unsigned char palette[256][3];
     uint32_t screen_width, screen_height, left, top, width, height;
     uint8_t background, code_bits;
-    bool interlaced;
-    unsigned char *indices; /* of the frame */
+    bool interlaced, colored; /* colored: its palette is no ramp of gray */
+    unsigned char *indices;   /* of the frame */
     /* codes */
     uint16_t prefix[MAX_CODES], length[MAX_CODES];
     uint8_t last[MAX_CODES], first[MAX_CODES];
@@ -44,6 +44,7 @@ static void read_palette(decoder *d, uint8_t flags)
     }
     for (size_t i = n; ramp && i < 256; i++)
         memset(d->palette[i], (int)i, 3);
+    d->colored = !ramp;
 }
 
 static void read_extension(decoder *d)
@@ -188,6 +189,10 @@ static ilk_status read_frame(decoder *d, media_picture *p, ilk_error *err)
     if (!read_header(d))
         return ilki_base_fail(err, ILK_BAD_FORMAT, "gif: expected a frame, found the end");
     uint32_t right = d->left + d->width, bottom = d->top + d->height;
+    if (p->as_stored && d->colored) {
+        p->form = ILKI_MEDIA_FORM_PICKED;
+        memcpy(p->palette, d->palette, sizeof p->palette);
+    }
     ilk_status st = media_picture_begin(p, "gif", right > d->screen_width ? right : d->screen_width,
                                         bottom > d->screen_height ? bottom : d->screen_height, err);
     if (st != ILK_OK || p->size_only)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * JPEG by libjpeg-turbo: its accurate inverse transform and smooth upsampling, as Pillow asks for. The file is one buffer
  * without more to come, so that a truncated file is told by the library's waiting for more. Four channels are taken to be
- * inverted, as Adobe writes them and Pillow reads them. No profile of colours is applied. */
+ * inverted, as Adobe writes them and Pillow reads them; as stored they stay ink. No profile of colours is applied. */
 #include "picture.h"
 
 #include <stdlib.h>
@@ -133,6 +133,8 @@ static void read_header(decoder *d, media_picture *p, const unsigned char *data,
                                    d->c.num_components);
         longjmp(d->back, 1);
     }
+    if (p->as_stored && d->c.num_components == 4)
+        p->form = ILKI_MEDIA_FORM_INK;
     d->status = media_picture_begin(p, "jpeg", d->c.image_width, d->c.image_height, d->err);
     if (d->status != ILK_OK)
         longjmp(d->back, 1);
@@ -140,21 +142,24 @@ static void read_header(decoder *d, media_picture *p, const unsigned char *data,
 
 static void read_rows(decoder *d, media_picture *p)
 {
-    bool cmyk = d->c.num_components == 4;
+    bool cmyk = d->c.num_components == 4, ink = p->form == ILKI_MEDIA_FORM_INK;
+    size_t n_row = p->width * ilki_media_pixel_bytes(p->form);
     d->c.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
     d->c.dct_method = JDCT_ISLOW;
     d->c.do_fancy_upsampling = TRUE;
     if (!jpeg_start_decompress(&d->c))
         truncated(d);
-    if (cmyk && !(d->row = ilki_base_zalloc(p->width, 4))) {
+    if (cmyk && !ink && !(d->row = ilki_base_zalloc(p->width, 4))) {
         d->status = ilki_base_fail_memory(d->err, (size_t)p->width * 4, "a row of a picture");
         longjmp(d->back, 1);
     }
     for (size_t y = 0; y < p->height; y++) {
-        unsigned char *to = p->pixels + y * p->width * 3, *row = cmyk ? d->row : to;
+        unsigned char *to = p->pixels + y * n_row, *row = cmyk && !ink ? d->row : to;
         if (jpeg_read_scanlines(&d->c, &row, 1) != 1)
             truncated(d);
-        if (cmyk)
+        for (size_t i = 0; ink && i < n_row; i++)
+            to[i] = (unsigned char)(255 - to[i]);
+        if (cmyk && !ink)
             from_cmyk(row, to, p->width);
     }
 }

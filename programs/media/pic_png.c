@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * PNG by libpng. Rows arrive as gray, index or RGB at the beginning of where their RGB is to stand, and are widened from
  * their end. As in Pillow: no gamma, no profile; the high byte of 16 bits, but gray of 16 bits alone is cut off at 255; an
- * index behind the palette is black. Of a moving picture, the still one. */
+ * index behind the palette is black. Of a moving picture, the still one. As stored: indices and bits as colours that are
+ * picked, alpha, gray of 16 bits. */
 #include "picture.h"
 
 #include <string.h>
@@ -29,7 +30,7 @@ typedef struct decoder {
     unsigned char palette[256][3];
 } decoder;
 
-typedef enum form { GRAY, GRAY16, INDEX, RGB } form;
+typedef enum form { GRAY, GRAY16, INDEX, AS_IT_IS } form;
 
 /* ------------------------------------------------------------------ what the library calls */
 
@@ -89,22 +90,56 @@ static void take_palette(decoder *d)
     }
 }
 
-static form set_form(decoder *d)
+/* What the picture is as stored, where that is not RGB or gray of bytes. */
+static void choose_form(decoder *d, media_picture *p)
 {
     int type = png_get_color_type(d->png, d->info), depth = png_get_bit_depth(d->png, d->info);
+    if (!p->as_stored)
+        return;
+    if (type == PNG_COLOR_TYPE_PALETTE)
+        p->form = ILKI_MEDIA_FORM_PICKED;
+    else if (type & PNG_COLOR_MASK_ALPHA)
+        p->form = ILKI_MEDIA_FORM_ALPHA;
+    else if (type == PNG_COLOR_TYPE_GRAY && depth == 16)
+        p->form = ILKI_MEDIA_FORM_GRAY16;
+    else if (depth == 1)
+        media_picture_set_bits(p);
+}
+
+static bool is_little(void)
+{
+    const uint16_t one = 1;
+    return *(const unsigned char *)&one;
+}
+
+static form set_form(decoder *d, media_picture *p)
+{
+    int type = png_get_color_type(d->png, d->info), depth = png_get_bit_depth(d->png, d->info);
+    if (p->form == ILKI_MEDIA_FORM_GRAY16) {
+        if (is_little())
+            png_set_swap(d->png);
+        return AS_IT_IS;
+    }
     if (type == PNG_COLOR_TYPE_GRAY && depth == 16)
         return GRAY16;
     if (depth == 16)
         png_set_strip_16(d->png);
+    if (p->form == ILKI_MEDIA_FORM_ALPHA) {
+        if (!(type & PNG_COLOR_MASK_COLOR))
+            png_set_gray_to_rgb(d->png);
+        return AS_IT_IS;
+    }
     if (type & PNG_COLOR_MASK_ALPHA)
         png_set_strip_alpha(d->png);
     if (type == PNG_COLOR_TYPE_PALETTE) {
         png_set_packing(d->png);
         take_palette(d);
+        if (p->form == ILKI_MEDIA_FORM_PICKED)
+            memcpy(p->palette, d->palette, sizeof p->palette);
         return INDEX;
     }
     if (type & PNG_COLOR_MASK_COLOR)
-        return RGB;
+        return AS_IT_IS;
     if (depth < 8)
         png_set_expand_gray_1_2_4_to_8(d->png);
     return GRAY;
@@ -113,7 +148,7 @@ static form set_form(decoder *d)
 /* From the last pixel on: none is overwritten before it was read. */
 static void widen(const decoder *d, form f, unsigned char *row, size_t n)
 {
-    for (size_t x = n; f != RGB && x-- > 0;) {
+    for (size_t x = n; f != AS_IT_IS && x-- > 0;) {
         unsigned char v = f == GRAY16 ? (row[2 * x] ? 255 : row[2 * x + 1]) : row[x];
         if (f == INDEX)
             memcpy(row + 3 * x, d->palette[v], 3);
@@ -124,12 +159,12 @@ static void widen(const decoder *d, form f, unsigned char *row, size_t n)
 
 static void read_rows(decoder *d, media_picture *p)
 {
-    form f = set_form(d);
+    form f = set_form(d, p);
     int n_passes = png_set_interlace_handling(d->png);
-    size_t n_row = (size_t)p->width * 3;
+    size_t n_row = (size_t)p->width * ilki_media_pixel_bytes(p->form);
     png_read_update_info(d->png, d->info);
     if (png_get_rowbytes(d->png, d->info) > n_row)
-        png_error(d->png, "expected rows of at most three bytes per pixel");
+        png_error(d->png, "expected rows no longer than the picture's");
     for (int pass = 0; pass < n_passes; pass++)
         for (size_t y = 0; y < p->height; y++)
             png_read_row(d->png, p->pixels + y * n_row, NULL);
@@ -149,6 +184,7 @@ static void read_file(decoder *d, media_picture *p)
     png_set_benign_errors(d->png, 1);
     png_set_user_limits(d->png, MEDIA_MAX_SIDE, MEDIA_MAX_SIDE);
     png_read_info(d->png, d->info);
+    choose_form(d, p);
     d->status = media_picture_begin(p, "png", png_get_image_width(d->png, d->info),
                                     png_get_image_height(d->png, d->info), d->err);
     if (d->status == ILK_OK && !p->size_only)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * PBM, PGM and PPM, plain and raw (P1 to P6). Samples of another highest value are scaled and rounded half to even; gray of
- * more than 8 bits is scaled to 16 and cut off at 255: both are Pillow's ways. */
+ * more than 8 bits is scaled to 16 and cut off at 255: both are Pillow's ways. As stored, it is not cut off, and bits are picked. */
 #include "picture.h"
 
 #include <string.h>
@@ -51,15 +51,20 @@ static bool number(ilki_cur *c, uint32_t most, uint32_t *out)
     return v <= most && is_space(b);
 }
 
-static uint8_t scaled(const decoder *d, uint32_t v)
+static bool is_deep(const decoder *d)
 {
-    uint64_t most = d->kind == GRAYMAP && d->top > 255 ? 65535 : 255;
-    uint64_t twice = 2 * v * most, down = twice / (2 * d->top), rest = twice % (2 * d->top);
-    uint64_t got = down + (rest > d->top || (rest == d->top && down & 1));
-    return got < 255 ? (uint8_t)got : 255;
+    return d->kind == GRAYMAP && d->top > 255;
 }
 
-static bool sample(decoder *d, uint8_t *out)
+static uint16_t scaled(const decoder *d, uint32_t v)
+{
+    uint64_t most = is_deep(d) ? 65535 : 255;
+    uint64_t twice = 2 * v * most, down = twice / (2 * d->top), rest = twice % (2 * d->top);
+    uint64_t got = down + (rest > d->top || (rest == d->top && down & 1));
+    return got < most ? (uint16_t)got : (uint16_t)most;
+}
+
+static bool sample(decoder *d, uint16_t *out)
 {
     uint32_t v = 0;
     if (d->plain && d->kind == BITMAP) {
@@ -77,9 +82,10 @@ static bool sample(decoder *d, uint8_t *out)
     return !d->in.bad;
 }
 
-static bool read_row(decoder *d, unsigned char *to, uint32_t width)
+static bool read_row(decoder *d, unsigned char *to, uint32_t width, bool deep)
 {
-    uint8_t bits = 0, v[3];
+    uint8_t bits = 0;
+    uint16_t v[3];
     for (size_t x = 0; x < width; x++) {
         if (d->kind == BITMAP && !d->plain) {
             bits = x % 8 ? (uint8_t)(bits << 1) : ilki_base_cur_u8(&d->in);
@@ -90,7 +96,10 @@ static bool read_row(decoder *d, unsigned char *to, uint32_t width)
         v[1] = v[2] = v[0];
         if (d->kind == PIXMAP && (!sample(d, &v[1]) || !sample(d, &v[2])))
             return false;
-        memcpy(to + 3 * x, v, 3);
+        if (deep)
+            memcpy(to + 2 * x, v, 2);
+        for (size_t i = 0; !deep && i < 3; i++)
+            to[3 * x + i] = (unsigned char)(v[i] < 255 ? v[i] : 255);
     }
     return !d->in.bad;
 }
@@ -104,9 +113,15 @@ static ilk_status read_pnm(media_picture *p, const unsigned char *data, size_t n
     if (!number(&d.in, UINT32_MAX - 1, &width) || !number(&d.in, UINT32_MAX - 1, &height) ||
         (d.kind != BITMAP && (!number(&d.in, 65535, &d.top) || d.top == 0)))
         return ilki_base_fail(err, ILK_BAD_FORMAT, "pnm: expected width, height and a highest value up to 65535");
+    if (p->as_stored && d.kind == BITMAP)
+        media_picture_set_bits(p);
+    else if (p->as_stored && is_deep(&d))
+        p->form = ILKI_MEDIA_FORM_GRAY32;
+    bool deep = p->form == ILKI_MEDIA_FORM_GRAY32;
     ilk_status st = media_picture_begin(p, "pnm", width, height, err);
+    size_t n_row = width * ilki_media_pixel_bytes(p->form);
     for (size_t y = 0; st == ILK_OK && !p->size_only && y < height; y++)
-        if (!read_row(&d, p->pixels + y * width * 3, width))
+        if (!read_row(&d, p->pixels + y * n_row, width, deep))
             st = ilki_base_fail(err, ILK_BAD_FORMAT,
                                 "pnm: expected %u rows, found the end or a broken sample in row %zu", height, y);
     return st;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * TIFF by libtiff: the first picture, in strips or tiles, its samples side by side. The kinds are a table of those that
  * Pillow knows; others are refused by name. 16 bits as in PNG: the high byte, but gray alone is cut off at 255. Alpha that
- * is multiplied in is refused, as is YCbCr that no JPEG holds. */
+ * is multiplied in is refused, as is YCbCr that no JPEG holds. As stored: indices and bits as colours that are picked, alpha,
+ * gray of 16 bits. */
 #include "picture.h"
 
 #include <stdlib.h>
@@ -23,7 +24,9 @@ typedef struct decoder {
     uint64_t n, at;
     TIFF *tif;
     uint16_t photo, bits, samples;
+    bool alpha; /* the last sample is that */
     uint16_t *map[3];
+    ilki_media_form form;
 } decoder;
 
 /* ------------------------------------------------------------------ what the library calls */
@@ -91,7 +94,11 @@ static unsigned sample(const decoder *d, const unsigned char *row, size_t i)
 static void widen(const decoder *d, const unsigned char *row, unsigned char *to, size_t n)
 {
     unsigned top = (1u << d->bits) - 1, v[4];
-    for (size_t x = 0; x < n; x++, to += 3) {
+    if (d->form == ILKI_MEDIA_FORM_GRAY16) {
+        memcpy(to, row, 2 * n); /* the library leaves them in the machine's order */
+        return;
+    }
+    for (size_t x = 0; x < n; x++, to += ilki_media_pixel_bytes(d->form)) {
         for (size_t i = 0; i < 4 && i < d->samples; i++)
             v[i] = sample(d, row, x * d->samples + i);
         for (size_t i = 0; i < 3; i++) {
@@ -104,6 +111,8 @@ static void widen(const decoder *d, const unsigned char *row, unsigned char *to,
             else
                 to[i] = (unsigned char)((d->photo == PHOTOMETRIC_MINISWHITE ? top - v[0] : v[0]) * 255 / top);
         }
+        if (d->form == ILKI_MEDIA_FORM_ALPHA)
+            to[3] = (unsigned char)(d->bits == 16 ? v[3] >> 8 : v[d->samples - 1]);
     }
 }
 
@@ -117,7 +126,7 @@ static ilk_status read_strips(decoder *d, media_picture *p, unsigned char *block
     for (uint32_t y = 0; y < p->height; y++) {
         if (TIFFReadScanline(d->tif, block, y, 0) != 1)
             return broken(err, y);
-        widen(d, block, p->pixels + (size_t)y * p->width * 3, p->width);
+        widen(d, block, p->pixels + (size_t)y * p->width * ilki_media_pixel_bytes(p->form), p->width);
     }
     return ILK_OK;
 }
@@ -134,7 +143,7 @@ static ilk_status read_tiles(decoder *d, media_picture *p, unsigned char *block,
                 return broken(err, (uint32_t)y);
             size_t n = p->width - x < w ? (size_t)(p->width - x) : w;
             for (uint64_t i = 0; i < h && y + i < p->height; i++)
-                widen(d, block + i * step, p->pixels + ((y + i) * p->width + x) * 3, n);
+                widen(d, block + i * step, p->pixels + ((y + i) * p->width + x) * ilki_media_pixel_bytes(p->form), n);
         }
     return w && h ? ILK_OK : broken(err, 0);
 }
@@ -167,9 +176,28 @@ static ilk_status check_kind(decoder *d, ilk_error *err)
              d->bits == 8 && TIFFSetField(d->tif, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
     for (uint16_t i = 0; i < n_extra; i++)
         ok = ok && extra[i] != EXTRASAMPLE_ASSOCALPHA;
+    d->alpha = (d->samples == 4 && (n_extra == 0 || extra[0] == EXTRASAMPLE_UNASSALPHA)) ||
+               (d->samples == 2 && n_extra == 1 && extra[0] == EXTRASAMPLE_UNASSALPHA);
     return ok ? ILK_OK
               : ilki_base_fail(err, ILK_UNSUPPORTED, "tiff: %u samples of %u bits, photometric %u, compression %u",
                                d->samples, d->bits, d->photo, compression);
+}
+
+static void choose_form(const decoder *d, media_picture *p)
+{
+    bool gray = d->photo == PHOTOMETRIC_MINISBLACK || d->photo == PHOTOMETRIC_MINISWHITE;
+    if (d->photo == PHOTOMETRIC_PALETTE) {
+        p->form = ILKI_MEDIA_FORM_PICKED;
+        for (size_t v = 0; v < (size_t)1 << d->bits; v++)
+            for (size_t i = 0; i < 3; i++)
+                p->palette[v][i] = (unsigned char)(d->map[i][v] >> 8);
+    } else if (gray && d->bits == 1) {
+        media_picture_set_bits(p);
+    } else if (gray && d->bits == 16) {
+        p->form = ILKI_MEDIA_FORM_GRAY16;
+    } else if (d->alpha) {
+        p->form = ILKI_MEDIA_FORM_ALPHA;
+    }
 }
 
 static ilk_status read_picture(decoder *d, media_picture *p, ilk_error *err)
@@ -181,8 +209,11 @@ static ilk_status read_picture(decoder *d, media_picture *p, ilk_error *err)
     TIFFGetField(d->tif, TIFFTAG_ORIENTATION, &orientation);
     p->orientation = orientation <= 8 ? orientation : 0;
     ilk_status st = check_kind(d, err);
+    if (st == ILK_OK && p->as_stored)
+        choose_form(d, p);
     if (st == ILK_OK)
         st = media_picture_begin(p, "tiff", width, height, err);
+    d->form = p->form;
     if (st != ILK_OK || p->size_only)
         return st;
     bool tiled = TIFFIsTiled(d->tif);

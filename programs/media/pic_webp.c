@@ -42,8 +42,9 @@ static ilk_status read_moving(media_picture *p, const WebPData *file, ilk_error 
     options.color_mode = MODE_RGBA;
     WebPAnimDecoder *d = WebPAnimDecoderNew(file, &options);
     bool ok = d && WebPAnimDecoderGetNext(d, &canvas, &time) && canvas;
+    size_t step = ilki_media_pixel_bytes(p->form);
     for (size_t i = 0; ok && i < (size_t)p->width * p->height; i++)
-        memcpy(p->pixels + 3 * i, canvas + 4 * i, 3);
+        memcpy(p->pixels + step * i, canvas + 4 * i, step);
     WebPAnimDecoderDelete(d);
     return ok ? ILK_OK : ilki_base_fail(err, ILK_BAD_FORMAT, "webp: expected a first frame, found a broken one");
 }
@@ -55,13 +56,17 @@ static ilk_status read_webp(media_picture *p, const unsigned char *data, size_t 
     if (code != VP8_STATUS_OK)
         return ilki_base_fail(err, ILK_BAD_FORMAT, "webp: expected a header, found %s",
                               code == VP8_STATUS_NOT_ENOUGH_DATA ? "a truncated file" : "a broken one");
+    if (p->as_stored && f.has_alpha)
+        p->form = ILKI_MEDIA_FORM_ALPHA;
     ilk_status st = media_picture_begin(p, "webp", (uint64_t)f.width, (uint64_t)f.height, err);
     p->orientation = orientation(data, n);
     if (st != ILK_OK || p->size_only)
         return st;
     if (f.has_animation)
         return read_moving(p, &(WebPData){data, n}, err);
-    if (!WebPDecodeRGBInto(data, n, p->pixels, (size_t)p->width * p->height * 3, (int)p->width * 3))
+    size_t n_row = p->width * ilki_media_pixel_bytes(p->form);
+    if (!(p->form == ILKI_MEDIA_FORM_ALPHA ? WebPDecodeRGBAInto : WebPDecodeRGBInto)(data, n, p->pixels,
+                                                                                     n_row * p->height, (int)n_row))
         return ilki_base_fail(err, ILK_BAD_FORMAT, "webp: expected %u rows, found a truncated or broken file",
                               p->height);
     return ILK_OK;

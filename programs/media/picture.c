@@ -8,6 +8,7 @@
 
 ilk_status media_picture_begin(media_picture *p, const char *what, uint64_t width, uint64_t height, ilk_error *err)
 {
+    p->form = p->form ? p->form : ILKI_MEDIA_FORM_PIXELS;
     if (width == 0 || height == 0)
         return ilki_base_fail(err, ILK_BAD_FORMAT, "%s: expected a picture of at least one pixel, found %llu x %llu",
                               what, (unsigned long long)width, (unsigned long long)height);
@@ -18,14 +19,22 @@ ilk_status media_picture_begin(media_picture *p, const char *what, uint64_t widt
     p->height = (uint32_t)height;
     if (p->size_only)
         return ILK_OK;
-    p->pixels = ilki_base_zalloc((size_t)(width * height), 3);
-    return p->pixels ? ILK_OK : ilki_base_fail_memory(err, (size_t)(width * height * 3), "a picture");
+    size_t step = ilki_media_pixel_bytes(p->form);
+    p->pixels = ilki_base_zalloc((size_t)(width * height), step);
+    return p->pixels ? ILK_OK : ilki_base_fail_memory(err, (size_t)(width * height) * step, "a picture");
 }
 
 void media_picture_end(media_picture *p)
 {
     free(p->pixels);
     p->pixels = NULL;
+}
+
+void media_picture_set_bits(media_picture *p)
+{
+    p->form = ILKI_MEDIA_FORM_PICKED;
+    memset(p->palette, 255, sizeof p->palette);
+    memset(p->palette[0], 0, 3);
 }
 
 /* ------------------------------------------------------------------ EXIF */
@@ -72,6 +81,7 @@ ilk_status media_picture_orient(media_picture *p, ilk_error *err)
     } ways[9] = {[2] = {0, 1, 0}, [3] = {0, 1, 1}, [4] = {0, 0, 1}, [5] = {1, 0, 0},
                  [6] = {1, 0, 1}, [7] = {1, 1, 1}, [8] = {1, 1, 0}};
     uint32_t o = p->orientation, w = p->width, h = p->height;
+    size_t step = ilki_media_pixel_bytes(p->form);
     p->orientation = 1;
     if (o < 2 || o > 8)
         return ILK_OK;
@@ -79,15 +89,15 @@ ilk_status media_picture_orient(media_picture *p, ilk_error *err)
     p->height = ways[o].swap ? w : h;
     if (!p->pixels)
         return ILK_OK;
-    unsigned char *turned = ilki_base_zalloc((size_t)w * h, 3);
+    unsigned char *turned = ilki_base_zalloc((size_t)w * h, step);
     if (!turned)
-        return ilki_base_fail_memory(err, (size_t)w * h * 3, "a turned picture");
+        return ilki_base_fail_memory(err, (size_t)w * h * step, "a turned picture");
     for (size_t y = 0; y < p->height; y++)
         for (size_t x = 0; x < p->width; x++) {
             size_t sx = ways[o].swap ? y : x, sy = ways[o].swap ? x : y;
             sx = ways[o].right ? w - 1 - sx : sx;
             sy = ways[o].bottom ? h - 1 - sy : sy;
-            memcpy(turned + (y * p->width + x) * 3, p->pixels + (sy * w + sx) * 3, 3);
+            memcpy(turned + (y * p->width + x) * step, p->pixels + (sy * w + sx) * step, step);
         }
     free(p->pixels);
     p->pixels = turned;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What decoders of pictures share: the limits, the orientation of EXIF, turning. A decoder fills RGB of 8 bits as Pillow's
- * convert("RGB") does: alpha is dropped, whatever it hides. */
+ * convert("RGB") does: alpha is dropped, whatever it hides. Where the pixels are wanted as the file holds them, one that has
+ * them in another form of the protocol sets `form` before it begins, and fills that. */
 #ifndef ILK_MEDIA_PICTURE_H
 #define ILK_MEDIA_PICTURE_H
 
@@ -8,14 +9,17 @@
 
 enum {
     MEDIA_MAX_SIDE = 1 << 20,
-    MEDIA_MAX_PIXELS = ILKI_MEDIA_WINDOW / 3 /* what the window takes; Pillow begins to warn there */
+    MEDIA_MAX_PIXELS = (256 << 20) / 3 /* where Pillow begins to warn; the window takes four bytes of each */
 };
 
 struct media_picture {
-    bool size_only; /* asked: width and height will do */
+    bool size_only;       /* asked: width and height will do */
+    bool as_stored;       /* asked: forms behind FORM_PIXELS are welcome */
+    ilki_media_form form; /* FORM_PIXELS from the beginning, unless the decoder set another */
     uint32_t width, height;
-    unsigned char *pixels; /* owned: [height][width][3] */
-    uint32_t orientation;  /* of EXIF, 1 to 8; 0: none is told */
+    unsigned char *pixels;         /* owned: [height][width] of the form */
+    unsigned char palette[256][3]; /* FORM_PICKED: what stands behind the pixels */
+    uint32_t orientation;          /* of EXIF, 1 to 8; 0: none is told */
 };
 
 extern const media_reader media_bmp, media_gif, media_jpeg, media_png, media_pnm, media_tiff, media_webp;
@@ -24,6 +28,9 @@ extern const media_reader media_bmp, media_gif, media_jpeg, media_png, media_pnm
  * Then, unless the size alone was asked for, pixels of zeros. `what` names the reader. */
 ilk_status media_picture_begin(media_picture *p, const char *what, uint64_t width, uint64_t height, ilk_error *err);
 void media_picture_end(media_picture *p);
+
+/* FORM_PICKED, of bits: index 0 is black, every other one white. */
+void media_picture_set_bits(media_picture *p);
 
 /* The orientation told by n bytes of EXIF, which begin with TIFF's header; 0: none, or a broken one. */
 uint32_t media_exif_orientation(const unsigned char *data, size_t n);

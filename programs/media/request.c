@@ -116,6 +116,27 @@ static ilk_status op_pixels(object *o, ilki_cur *args, ilk_error *err)
     return ILK_OK;
 }
 
+static ilk_status op_stored(object *o, ilki_cur *args, ilk_error *err)
+{
+    (void)args;
+    ilk_status st = need_picture(o, false, err);
+    if (st != ILK_OK)
+        return st;
+    const media_picture *p = &o->picture;
+    ilki_media_answer *a = o->answer;
+    size_t step = ilki_media_pixel_bytes(p->form), n = (size_t)p->width * p->height * step;
+    a->form = p->form;
+    a->width = p->width;
+    a->height = p->height;
+    a->channels = step == 2 ? 1 : (uint32_t)step;
+    a->frames = 1;
+    a->n_bytes = n + ilki_media_behind_bytes(p->form);
+    memcpy(o->window, p->pixels, n);
+    memcpy(o->window + n, p->palette, ilki_media_behind_bytes(p->form));
+    o->answered = true;
+    return ILK_OK;
+}
+
 static ilk_status op_size(object *o, ilki_cur *args, ilk_error *err)
 {
     (void)args;
@@ -128,8 +149,9 @@ static const struct {
     ilki_media_op op;
     ilk_status (*run)(object *o, ilki_cur *args, ilk_error *err);
 } operations[] = {
-    {ILKI_MEDIA_OPEN, op_open}, {ILKI_MEDIA_ORIENT, op_orient}, {ILKI_MEDIA_COMPOSITE, op_composite},
-    {ILKI_MEDIA_TEXT, op_text}, {ILKI_MEDIA_PIXELS, op_pixels}, {ILKI_MEDIA_SIZE, op_size},
+    {ILKI_MEDIA_OPEN, op_open},     {ILKI_MEDIA_ORIENT, op_orient}, {ILKI_MEDIA_COMPOSITE, op_composite},
+    {ILKI_MEDIA_TEXT, op_text},     {ILKI_MEDIA_PIXELS, op_pixels}, {ILKI_MEDIA_SIZE, op_size},
+    {ILKI_MEDIA_STORED, op_stored},
 };
 
 /* ------------------------------------------------------------------ the list */
@@ -152,6 +174,8 @@ static ilk_status run_step(object *o, ilki_media_step *s, ilk_error *err)
 static ilk_status run_steps(object *o, ilki_media_step *steps, size_t n, ilk_error *err)
 {
     ilk_status st = ILK_OK;
+    for (size_t i = 0; i < n; i++)
+        o->picture.as_stored |= steps[i].op == ILKI_MEDIA_STORED; /* asked of whoever decodes first */
     for (size_t i = 0; st == ILK_OK && i < n; i++)
         st = run_step(o, &steps[i], err);
     if (st == ILK_OK && !o->answered)

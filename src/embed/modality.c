@@ -24,12 +24,24 @@ static const ilki_tower_info *picture_tower(const ilk_model *m)
 
 static ilki_picture picture_of(const ilk_part *p)
 {
-    return (ilki_picture){p->data, p->shape[1], p->shape[0], p->shape[2]};
+    return ilki_media_plain(p->data, p->shape[1], p->shape[0], p->shape[2]);
+}
+
+/* What the processor makes of a picture must be what the network takes. */
+static ilk_status plan_picture(ilki_image_plan *plan, const ilk_model *m, const ilki_picture *in, ilk_error *err)
+{
+    uint32_t side = picture_tower(m)->image_size;
+    ilk_status st = ilki_media_plan(plan, &m->image, in, err);
+    if (st == ILK_OK && (plan->width != side || plan->height != side))
+        return ilki_base_fail(
+            err, ILK_MISMATCH,
+            "pixels: expected %u x %u, the network's, found %u x %u, which the processor makes %u x %u", side, side,
+            in->height, in->width, plan->height, plan->width);
+    return st;
 }
 
 static ilk_status check_pixels(const ilk_model *m, const ilk_part *p, ilk_error *err)
 {
-    uint32_t side = picture_tower(m)->image_size;
     size_t n = (size_t)p->shape[0] * p->shape[1] * 3;
     if (p->shape[2] != 3 || p->shape[0] == 0 || p->shape[1] == 0 || p->shape[0] > 1 << 16 || p->shape[1] > 1 << 16)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT,
@@ -40,13 +52,7 @@ static ilk_status check_pixels(const ilk_model *m, const ilk_part *p, ilk_error 
                               p->shape[0], p->shape[1], p->n_bytes);
     ilki_picture in = picture_of(p);
     ilki_image_plan plan;
-    ilk_status st = ilki_media_plan(&plan, &m->image, &in, err);
-    if (st == ILK_OK && (plan.width != side || plan.height != side))
-        return ilki_base_fail(
-            err, ILK_MISMATCH,
-            "pixels: expected %u x %u, the network's, found %u x %u, which the processor makes %u x %u", side, side,
-            p->shape[0], p->shape[1], plan.height, plan.width);
-    return st;
+    return plan_picture(&plan, m, &in, err);
 }
 
 static ilk_status check_rows(const ilk_model *m, const ilk_part *p, ilk_error *err)
@@ -87,12 +93,12 @@ static ilk_status read_file(const ilk_model *m, const char *path, char **data, s
     return st == ILK_OK ? ilki_base_read_file(vfs, path, MAX_FILE_BYTES, data, n, err) : st;
 }
 
-/* A file becomes a part of pixels, which are *owned. */
-static ilk_status decode_file(const ilk_model *m, const ilk_part *p, ilk_job *job, ilk_part *pixels, uint8_t **owned,
+/* Where the reference resizes what a file holds, it is decoded to that; else to RGB. */
+static ilk_status decode_file(const ilk_model *m, const ilk_part *p, ilk_job *job, ilki_media_picture *picture,
                               ilk_error *err)
 {
+    unsigned how = ILKI_MEDIA_TURNED | (m->image.family == ILKI_IMAGE_OPEN_CLIP ? ILKI_MEDIA_AS_STORED : 0);
     ilki_media *media;
-    ilki_media_picture picture;
     char *data = NULL;
     size_t n = p->n_bytes;
     ilk_status st = ilki_media_of(m->rt, &media, err);
@@ -100,37 +106,27 @@ static ilk_status decode_file(const ilk_model *m, const ilk_part *p, ilk_job *jo
         st = read_file(m, p->data, &data, &n, err);
     if (st != ILK_OK)
         return st;
-    st = ilki_media_read_picture(media, data ? data : p->data, n, true, job, &picture, err);
+    st = ilki_media_read_picture(media, data ? data : p->data, n, how, job, picture, err);
     free(data);
-    if (st != ILK_OK) {
+    if (st != ILK_OK)
         ilki_base_error_prefix(err, "%s", p->kind == ILK_PART_PATH ? (const char *)p->data : "picture");
-        return st;
-    }
-    ilk_part_init(pixels);
-    pixels->kind = ILK_PART_PIXELS;
-    pixels->data = *owned = picture.pixels;
-    pixels->shape[0] = picture.height;
-    pixels->shape[1] = picture.width;
-    pixels->shape[2] = 3;
-    return ILK_OK;
+    return st;
 }
 
-/* Pixels to bytes [side][side][3], as the processor leaves them: *pixels, which are the part's own or become *owned. */
-static ilk_status prepare(const ilk_model *m, const ilk_part *p, ilk_job *job, const uint8_t **pixels, uint8_t **owned,
-                          ilk_error *err)
+/* Pixels to bytes [side][side][3], as the processor leaves them: *pixels, which are the picture's own or become *owned. */
+static ilk_status prepare(const ilk_model *m, const ilki_picture *in, ilk_job *job, const uint8_t **pixels,
+                          uint8_t **owned, ilk_error *err)
 {
-    ilki_picture in = picture_of(p);
     ilki_image_plan plan;
-    ilk_status st = check_picture(m, p, err);
-    if (st == ILK_OK)
-        st = ilki_media_plan(&plan, &m->image, &in, err);
+    ilk_status st = plan_picture(&plan, m, in, err);
+    *pixels = in->pixels;
     if (st != ILK_OK || plan.unchanged)
         return st;
     size_t n_bytes = (size_t)plan.width * plan.height * 3; /* the network's own size: checked */
     uint8_t *prepared = ilki_base_alloc_aligned(n_bytes, 1);
     if (!prepared)
         return ilki_base_fail_memory(err, n_bytes, "a picture");
-    st = ilki_media_prepare(prepared, m->rt->ops, &m->image, &in, job, err);
+    st = ilki_media_prepare(prepared, m->rt->ops, &m->image, in, job, err);
     free(*owned);
     *pixels = *owned = prepared;
     return st;
@@ -141,16 +137,22 @@ static ilk_status prepare(const ilk_model *m, const ilk_part *p, ilk_job *job, c
 static ilk_status get_pixels(const ilk_model *m, const ilk_part *p, ilk_job *job, const uint8_t **pixels,
                              uint8_t **owned, ilk_error *err)
 {
-    ilk_part decoded;
+    ilki_picture in;
+    ilki_media_picture decoded;
     *owned = NULL;
     if (p->kind == ILK_PART_PATH || p->kind == ILK_PART_ENCODED) {
-        ilk_status st = decode_file(m, p, job, &decoded, owned, err);
+        ilk_status st = decode_file(m, p, job, &decoded, err);
         if (st != ILK_OK)
             return st;
-        p = &decoded;
+        *owned = decoded.pixels;
+        in = ilki_media_view_picture(&decoded);
+    } else {
+        ilk_status st = check_picture(m, p, err);
+        if (st != ILK_OK)
+            return st;
+        in = picture_of(p);
     }
-    *pixels = p->data;
-    return prepare(m, p, job, pixels, owned, err);
+    return prepare(m, &in, job, pixels, owned, err);
 }
 
 static void cut_patches(const ilk_model *m, const uint8_t *pixels, float *rows)

@@ -5,27 +5,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, bool orient, ilk_job *job,
+static const ilki_picture_kind kinds[ILKI_MEDIA_FORMS] = {
+    [ILKI_MEDIA_FORM_PICKED] = ILKI_PICTURE_PICKED, [ILKI_MEDIA_FORM_ALPHA] = ILKI_PICTURE_ALPHA,
+    [ILKI_MEDIA_FORM_INK] = ILKI_PICTURE_INK,       [ILKI_MEDIA_FORM_GRAY16] = ILKI_PICTURE_GRAY16,
+    [ILKI_MEDIA_FORM_GRAY32] = ILKI_PICTURE_GRAY32,
+};
+
+static bool is_expected(const ilki_media_answer *a, bool as_stored)
+{
+    if (a->form == ILKI_MEDIA_FORM_PIXELS)
+        return a->channels == 3 && a->frames == 1;
+    return as_stored && a->form > ILKI_MEDIA_FORM_PIXELS;
+}
+
+ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, unsigned how, ilk_job *job,
                                    ilki_media_picture *out, ilk_error *err)
 {
     static const uint8_t channels = 3;
+    bool as_stored = how & ILKI_MEDIA_AS_STORED;
     ilki_media_result r = {.data = NULL};
     ilki_buf ops;
     memset(out, 0, sizeof *out);
     ilki_base_buf_init(&ops, 4096);
     ilki_media_add_open(&ops, "");
-    if (orient)
+    if (how & ILKI_MEDIA_TURNED)
         ilki_media_add_op(&ops, ILKI_MEDIA_ORIENT, NULL, 0);
-    ilki_media_add_op(&ops, ILKI_MEDIA_PIXELS, &channels, 1);
+    if (as_stored)
+        ilki_media_add_op(&ops, ILKI_MEDIA_STORED, NULL, 0);
+    else
+        ilki_media_add_op(&ops, ILKI_MEDIA_PIXELS, &channels, 1);
     ilk_status st = ilki_media_run(m, data, n, &ops, 0, job, &r, err);
     ilki_base_buf_deinit(&ops);
     const ilki_media_answer *a = &r.about;
-    if (st == ILK_OK && (a->form != ILKI_MEDIA_FORM_PIXELS || a->channels != 3 || a->frames != 1))
-        st = ilki_base_fail(err, ILK_BAD_FORMAT, "its reader broke the protocol: expected one picture of 3 channels");
+    if (st == ILK_OK && !is_expected(a, as_stored))
+        st = ilki_base_fail(err, ILK_BAD_FORMAT, "its reader broke the protocol: expected one picture, found form %d",
+                            (int)a->form);
     if (st != ILK_OK) {
         free(r.data);
         return st;
     }
-    *out = (ilki_media_picture){.width = a->width, .height = a->height, .pixels = r.data};
+    *out = (ilki_media_picture){a->width, a->height, r.data, kinds[a->form]};
     return ILK_OK;
+}
+
+ilki_picture ilki_media_view_picture(const ilki_media_picture *p)
+{
+    static const uint8_t channels[] = {3, 3, 4, 4, 2, 2};
+    size_t n = (size_t)p->width * p->height * channels[p->kind];
+    return (ilki_picture){p->pixels,         p->width, p->height,
+                          channels[p->kind], p->kind,  p->kind == ILKI_PICTURE_PICKED ? p->pixels + n : NULL};
 }

@@ -61,9 +61,23 @@ ilk_status ilki_media_plan(ilki_image_plan *p, const ilki_image_spec *s, const i
     p->fill = s->crop ? 0 : s->fill;
     centre(s->family, r->width, p->width, &r->x, &r->n_x, &p->left);
     centre(s->family, r->height, p->height, &r->y, &r->n_y, &p->top);
-    p->unchanged = in->n_channels == 3 && r->width == in->width && r->height == in->height && p->width == in->width &&
-                   p->height == in->height;
+    p->unchanged = in->n_channels == 3 && in->kind == ILKI_PICTURE_PLAIN && r->width == in->width &&
+                   r->height == in->height && p->width == in->width && p->height == in->height;
     return ILK_OK;
+}
+
+/* The padding is put on before the conversion: its number is an index, gray or ink. */
+static void fill(uint8_t *out, const ilki_image_plan *p, const ilki_picture *in)
+{
+    uint8_t ink[4], color[3];
+    memset(ink, p->fill, sizeof ink);
+    memset(color, p->fill, sizeof color);
+    if (in->kind == ILKI_PICTURE_PICKED)
+        memcpy(color, in->palette + (size_t)p->fill * 3, 3);
+    else if (in->kind == ILKI_PICTURE_INK)
+        ilki_media_ink_to_rgb(color, ink, 1);
+    for (size_t i = 0; i < (size_t)p->width * p->height; i++)
+        memcpy(out + 3 * i, color, 3);
 }
 
 /* Gray bytes at the head of each row of `out` to three of each, from behind. */
@@ -84,13 +98,18 @@ ilk_status ilki_media_prepare(uint8_t *out, const ilki_kern_ops *ops, const ilki
     if (st == ILK_OK && in->n_channels == 1 && !s->rgb)
         st = ilki_base_fail(err, ILK_UNSUPPORTED,
                             "picture: expected 3 channels, since its processor converts nothing, found 1");
+    if (st == ILK_OK && in->kind == ILKI_PICTURE_PLAIN && in->n_channels != 1 && in->n_channels != 3)
+        st = ilki_base_fail(err, ILK_UNSUPPORTED, "picture: expected 1 or 3 channels, found %u", in->n_channels);
+    if (st == ILK_OK && in->kind != ILKI_PICTURE_PLAIN && s->family != ILKI_IMAGE_OPEN_CLIP)
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT,
+                            "picture: expected bytes of RGB, which is what its processor resizes");
     if (st != ILK_OK)
         return st;
     ilki_rows rows = {out + ((size_t)p.top * p.width + p.left) * 3, (size_t)p.width * 3};
     if (p.resized.n_x < p.width || p.resized.n_y < p.height)
-        memset(out, p.fill, rows.stride * p.height);
+        fill(out, &p, in);
     if (s->family == ILKI_IMAGE_OPEN_CLIP)
-        st = ilki_media_resize_pillow(ops, in, s->filter, &p.resized, rows, job, err);
+        st = ilki_media_resize_stored(ops, in, s->filter, &p.resized, rows, job, err);
     else
         st = ilki_media_resize_torch(ops, in, s->filter, &p.resized, rows, job, err);
     if (st == ILK_OK && in->n_channels == 1)

@@ -149,6 +149,20 @@ ilk_status ilki_media_get_request(uint32_t *id, ilki_media_step steps[ILKI_MEDIA
     return ILK_OK;
 }
 
+size_t ilki_media_pixel_bytes(ilki_media_form form)
+{
+    static const uint8_t bytes[ILKI_MEDIA_FORMS] = {
+        [ILKI_MEDIA_FORM_PIXELS] = 3, [ILKI_MEDIA_FORM_PICKED] = 3, [ILKI_MEDIA_FORM_ALPHA] = 4,
+        [ILKI_MEDIA_FORM_INK] = 4,    [ILKI_MEDIA_FORM_GRAY16] = 2, [ILKI_MEDIA_FORM_GRAY32] = 2,
+    };
+    return form < ILKI_MEDIA_FORMS ? bytes[form] : 0;
+}
+
+size_t ilki_media_behind_bytes(ilki_media_form form)
+{
+    return form == ILKI_MEDIA_FORM_PICKED ? (size_t)256 * 3 : 0;
+}
+
 /* Bytes that a form of these dimensions has; false: not this form, or too many. */
 static bool form_fits(const ilki_media_answer *a)
 {
@@ -159,6 +173,8 @@ static bool form_fits(const ilki_media_answer *a)
     uint64_t n = (uint64_t)a->width * a->height; /* 32 bits each */
     if (n == 0 || a->channels == 0 || a->channels > 4 || a->frames == 0 || n > ILKI_MEDIA_WINDOW)
         return false;
+    if (a->form != ILKI_MEDIA_FORM_PIXELS)
+        return a->frames == 1 && n * ilki_media_pixel_bytes(a->form) + ilki_media_behind_bytes(a->form) == a->n_bytes;
     return n * a->channels <= ILKI_MEDIA_WINDOW && n * a->channels * a->frames == a->n_bytes;
 }
 
@@ -190,7 +206,7 @@ ilk_status ilki_media_get_answer(ilki_media_answer *a, const void *data, size_t 
         *sizes[i] = ilki_base_cur_u32(&c);
     a->n_bytes = ilki_base_cur_u64(&c);
     bool ok = ilki_media_get_str(&c, a->message, sizeof a->message);
-    if (!ok || c.bad || ilki_base_cur_left(&c) || form > ILKI_MEDIA_FORM_PIXELS)
+    if (!ok || c.bad || ilki_base_cur_left(&c) || form >= ILKI_MEDIA_FORMS)
         return ilki_base_fail(err, ILK_BAD_FORMAT, "answer: malformed within its %zu bytes", n);
     a->status = allowed_status(status);
     a->form = (ilki_media_form)form;

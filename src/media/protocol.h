@@ -29,6 +29,7 @@
  *   7 text       u64 most bytes                  answers FORM_TEXT: a document as src/docs/packed.c writes it
  *   8 pixels     u8 channels (1, 3 or 4)         answers FORM_PIXELS: u8 [frames][height][width][channels]
  *   9 size       -                               answers FORM_NONE, with source_width and source_height set
+ *  10 stored     -                               answers FORM_PIXELS or a form behind it: pixels as the file holds them
  * An operation that a helper does not know is answered with UNSUPPORTED; new ones take new numbers, new arguments are put
  * behind the old ones, and a helper that reads fewer of them is an older one. Anything else is a new version.
  *
@@ -43,7 +44,7 @@
 enum {
     ILKI_MEDIA_VERSION = 1,
     ILKI_MEDIA_FRAME = 64 << 10,
-    ILKI_MEDIA_WINDOW = 256 << 20,
+    ILKI_MEDIA_WINDOW = 342 << 20, /* as many pixels of four bytes as a picture may have */
     ILKI_MEDIA_SOCKET_FD = 3,
     ILKI_MEDIA_WINDOW_FD = 4,
     ILKI_MEDIA_MAX_ROWS = 64,
@@ -60,10 +61,22 @@ typedef enum ilki_media_op {
     ILKI_MEDIA_FRAMES,
     ILKI_MEDIA_TEXT,
     ILKI_MEDIA_PIXELS,
-    ILKI_MEDIA_SIZE
+    ILKI_MEDIA_SIZE,
+    ILKI_MEDIA_STORED
 } ilki_media_op;
 
-typedef enum ilki_media_form { ILKI_MEDIA_FORM_NONE, ILKI_MEDIA_FORM_TEXT, ILKI_MEDIA_FORM_PIXELS } ilki_media_form;
+/* Those behind PIXELS answer `stored` alone: what a resize sees that comes before the conversion to RGB. */
+typedef enum ilki_media_form {
+    ILKI_MEDIA_FORM_NONE,
+    ILKI_MEDIA_FORM_TEXT,
+    ILKI_MEDIA_FORM_PIXELS,
+    ILKI_MEDIA_FORM_PICKED, /* RGB of indices or bits, and behind it the colours of indices 0 to 255, RGB */
+    ILKI_MEDIA_FORM_ALPHA,  /* RGBA, not multiplied */
+    ILKI_MEDIA_FORM_INK,    /* CMYK, 255 is full ink */
+    ILKI_MEDIA_FORM_GRAY16, /* u16 of this machine */
+    ILKI_MEDIA_FORM_GRAY32, /* the same numbers, where the file's kind has room for more and for less than 0 */
+    ILKI_MEDIA_FORMS
+} ilki_media_form;
 
 /* How far a helper has locked itself in. */
 typedef enum ilki_media_sandbox {
@@ -98,6 +111,10 @@ typedef struct ilki_media_step {
     ilki_media_op op;
     ilki_cur args;
 } ilki_media_step;
+
+/* Of a form of pixels: bytes of each, and bytes behind the last. */
+size_t ilki_media_pixel_bytes(ilki_media_form form);
+size_t ilki_media_behind_bytes(ilki_media_form form);
 
 /* ---- writing: a payload without the frame's length. Operations are put behind each other into a buffer of their own,
  * which ilki_media_put_request then takes up. */

@@ -124,6 +124,34 @@ ilk_status ilki_media_taps_peak(double *peak, uint32_t n_in, uint32_t n_out, ilk
     return ILK_OK;
 }
 
+ilk_status ilki_media_sums_init(ilki_sums *s, const ilki_axis *axis, ilki_image_filter filter, ilk_error *err)
+{
+    sampler sample = make_sampler(axis->n_in, axis->n_out, filter);
+    size_t n_weights = 0;
+    *s = (ilki_sums){.n = axis->n, .step = sample.step};
+    if (!ilki_base_mul(axis->n, s->step, &n_weights) || n_weights > ILKI_MEDIA_MAX_WORK / sizeof(int32_t))
+        return ilki_base_fail(err, ILK_LIMIT, "picture: expected a resize of %u to %u with up to %zu bytes of weights",
+                              axis->n_in, axis->n_out, ILKI_MEDIA_MAX_WORK);
+    s->first = ilki_base_zalloc(axis->n, sizeof *s->first);
+    s->count = ilki_base_zalloc(axis->n, sizeof *s->count);
+    s->weight = ilki_base_zalloc(n_weights, sizeof *s->weight);
+    if (!s->first || !s->count || !s->weight) {
+        ilki_media_sums_deinit(s);
+        return ilki_base_fail_memory(err, n_weights * sizeof *s->weight, "a picture's weights");
+    }
+    for (uint32_t i = 0; i < axis->n; i++)
+        s->count[i] = weigh(&sample, axis->from + i, &s->first[i], s->weight + (size_t)i * s->step);
+    return ILK_OK;
+}
+
+void ilki_media_sums_deinit(ilki_sums *s)
+{
+    free(s->first);
+    free(s->count);
+    free(s->weight);
+    *s = (ilki_sums){0};
+}
+
 ilk_status ilki_media_taps_init(ilki_taps *t, const ilki_axis *axis, ilki_image_filter filter, unsigned shift,
                                 ilk_error *err)
 {
@@ -169,14 +197,15 @@ static uint8_t clip(int32_t sum, unsigned shift)
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-static void across_gray(const ilki_taps *t, const uint8_t *in, uint8_t *out)
+static void across_plain(const ilki_taps *t, const uint8_t *in, uint8_t *out, size_t n_channels)
 {
-    for (uint32_t i = 0; i < t->n; i++) {
-        const int32_t *w = t->weight + (size_t)i * t->step;
-        const uint8_t *p = in + t->first[i];
+    for (size_t i = 0; i < t->n * n_channels; i++) {
+        size_t o = i / n_channels, c = i % n_channels;
+        const int32_t *w = t->weight + o * t->step;
+        const uint8_t *p = in + t->first[o] * n_channels + c;
         int32_t sum = 1 << (t->shift - 1);
-        for (uint32_t k = 0; k < t->count[i]; k++)
-            sum += w[k] * p[k];
+        for (uint32_t k = 0; k < t->count[o]; k++)
+            sum += w[k] * p[k * n_channels];
         out[i] = clip(sum, t->shift);
     }
 }
@@ -184,8 +213,8 @@ static void across_gray(const ilki_taps *t, const uint8_t *in, uint8_t *out)
 static void across(const ilki_passes *p, const ilki_picture *in, const uint8_t *row, uint8_t *out)
 {
     const ilki_taps *t = &p->across;
-    if (in->n_channels == 1)
-        across_gray(t, row, out);
+    if (in->n_channels != 3)
+        across_plain(t, row, out, in->n_channels);
     else
         p->ops->rgb_across(out, row, in->width,
                            &(ilki_kern_taps){t->first, t->count, t->weight, t->n, t->step, t->shift});
@@ -333,8 +362,8 @@ static bool fits(uint32_t at, uint32_t n, uint32_t whole)
 
 ilk_status ilki_media_check_window(const ilki_picture *in, const ilki_window *w, ilk_error *err)
 {
-    if (in->n_channels != 1 && in->n_channels != 3)
-        return ilki_base_fail(err, ILK_UNSUPPORTED, "picture: expected 1 or 3 channels, found %u", in->n_channels);
+    if (in->n_channels < 1 || in->n_channels > 4)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "picture: expected 1 to 4 channels, found %u", in->n_channels);
     if (!in->width || !in->height || in->width > ILKI_MEDIA_MAX_SIDE || in->height > ILKI_MEDIA_MAX_SIDE)
         return ilki_base_fail(err, ILK_LIMIT, "picture: expected sides of 1 to %u, found %u x %u", ILKI_MEDIA_MAX_SIDE,
                               in->height, in->width);

@@ -12,10 +12,27 @@
 #define ILKI_MEDIA_MAX_TARGET (1u << 20)         /* of the whole result, most of which a crop leaves away */
 #define ILKI_MEDIA_MAX_WORK   ((size_t)64 << 20) /* bytes of weights of an axis, and between the two passes */
 
+/* What a picture's file holds where that is not gray or RGB of bytes (protocol.h has the forms they come from). */
+typedef enum ilki_picture_kind {
+    ILKI_PICTURE_PLAIN = 0,
+    ILKI_PICTURE_PICKED, /* RGB of indices or bits: 3 channels, and a palette */
+    ILKI_PICTURE_ALPHA,  /* RGBA: 4 */
+    ILKI_PICTURE_INK,    /* CMYK: 4 */
+    ILKI_PICTURE_GRAY16, /* u16: 2 bytes, which count as channels */
+    ILKI_PICTURE_GRAY32  /* u16 of a kind that has more room: the same */
+} ilki_picture_kind;
+
 typedef struct ilki_picture {
     const uint8_t *pixels;              /* [height][width][n_channels] */
-    uint32_t width, height, n_channels; /* 1 (gray) or 3 (RGB) */
+    uint32_t width, height, n_channels; /* 1 (gray) or 3 (RGB), unless `kind` says more */
+    ilki_picture_kind kind;
+    const uint8_t *palette; /* [256][3] of a picked one, else NULL */
 } ilki_picture;
+
+static inline ilki_picture ilki_media_plain(const uint8_t *pixels, uint32_t width, uint32_t height, uint32_t n_channels)
+{
+    return (ilki_picture){pixels, width, height, n_channels, ILKI_PICTURE_PLAIN, NULL};
+}
 
 /* The whole result is width x height; wanted of it are n_x columns from x and n_y rows from y. */
 typedef struct ilki_window {
@@ -36,7 +53,12 @@ ilk_status ilki_media_resize_pillow(const ilki_kern_ops *ops, const ilki_picture
 ilk_status ilki_media_resize_torch(const ilki_kern_ops *ops, const ilki_picture *in, ilki_image_filter filter,
                                    const ilki_window *window, ilki_rows out, const ilk_job *job, ilk_error *err);
 
-/* ---- what the two share */
+/* The first on what a file holds, any kind of picture, and then converted to RGB: out has 3 channels, but 1 of plain gray. */
+ilk_status ilki_media_resize_stored(const ilki_kern_ops *ops, const ilki_picture *in, ilki_image_filter filter,
+                                    const ilki_window *window, ilki_rows out, const ilk_job *job, ilk_error *err);
+void ilki_media_ink_to_rgb(uint8_t *to, const uint8_t *from, size_t n); /* n pixels of CMYK */
+
+/* ---- what the resizers share */
 
 /* Which inputs make the outputs from .. from + n of one axis, and with what weights, rounded to 2^-shift. */
 typedef struct ilki_taps {
@@ -53,6 +75,17 @@ typedef struct ilki_axis {
 ilk_status ilki_media_taps_init(ilki_taps *t, const ilki_axis *axis, ilki_image_filter filter, unsigned shift,
                                 ilk_error *err);
 void ilki_media_taps_deinit(ilki_taps *t);
+
+/* The same weights before they are rounded. */
+typedef struct ilki_sums {
+    uint32_t n, step, *first, *count;
+    double *weight; /* [n][step] */
+} ilki_sums;
+
+ilk_status ilki_media_sums_init(ilki_sums *s, const ilki_axis *axis, ilki_image_filter filter, ilk_error *err);
+void ilki_media_sums_deinit(ilki_sums *s);
+
+bool ilki_media_is_down_first(const ilki_picture *in, const ilki_window *window); /* in Pillow */
 
 /* The largest weight of any output of the axis, the unwanted ones too. */
 ilk_status ilki_media_taps_peak(double *peak, uint32_t n_in, uint32_t n_out, ilki_image_filter filter, ilk_error *err);

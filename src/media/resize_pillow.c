@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Pillow 13.0's Image.resize of L and RGB, bit for bit: weights of 22 bits; across and then down, but where the height
+ * Pillow 13.0's Image.resize of bytes, bit for bit: weights of 22 bits; across and then down, but where the height
  * shrinks by more than twice what the width does (in pixels) down and then across. Pillow to 12 turned the order only
  * for pictures a hundred times as tall as wide: those that lie between get other bits from it. Nearest steps by adding
- * the scale up, with the rounding errors that brings. Not here: modes with alpha or palette, boxes, reducing_gap. */
+ * the scale up, with the rounding errors that brings. Not here: what modes ask for before and behind it (resize_stored.c), boxes, reducing_gap. */
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -33,7 +33,7 @@ static ilk_status nearest(const ilki_picture *in, const ilki_window *w, ilki_row
     return st;
 }
 
-static bool is_down_first(const ilki_picture *in, const ilki_window *w)
+bool ilki_media_is_down_first(const ilki_picture *in, const ilki_window *w)
 {
     int64_t lower = (int64_t)in->height - w->height, narrower = (int64_t)in->width - w->width;
     return lower > 0 && lower > 2 * narrower;
@@ -42,7 +42,7 @@ static bool is_down_first(const ilki_picture *in, const ilki_window *w)
 ilk_status ilki_media_resize_pillow(const ilki_kern_ops *ops, const ilki_picture *in, ilki_image_filter filter,
                                     const ilki_window *w, ilki_rows out, const ilk_job *job, ilk_error *err)
 {
-    ilki_passes p = {.ops = ops, .down_first = is_down_first(in, w)};
+    ilki_passes p = {.ops = ops, .down_first = ilki_media_is_down_first(in, w)};
     ilk_status st = ilki_media_check_window(in, w, err);
     if (st != ILK_OK)
         return st;

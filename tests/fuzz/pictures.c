@@ -34,9 +34,9 @@ static void mend(uint8_t *p, size_t n)
     }
 }
 
-static void decode(const media_reader *r, const uint8_t *data, size_t n)
+static void decode(const media_reader *r, const uint8_t *data, size_t n, bool as_stored)
 {
-    media_picture size = {.size_only = true}, p = {.size_only = false};
+    media_picture size = {.size_only = true}, p = {.as_stored = as_stored};
     ilk_status st = r->picture(&size, data, n, NULL);
     MUST(size.pixels == NULL);
     if (st != ILK_OK || (uint64_t)size.width * size.height > MAX_PIXELS)
@@ -45,9 +45,11 @@ static void decode(const media_reader *r, const uint8_t *data, size_t n)
         MUST(p.width == size.width && p.height == size.height && p.orientation <= 8);
         MUST(media_picture_orient(&p, NULL) == ILK_OK);
         uint64_t sum = 0;
-        for (size_t i = 0; i < (size_t)p.width * p.height * 3; i++)
+        size_t n_bytes = (size_t)p.width * p.height * ilki_media_pixel_bytes(p.form);
+        MUST(n_bytes > 0 && (as_stored || p.form == ILKI_MEDIA_FORM_PIXELS));
+        for (size_t i = 0; i < n_bytes; i++)
             sum += p.pixels[i];
-        MUST(sum <= (uint64_t)p.width * p.height * 3 * 255);
+        MUST(sum <= (uint64_t)n_bytes * 255);
     }
     media_picture_end(&p);
 }
@@ -63,8 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     const media_reader *r = media_reader_find("", copy, n - 1);
     if (r == &media_png && data[0] & 1)
         mend(copy, n - 1);
-    if (r && r->picture)
-        decode(r, copy, n - 1);
+    for (int stored = 0; r && r->picture && stored < 2; stored++)
+        decode(r, copy, n - 1, stored);
     free(copy);
     return 0;
 }

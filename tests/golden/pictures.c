@@ -3,7 +3,10 @@
  * by byte, and what the processors of the checkpoints in tests/fixtures leave, number by number. With ILK_TEST_PYTHON, an
  * interpreter that has the references, the same of sizes that nobody has seen before. */
 #include "base/cpu.h"
+#include "base/hash.h"
+#include "base/vfs.h"
 #include "embed/state.h"
+#include "media/decode.h"
 #include "media/prepare.h"
 #include "media/processor.h"
 #include "net.h"
@@ -118,13 +121,84 @@ static void check_resizes(const golden *g)
         float *want = read_numbers(g, "case", i, (size_t)out[0] * out[1] * in[2]);
         resize_case c = {ilki_base_json_string(g->j, ilki_base_json_get(g->j, row, "by"), NULL),
                          (ilki_image_filter)ilki_base_json_double(g->j, ilki_base_json_get(g->j, row, "filter"), 0),
-                         {noise, in[1], in[0], in[2]},
-                         out[1],
-                         out[0]};
+                         ilki_media_plain(noise, in[1], in[0], in[2]), out[1], out[0]};
         if (want && CHECK(c.by))
             check_case(&c, want);
         free(noise);
         free(want);
+    }
+    CHECK(i > 0);
+}
+
+/* ------------------------------------------------------------------ what files hold */
+
+static const struct {
+    const char *mode; /* Pillow's name */
+    ilki_picture_kind kind;
+    uint32_t n_channels;
+} modes[] = {{"RGBA", ILKI_PICTURE_ALPHA, 4},
+             {"CMYK", ILKI_PICTURE_INK, 4},
+             {"I;16", ILKI_PICTURE_GRAY16, 2},
+             {"I", ILKI_PICTURE_GRAY32, 2}};
+
+/* Noise of n pixels; of 16 bits some numbers are above a byte, most are not. */
+static uint8_t *make_mode(size_t m, size_t n)
+{
+    uint8_t *p = make_noise(n * modes[m].n_channels);
+    for (size_t i = 0; p && modes[m].n_channels == 2 && i < n; i++) {
+        uint16_t v;
+        memcpy(&v, p + 2 * i, 2);
+        v &= 0x1ff;
+        memcpy(p + 2 * i, &v, 2);
+    }
+    return p;
+}
+
+static void check_mode(const golden *g, size_t i, size_t m, ilki_image_filter filter, const uint32_t in[2],
+                       const uint32_t out[2])
+{
+    size_t n = (size_t)out[0] * out[1] * 3, n_bad = 0;
+    uint8_t *pixels = make_mode(m, (size_t)in[0] * in[1]), *got = calloc(n + 1, 1);
+    float *want = read_numbers(g, "mode", i, n);
+    ilki_picture picture = {pixels, in[1], in[0], modes[m].n_channels, modes[m].kind, NULL};
+    ilki_window part = {out[1], out[0], out[1] / 3, out[0] / 4, (out[1] + 2) / 3, (out[0] + 1) / 2};
+    ilk_error err;
+    ilk_error_init(&err);
+    if (want && CHECK(pixels && got) &&
+        CHECK_OK(ilki_media_resize_stored(&ops, &picture, filter, &(ilki_window){out[1], out[0], 0, 0, out[1], out[0]},
+                                          (ilki_rows){got, (size_t)out[1] * 3}, NULL, &err),
+                 &err)) {
+        for (size_t k = 0; k < n; k++)
+            n_bad += got[k] != (uint8_t)want[k];
+        CHECK_THAT(n_bad == 0, "%s %d: %u x %u to %u x %u: %zu of %zu bytes differ", modes[m].mode, (int)filter, in[0],
+                   in[1], out[0], out[1], n_bad, n);
+        CHECK_OK(ilki_media_resize_stored(&ilki_kern_ref, &picture, filter, &part,
+                                          (ilki_rows){got, (size_t)part.n_x * 3}, NULL, &err),
+                 &err);
+        for (size_t k = 0; k < (size_t)part.n_x * part.n_y * 3; k++) {
+            size_t y = part.y + k / 3 / part.n_x, x = part.x + k / 3 % part.n_x;
+            CHECK(got[k] == (uint8_t)want[(y * out[1] + x) * 3 + k % 3]);
+        }
+    }
+    free(pixels);
+    free(got);
+    free(want);
+}
+
+static void check_modes(const golden *g)
+{
+    size_t i = 0;
+    ilki_json_node row = ilki_base_json_first(g->j, ilki_base_json_get(g->j, ilki_base_json_root(g->j), "modes"));
+    for (; row; row = ilki_base_json_next(g->j, row), i++) {
+        uint32_t in[2], out[2];
+        const char *mode = ilki_base_json_string(g->j, ilki_base_json_get(g->j, row, "mode"), NULL);
+        read_sides(g, row, "in", in, 2);
+        read_sides(g, row, "out", out, 2);
+        for (size_t m = 0; m < sizeof modes / sizeof *modes; m++)
+            if (mode && strcmp(modes[m].mode, mode) == 0)
+                check_mode(g, i, m,
+                           (ilki_image_filter)ilki_base_json_double(g->j, ilki_base_json_get(g->j, row, "filter"), 0),
+                           in, out);
     }
     CHECK(i > 0);
 }
@@ -147,7 +221,7 @@ static void check_spec(const golden *g, size_t i, const char *text, const uint32
     size_t n = (size_t)out[0] * out[1] * 3, n_bad = 0;
     uint8_t *noise = make_noise((size_t)in[0] * in[1] * in[2]), *got = calloc(n + 1, 1);
     float *want = read_numbers(g, "prepared", i, n);
-    ilki_picture picture = {noise, in[1], in[0], in[2]};
+    ilki_picture picture = ilki_media_plain(noise, in[1], in[0], in[2]);
     ilki_image_spec spec;
     ilki_image_plan plan;
     ilk_error err;
@@ -179,6 +253,68 @@ static void check_specs(const golden *g)
             check_spec(g, i, text, in, out);
     }
     CHECK(i > 0);
+}
+
+/* ------------------------------------------------------------------ files, as open_clip resizes them */
+
+#define FILES FIXTURES "/picture-files/"
+enum { MAX_SPECS = 8 };
+
+static void check_file(ilki_media *m, const ilki_image_spec *spec, const char *name, const char *want)
+{
+    ilki_media_picture p = {0};
+    ilki_image_plan plan;
+    ilk_error err;
+    size_t n, got = 0;
+    char *data = NULL, text[128];
+    uint8_t sum[32], *out = NULL;
+    ilk_error_init(&err);
+    if (CHECK_OK(ilki_base_read_file(&ilki_base_vfs_posix, tree_path(FILES, "%s", name), 1 << 24, &data, &n, &err),
+                 &err) &&
+        CHECK_OK(ilki_media_read_picture(m, data, n, ILKI_MEDIA_TURNED | ILKI_MEDIA_AS_STORED, NULL, &p, &err), &err)) {
+        ilki_picture in = ilki_media_view_picture(&p);
+        if (CHECK_OK(ilki_media_plan(&plan, spec, &in, &err), &err))
+            out = calloc((size_t)plan.width * plan.height + 1, 3);
+        if (CHECK(out) && CHECK_OK(ilki_media_prepare(out, &ops, spec, &in, NULL, &err), &err)) {
+            ilki_base_sha256(out, (size_t)plan.width * plan.height * 3, sum);
+            got = (size_t)snprintf(text, sizeof text, "%u %u ", plan.height, plan.width);
+            for (size_t i = 0; i < sizeof sum; i++)
+                got += (size_t)snprintf(text + got, sizeof text - got, "%02x", sum[i]);
+            CHECK_THAT(strcmp(text, want) == 0, "%s: kind %d, expected %s, found %s", name, (int)p.kind, want, text);
+        }
+    }
+    free(data);
+    free(out);
+    free(p.pixels);
+}
+
+static bool is_built(ilki_media *m, const char *name)
+{
+    char reader[24];
+    snprintf(reader, sizeof reader, "%.*s", (int)strcspn(name, "-"), name);
+    return ilki_media_check(m, reader, NULL, NULL) == ILK_OK;
+}
+
+/* Lines of open_clip.txt. */
+static size_t check_files(ilki_media *m, char *list)
+{
+    ilki_image_spec of[MAX_SPECS];
+    size_t n_read = 0;
+    ilk_error err;
+    ilk_error_init(&err);
+    for (char *line; (line = strsep(&list, "\n")) && *line;) {
+        char *name = strsep(&line, " "), *number = strsep(&line, " ");
+        size_t i = number ? strtoul(number, NULL, 10) : MAX_SPECS;
+        if (!CHECK(i < MAX_SPECS && line))
+            break;
+        if (strcmp(name, "spec") == 0) {
+            CHECK_OK(read_spec(&of[i], line, &err), &err);
+        } else if (is_built(m, name)) {
+            check_file(m, &of[i], name, line);
+            n_read++;
+        }
+    }
+    return n_read;
 }
 
 /* ------------------------------------------------------------------ through a model's processor */
@@ -249,12 +385,41 @@ static void resizers(void)
     close_golden(&g);
 }
 
+static void stored(void)
+{
+    golden g;
+    if (open_golden(&g, FIXTURES "/pictures"))
+        check_modes(&g);
+    close_golden(&g);
+}
+
 static void specs(void)
 {
     golden g;
     if (open_golden(&g, FIXTURES "/pictures"))
         check_specs(&g);
     close_golden(&g);
+}
+
+static void files(void)
+{
+    ilki_media *m = NULL;
+    const ilki_media_hello *h;
+    char *list = NULL;
+    size_t n, n_read = 0;
+    ilk_error err;
+    ilk_error_init(&err);
+    REQUIRE(CHECK_OK(ilki_kern_select(&ops, NULL, ilki_base_cpu_features(), NULL, 0, &err), &err));
+    if (ilki_media_new(&m, ILK_TEST_MEDIA, NULL, &err) != ILK_OK || ilki_media_hello_of(m, NULL, &h, &err) != ILK_OK) {
+        ilki_media_free(m);
+        TEST_SKIP("ilk-media does not run here");
+    }
+    if (CHECK_OK(ilki_base_read_file(&ilki_base_vfs_posix, FILES "open_clip.txt", 1 << 20, &list, &n, &err), &err))
+        n_read = check_files(m, list);
+    free(list);
+    ilki_media_free(m);
+    if (n_read == 0)
+        TEST_SKIP("this build decodes no pictures");
 }
 
 static void processors(void)
@@ -278,6 +443,7 @@ static void unseen(void)
     int rc = system(command);
     if (rc == 0 && open_golden(&g, dir)) {
         check_resizes(&g);
+        check_modes(&g);
         check_specs(&g);
         check_processors(&g);
         close_golden(&g);
@@ -286,4 +452,5 @@ static void unseen(void)
     tree_free(dir);
 }
 
-TEST_MAIN({"resizers", resizers}, {"specs", specs}, {"processors", processors}, {"unseen", unseen})
+TEST_MAIN({"resizers", resizers}, {"stored", stored}, {"specs", specs}, {"files", files}, {"processors", processors},
+          {"unseen", unseen})

@@ -45,7 +45,7 @@ static void check_picture(ilki_media *m, const char *name, const char *want)
     ilk_error_init(&err);
     if (!data)
         return;
-    ilk_status st = ilki_media_read_picture(m, data, n, true, NULL, &p, &err);
+    ilk_status st = ilki_media_read_picture(m, data, n, ILKI_MEDIA_TURNED, NULL, &p, &err);
     if (st == ILK_OK) {
         uint8_t sum[32];
         ilki_base_sha256(p.pixels, (size_t)p.width * p.height * 3, sum);
@@ -108,7 +108,7 @@ static void requests(void)
     size_t n;
     ilk_error_init(&err);
     char *data = load("png-exif6.png", &n);
-    if (CHECK_OK(ilki_media_read_picture(m, data, n, false, NULL, &p, &err), &err))
+    if (CHECK_OK(ilki_media_read_picture(m, data, n, 0, NULL, &p, &err), &err))
         CHECK(p.width == 5 && p.height == 3);
     free(p.pixels);
     const struct {
@@ -131,8 +131,8 @@ static void requests(void)
         ilki_base_buf_deinit(&ops);
         free(r.data);
     }
-    CHECK_STATUS(ilki_media_read_picture(m, "text", 4, true, NULL, &p, &err), ILK_UNSUPPORTED, &err);
-    CHECK_STATUS(ilki_media_read_picture(m, "", 0, true, NULL, &p, &err), ILK_UNSUPPORTED, &err);
+    CHECK_STATUS(ilki_media_read_picture(m, "text", 4, ILKI_MEDIA_TURNED, NULL, &p, &err), ILK_UNSUPPORTED, &err);
+    CHECK_STATUS(ilki_media_read_picture(m, "", 0, ILKI_MEDIA_TURNED, NULL, &p, &err), ILK_UNSUPPORTED, &err);
     free(data);
     ilki_media_free(m);
 }

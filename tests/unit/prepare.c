@@ -38,10 +38,11 @@ static void sizes(void)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         ilki_image_spec s = spec(rows[i].resize, rows[i].w, rows[i].h, rows[i].crop);
+        ilki_picture in = ilki_media_plain(NULL, rows[i].in_w, rows[i].in_h, 3);
         ilki_image_plan p;
         ilk_error err;
         ilk_error_init(&err);
-        REQUIRE(CHECK_OK(ilki_media_plan(&p, &s, &(ilki_picture){NULL, rows[i].in_w, rows[i].in_h, 3}, &err), &err));
+        REQUIRE(CHECK_OK(ilki_media_plan(&p, &s, &in, &err), &err));
         CHECK_MEM(&p.resized, &rows[i].want, sizeof p.resized);
         CHECK(p.left == rows[i].left && p.top == rows[i].top);
         CHECK(p.width == rows[i].width && p.height == rows[i].height);
@@ -53,7 +54,7 @@ static void sizes(void)
 static void rounding(void)
 {
     ilki_image_spec s = spec(ILKI_RESIZE_NONE, 0, 0, 12);
-    ilki_picture in = {NULL, 15, 17, 3};
+    ilki_picture in = ilki_media_plain(NULL, 15, 17, 3);
     ilki_image_plan p;
     CHECK_OK(ilki_media_plan(&p, &s, &in, NULL), NULL);
     CHECK(p.resized.x == 1 && p.resized.y == 2);
@@ -68,7 +69,7 @@ static void gray(void)
                                                                    10, 10, 20, 20, 20, 0, 0, 0, 30, 30, 30, 40, 40};
     uint8_t out[5 * 5 * 3];
     ilki_image_spec s = spec(ILKI_RESIZE_NONE, 0, 0, 5);
-    ilki_picture in = {pixels, 2, 2, 1};
+    ilki_picture in = ilki_media_plain(pixels, 2, 2, 1);
     ilk_error err;
     ilk_error_init(&err);
     memset(out, 9, sizeof out);
@@ -104,7 +105,7 @@ static void refusals(void)
         ilki_image_spec s = spec(rows[i].resize, rows[i].w, rows[i].h, 0);
         ilk_error err;
         ilk_error_init(&err);
-        ilki_picture in = {pixels, rows[i].in_w, rows[i].in_h, rows[i].n_channels};
+        ilki_picture in = ilki_media_plain(pixels, rows[i].in_w, rows[i].in_h, rows[i].n_channels);
         CHECK_STATUS(ilki_media_prepare(out, &ilki_kern_ref, &s, &in, NULL, &err), rows[i].status, &err);
         CHECK_THAT(strstr(err.message, rows[i].says), "expected \"%s\" in \"%s\"", rows[i].says, err.message);
     }
@@ -115,7 +116,7 @@ static void filters(void)
     static const uint8_t pixels[12] = {0};
     uint8_t out[3];
     ilki_image_spec s = spec(ILKI_RESIZE_EXACT, 1, 1, 0);
-    ilki_picture in = {pixels, 2, 2, 3};
+    ilki_picture in = ilki_media_plain(pixels, 2, 2, 3);
     ilk_error err;
     ilk_error_init(&err);
     for (int f = ILKI_FILTER_NEAREST; f <= ILKI_FILTER_HAMMING; f++) {
@@ -140,7 +141,7 @@ static void memory(void)
         s.filter = i % 8 < 4 ? ILKI_FILTER_BICUBIC : ILKI_FILTER_NEAREST;
         s.family = i < 8 ? ILKI_IMAGE_TORCHVISION : ILKI_IMAGE_OPEN_CLIP;
         for (uint64_t n = 1; failed; n++) {
-            ilki_picture in = {pixels, 40, 40, 3};
+            ilki_picture in = ilki_media_plain(pixels, 40, 40, 3);
             alloc_fail_at(n, false);
             ilk_status st = ilki_media_prepare(out, &ilki_kern_ref, &s, &in, NULL, NULL);
             failed = alloc_fail_off();
@@ -159,7 +160,7 @@ static void cancelled(void)
     for (size_t i = 0; i < 6; i++) {
         ilki_image_spec s = spec(ILKI_RESIZE_EXACT, sides[i % 3][0], sides[i % 3][1], 0);
         s.filter = i < 3 ? ILKI_FILTER_BICUBIC : ILKI_FILTER_NEAREST;
-        ilki_picture in = {pixels, 40, 40, 3};
+        ilki_picture in = ilki_media_plain(pixels, 40, 40, 3);
         CHECK_STATUS(ilki_media_prepare(out, &ilki_kern_ref, &s, &in, job, NULL), ILK_CANCELLED, NULL);
     }
     ilk_job_free(job);
