@@ -725,6 +725,7 @@ typedef struct ilk_ingest_result {
     uint64_t n_files, n_indexed, n_unchanged, n_moved, n_removed, n_skipped, n_failed;
     uint64_t n_chunks, n_tokens, n_bytes;
     double seconds;
+    uint64_t n_pictures; /* of the indexed files */
 } ilk_ingest_result;
 ILK_API void ilk_ingest_result_init_sized(void *result, size_t size);
 #define ilk_ingest_result_init(result) ilk_ingest_result_init_sized((result), sizeof *(result))

@@ -295,7 +295,7 @@ ilk_status ilki_embed_space(ilk_model *m, ilk_job *job, const ilk_space **space,
     pthread_mutex_lock(&m->lock);
     if (m->space.size == 0)
         m->space = (ilk_space){.size = sizeof m->space,
-                               .name = "text",
+                               .name = m->image_tower < 0 ? "text" : "image",
                                .kind = ILK_DENSE,
                                .dim = m->info.dim,
                                .metric = strcmp(m->info.similarity, "dot") == 0         ? ILK_DOT

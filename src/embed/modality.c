@@ -57,10 +57,10 @@ static ilk_status check_pixels(const ilk_model *m, const ilk_part *p, ilk_error 
 
 static ilk_status check_rows(const ilk_model *m, const ilk_part *p, ilk_error *err)
 {
-    const ilki_tower_info *t = picture_tower(m);
-    uint32_t n = t->max_tokens - t->n_own_rows;
-    if (p->shape[0] != n || p->shape[1] != t->row_dim)
-        return ilki_base_fail(err, ILK_MISMATCH, "rows: expected %u x %u, found %u x %u", n, t->row_dim, p->shape[0],
+    uint32_t want[2];
+    ilki_embed_rows_shape(m, ILK_IMAGE, want);
+    if (p->shape[0] != want[0] || p->shape[1] != want[1])
+        return ilki_base_fail(err, ILK_MISMATCH, "rows: expected %u x %u, found %u x %u", want[0], want[1], p->shape[0],
                               p->shape[1]);
     return ILK_OK;
 }
@@ -213,4 +213,11 @@ int ilki_embed_tower(const ilk_model *m, ilk_modality modality)
         if (m->net->tower[t].modalities & 1U << modality)
             return (int)t;
     return -1;
+}
+
+void ilki_embed_rows_shape(const ilk_model *m, ilk_modality modality, uint32_t shape[2])
+{
+    const ilki_tower_info *t = &m->net->tower[ilki_embed_tower(m, modality)];
+    shape[0] = t->max_tokens - t->n_own_rows;
+    shape[1] = t->row_dim;
 }

@@ -20,5 +20,7 @@ const ilki_modality *ilki_embed_modality(ilk_modality modality);
 ilk_modality ilki_embed_part_modality(const ilk_part *p);
 /* The tower that reads it; -1: none of this model. */
 int ilki_embed_tower(const ilk_model *m, ilk_modality modality);
+/* Rows and their width of a part of ILK_PART_ROWS, of a modality that the model reads. */
+void ilki_embed_rows_shape(const ilk_model *m, ilk_modality modality, uint32_t shape[2]);
 
 #endif

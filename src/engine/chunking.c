@@ -60,7 +60,7 @@ static ilk_status count_small(const ilki_ingest *g, ilki_text_scratch *scratch, 
     *n = limit;
     if (seg->end - seg->start > limit * 16)
         return ILK_OK;
-    ilk_status st = ilki_text_count(ilki_embed_tokenizer(g->models[0]), scratch, doc->text + seg->start,
+    ilk_status st = ilki_text_count(ilki_embed_tokenizer(g->models[g->measure]), scratch, doc->text + seg->start,
                                     seg->end - seg->start, limit, n, err);
     if (!st && *n > limit)
         *n = limit;
@@ -122,7 +122,7 @@ static void hash_passage(const ilki_file_work *w, ilki_passage *p)
 static ilk_status cut_segment(const ilki_ingest *g, ilki_text_scratch *scratch, ilki_file_work *w,
                               const ilki_doc_segment *seg, ilki_chunks *chunks, ilk_error *err)
 {
-    const ilki_tokenizer *t = ilki_embed_tokenizer(g->models[0]);
+    const ilki_tokenizer *t = ilki_embed_tokenizer(g->models[g->measure]);
     const char *text = w->doc->text + seg->start, *context = seg->context ? seg->context : "";
     size_t n_context = 0;
     ilk_status st = ILK_OK;
@@ -142,7 +142,8 @@ static ilk_status cut_segment(const ilki_ingest *g, ilki_text_scratch *scratch, 
                           .end = seg->start + chunks->list[i].end,
                           .page = seg->page,
                           .context = context,
-                          .prepend = prepend};
+                          .prepend = prepend,
+                          .todo = g->reads_text};
         p.line_first = ilki_docs_line(w->doc, p.start);
         p.line_last = ilki_docs_line(w->doc, p.end > p.start ? p.end - 1 : p.start);
         hash_passage(w, &p);
@@ -152,37 +153,45 @@ static ilk_status cut_segment(const ilki_ingest *g, ilki_text_scratch *scratch, 
     return st;
 }
 
+static ilk_status make_vectors(const ilki_ingest *g, ilki_file_work *w, ilk_error *err)
+{
+    w->n_models = g->n_models;
+    w->vectors = ilki_base_zalloc(w->n_models, sizeof *w->vectors);
+    bool ok = w->vectors != NULL;
+    for (size_t m = 0; ok && m < w->n_models; m++) {
+        size_t n;
+        if (g->reads_text >> m & 1)
+            ok = ilki_base_mul(w->n_passages, g->spaces[m]->dim, &n) &&
+                 (w->vectors[m] = ilki_base_zalloc(n, sizeof(float))) != NULL;
+    }
+    return ok ? ILK_OK : ilki_base_fail_memory(err, w->n_passages * sizeof(float), "vectors");
+}
+
+static ilk_status cut_document(ilki_ingest *g, ilki_file_work *w, ilki_text_scratch *scratch, ilk_error *err)
+{
+    ilki_chunks chunks = {0};
+    ilk_status st = ilki_engine_read_document(g, w, err);
+    for (size_t i = 0, n = 1; !st && g->n_models && i < w->doc->n_segments; i += n) {
+        ilki_doc_segment seg;
+        st = ilki_base_job_check(g->job, err);
+        if (!st)
+            st = join_small(g, scratch, w->doc, i, &seg, &n, err);
+        if (!st)
+            st = cut_segment(g, scratch, w, &seg, &chunks, err);
+    }
+    ilki_text_chunks_deinit(&chunks);
+    return st || g->opt->dry_run ? st : make_vectors(g, w, err);
+}
+
 static void cut_file(void *arg, size_t index, unsigned slot)
 {
     cutting *c = arg;
     ilki_file_work *w = c->g->read.list[index];
     ilk_error *err = &c->errors[index];
-    ilki_chunks chunks = {0};
-    ilk_status st = ilki_engine_read_document(c->g, w, err);
+    c->status[index] = w->picture ? ilki_engine_read_picture(c->g, w, err)
+                                  : cut_document(c->g, w, c->g->scratch[slot], err);
     free(w->data);
     w->data = NULL;
-    for (size_t i = 0, n = 1; !st && c->g->n_models && i < w->doc->n_segments; i += n) {
-        ilki_doc_segment seg;
-        st = ilki_base_job_check(c->g->job, err);
-        if (!st)
-            st = join_small(c->g, c->g->scratch[slot], w->doc, i, &seg, &n, err);
-        if (!st)
-            st = cut_segment(c->g, c->g->scratch[slot], w, &seg, &chunks, err);
-    }
-    ilki_text_chunks_deinit(&chunks);
-    w->n_models = c->g->n_models;
-    bool dry = c->g->opt->dry_run != 0;
-    w->vectors = st || dry ? NULL : ilki_base_zalloc(w->n_models, sizeof *w->vectors);
-    if (!st && !dry && !w->vectors)
-        st = ilki_base_fail_memory(err, w->n_models * sizeof *w->vectors, "vectors");
-    for (size_t m = 0; !st && !dry && m < w->n_models; m++) {
-        size_t n;
-        bool fits = ilki_base_mul(w->n_passages, c->g->spaces[m]->dim, &n);
-        w->vectors[m] = fits ? ilki_base_zalloc(n, sizeof(float)) : NULL;
-        if (!w->vectors[m])
-            st = ilki_base_fail_memory(err, w->n_passages * sizeof(float), "vectors");
-    }
-    c->status[index] = st;
 }
 
 /* Where a file goes that has been cut. */
@@ -202,13 +211,15 @@ static ilk_status route(ilki_ingest *g, ilki_file_work *w, ilk_status st, const 
         w->src.mtime_ns = 0;
     if (st) /* what docs cannot read is not a failure of the file */
         return ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, why->message, err);
-    if (g->n_models ? w->n_passages == 0 : w->doc->n_segments == 0)
+    if (!w->picture && (g->n_models ? w->n_passages == 0 : w->doc->n_segments == 0))
         return ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, "no text in it", err);
-    st = g->opt->dry_run ? ILK_OK : ilki_engine_reuse(g, w, err);
+    st = g->opt->dry_run || w->picture ? ILK_OK : ilki_engine_reuse(g, w, err);
     if (!st && !ilki_engine_work_push(&g->open, w))
         st = ilki_base_fail_memory(err, sizeof *w, "a file");
     if (st)
         ilki_engine_work_free(w);
+    else
+        g->rows_bytes += w->rows_bytes;
     return st;
 }
 
@@ -230,7 +241,7 @@ ilk_status ilki_engine_cut(ilki_ingest *g, ilk_error *err)
         for (; i < n; i++)
             ilki_engine_work_free(g->read.list[i]);
         g->read.n = 0;
-        g->read_bytes = 0;
+        g->read_bytes = g->read_pictures = 0;
     }
     free(c.status);
     free(c.errors);

@@ -12,7 +12,7 @@
 #include "embed/state.h"
 #include "engine/ingest.h"
 
-enum { MIN_GROUP = 32, MAX_GROUP = 1024, MAX_DONE_FILES = 250, MAX_DONE_BYTES = 64 << 20 };
+enum { MIN_GROUP = 32, MAX_GROUP = 1024, MAX_DONE_FILES = 250, MAX_DONE_BYTES = 64 << 20, MAX_ROWS_BYTES = 16 << 20 };
 #define GROUP_NS  1000000000U /* what one group should take */
 #define COMMIT_NS 2000000000U
 
@@ -33,9 +33,12 @@ void ilki_engine_work_free(ilki_file_work *w)
 {
     if (!w)
         return;
-    for (size_t m = 0; w->vectors && m < w->n_models; m++)
-        free(w->vectors[m]);
+    for (size_t m = 0; m < w->n_models; m++) {
+        free(w->vectors ? w->vectors[m] : NULL);
+        free(w->rows ? w->rows[m] : NULL);
+    }
     free(w->vectors);
+    free(w->rows);
     free(w->passages);
     ilki_docs_free(w->doc);
     free(w->data);
@@ -119,15 +122,27 @@ typedef struct slice {
     size_t passage;
 } slice;
 
-/* The next passages without a vector, at most g->group. */
-static size_t next_slices(const ilki_ingest *g, slice *to)
+/* The next passages without a vector of model m, at most g->group. */
+static size_t next_slices(const ilki_ingest *g, size_t m, slice *to)
 {
     size_t n = 0;
     for (size_t i = 0; i < g->open.n && n < g->group; i++)
         for (size_t k = 0; k < g->open.list[i]->n_passages && n < g->group; k++)
-            if (!g->open.list[i]->passages[k].ready)
+            if (g->open.list[i]->passages[k].todo >> m & 1)
                 to[n++] = (slice){g->open.list[i], k};
     return n;
+}
+
+/* What model m was given of a picture is not needed any more. */
+static void drop_rows(ilki_ingest *g, ilki_file_work *w, size_t m)
+{
+    uint32_t shape[2];
+    ilki_embed_rows_shape(g->models[m], ILK_IMAGE, shape);
+    size_t n = (size_t)shape[0] * shape[1] * sizeof(float);
+    free(w->rows[m]);
+    w->rows[m] = NULL;
+    w->rows_bytes -= n;
+    g->rows_bytes -= n;
 }
 
 /* What a model reads for a passage: the text itself, or its context before it, made in the arena. NULL: no memory. */
@@ -148,18 +163,27 @@ static const char *text_of(ilki_arena *a, const ilki_file_work *w, const ilki_pa
     return both;
 }
 
-static ilk_status take_vectors(size_t m, const slice *s, size_t n, const ilk_vectors *v, ilk_error *err)
+/* Vectors of model m to their passages, which lack it no longer. */
+static ilk_status take_vectors(ilki_ingest *g, size_t m, const slice *s, size_t n, const ilk_vectors *v, ilk_error *err)
 {
     for (size_t i = 0; i < n; i++) {
         ilki_file_work *w = s[i].w;
+        ilki_passage *p = &w->passages[s[i].passage];
         memcpy(w->vectors[m] + s[i].passage * v->dim, v->data + i * v->dim, v->dim * sizeof *v->data);
-        if (m == 0)
+        p->todo &= ~(1U << m);
+        w->n_embedded += p->todo == 0;
+        if (p->picture)
+            drop_rows(g, w, m);
+        else if (m == g->measure)
             w->n_tokens += v->state[i].n_tokens;
         if (!v->state[i].status || w->failure)
             continue;
         char text[512];
-        snprintf(text, sizeof text, "passage %zu: %s", s[i].passage,
-                 v->state[i].message ? v->state[i].message : ilk_status_string(v->state[i].status));
+        const char *why = v->state[i].message ? v->state[i].message : ilk_status_string(v->state[i].status);
+        if (p->picture)
+            snprintf(text, sizeof text, "%s", why);
+        else
+            snprintf(text, sizeof text, "passage %zu: %s", s[i].passage, why);
         w->failure = v->state[i].status;
         w->reason = ilki_base_strndup(text, strlen(text));
         if (!w->reason)
@@ -182,7 +206,7 @@ static ilk_status embed_with(ilki_ingest *g, size_t m, const ilk_input *const *i
     if (!st)
         st = ilki_embed_batch(g->models[m], inputs, n, &plan, g->job, v, err);
     if (!st)
-        st = take_vectors(m, s, n, v, err);
+        st = take_vectors(g, m, s, n, v, err);
     ilki_embed_vectors_free(v);
     return st;
 }
@@ -201,48 +225,71 @@ static ilk_status close_files(ilki_ingest *g, ilk_error *err)
         ilki_file_work *w = g->open.list[n];
         char *reason = w->reason;
         w->reason = NULL;
-        g->done_bytes += w->doc->n_text;
-        for (size_t m = 0; m < g->n_models; m++)
-            g->done_bytes += w->n_passages * g->spaces[m]->dim * sizeof(float);
+        g->done_bytes += w->doc ? w->doc->n_text : 0;
+        for (size_t m = 0; w->vectors && m < g->n_models; m++)
+            g->done_bytes += w->vectors[m] ? w->n_passages * g->spaces[m]->dim * sizeof(float) : 0;
         if (w->failure && g->opt->strict && !g->strict_status)
             g->strict_status = ilki_base_fail(err, w->failure, "%s: %s", w->src.path, reason);
         st = ilki_engine_settle(g, w, w->failure ? ILK_EVENT_FAILED : ILK_EVENT_INDEXED,
-                                w->failure ? reason : w->doc->note, err);
+                                w->failure ? reason
+                                : w->doc   ? w->doc->note
+                                           : NULL,
+                                err);
         free(reason);
     }
     drop_first(&g->open, n);
     return st;
 }
 
-static ilk_status embed_group(ilki_ingest *g, size_t *n, ilk_error *err)
+static ilk_status make_part(ilki_arena *a, const ilki_ingest *g, size_t m, const slice *s, ilk_part *part,
+                            ilk_error *err)
+{
+    *part = (ilk_part){.size = sizeof *part, .kind = ILK_PART_TEXT, .modality = ILK_TEXT};
+    if (s->w->passages[s->passage].picture) {
+        part->kind = ILK_PART_ROWS;
+        part->modality = ILK_IMAGE;
+        part->data = s->w->rows[m];
+        ilki_embed_rows_shape(g->models[m], ILK_IMAGE, part->shape);
+        return ILK_OK;
+    }
+    part->data = text_of(a, s->w, &s->w->passages[s->passage], &part->n_bytes);
+    return part->data ? ILK_OK : ilki_base_fail_memory(err, part->n_bytes, "a passage");
+}
+
+/* Model m over the next group of what lacks its vector; *n of them. */
+static ilk_status embed_one(ilki_ingest *g, size_t m, size_t *n, ilk_error *err)
 {
     ilki_arena a = {0};
     slice *s = ilki_base_arena_alloc(&a, g->group, sizeof *s);
-    *n = s ? next_slices(g, s) : 0;
+    *n = s ? next_slices(g, m, s) : 0;
     ilk_part *parts = ilki_base_arena_alloc(&a, *n, sizeof *parts);
     ilk_input *inputs = ilki_base_arena_alloc(&a, *n, sizeof *inputs);
     const ilk_input **list = ilki_base_arena_alloc(&a, *n, sizeof *list);
     ilk_status st = s && parts && inputs && list ? ILK_OK : ilki_base_fail_memory(err, *n * sizeof *inputs, "passages");
     for (size_t i = 0; !st && i < *n; i++) {
-        parts[i] = (ilk_part){.size = sizeof *parts, .kind = ILK_PART_TEXT, .modality = ILK_TEXT};
-        parts[i].data = text_of(&a, s[i].w, &s[i].w->passages[s[i].passage], &parts[i].n_bytes);
+        st = make_part(&a, g, m, &s[i], &parts[i], err);
         inputs[i] = (ilk_input){.size = sizeof *inputs, .parts = &parts[i], .n_parts = 1, .role = ILK_ROLE_DOCUMENT};
         list[i] = &inputs[i];
-        if (!parts[i].data)
-            st = ilki_base_fail_memory(err, parts[i].n_bytes, "a passage");
     }
-    uint64_t begin = ilki_base_now_ns();
-    for (size_t m = 0; !st && *n && m < g->n_models; m++)
+    if (!st && *n)
         st = embed_with(g, m, list, s, *n, err);
-    for (size_t i = 0; !st && i < *n; i++) {
-        s[i].w->passages[s[i].passage].ready = true;
-        s[i].w->n_embedded++;
-    }
-    uint64_t each = *n ? (ilki_base_now_ns() - begin) / *n + 1 : 1;
-    uint64_t fit = GROUP_NS / each;
-    if (*n)
-        g->group = fit < MIN_GROUP ? (size_t)MIN_GROUP : fit > MAX_GROUP ? (size_t)MAX_GROUP : (size_t)fit;
     ilki_base_arena_deinit(&a);
+    return st;
+}
+
+static ilk_status embed_group(ilki_ingest *g, ilk_error *err)
+{
+    uint64_t begin = ilki_base_now_ns();
+    size_t most = 0, n;
+    ilk_status st = ILK_OK;
+    for (size_t m = 0; !st && m < g->n_models; m++) {
+        st = embed_one(g, m, &n, err);
+        most = n > most ? n : most;
+    }
+    uint64_t each = most ? (ilki_base_now_ns() - begin) / most + 1 : 1;
+    uint64_t fit = GROUP_NS / each;
+    if (most)
+        g->group = fit < MIN_GROUP ? (size_t)MIN_GROUP : fit > MAX_GROUP ? (size_t)MAX_GROUP : (size_t)fit;
     return st ? st : close_files(g, err);
 }
 
@@ -256,12 +303,12 @@ ilk_status ilki_engine_embed_open(ilki_ingest *g, bool all, ilk_error *err)
 {
     ilk_status st = close_files(g, err); /* those that had all their vectors */
     while (!st) {
-        size_t waiting = 0, n;
+        size_t waiting = 0;
         for (size_t i = 0; i < g->open.n && waiting < g->group; i++)
             waiting += g->open.list[i]->n_passages - g->open.list[i]->n_embedded;
-        if (waiting == 0 || (!all && waiting < g->group))
+        if (waiting == 0 || (!all && waiting < g->group && g->rows_bytes < MAX_ROWS_BYTES))
             break;
-        st = embed_group(g, &n, err);
+        st = embed_group(g, err);
         ilki_engine_progress(g, false);
         if (!st && commit_is_due(g))
             st = ilki_engine_commit(g, err);
@@ -296,6 +343,46 @@ static const ilk_segment no_place = {
     .line_last = ILK_ABSENT,
     .bbox = {__builtin_nanf(""), __builtin_nanf(""), __builtin_nanf(""), __builtin_nanf("")}};
 
+static ilk_field int_field(const char *name, int64_t i)
+{
+    return (ilk_field){
+        .size = sizeof(ilk_field), .name = name, .value = {.size = sizeof(ilk_value), .type = ILK_VALUE_INT, .i = i}};
+}
+
+/* The vectors of passage k that there are. */
+static bool add_vectors(batch_build *b, const ilki_ingest *g, const ilki_file_work *w, size_t k, ilk_item *item)
+{
+    ilk_vector *v = ilki_base_arena_alloc(&b->a, g->n_models, sizeof *v);
+    for (size_t m = 0; v && m < g->n_models; m++) {
+        uint32_t dim = g->spaces[m]->dim;
+        if (w->vectors[m])
+            v[item->n_vectors++] = (ilk_vector){
+                .size = sizeof *v, .space = g->spaces[m]->name, .data = w->vectors[m] + k * dim, .rows = 1, .dim = dim};
+    }
+    item->vectors = v;
+    return v != NULL;
+}
+
+/* A picture is the item of its file: fields and vectors. */
+static bool add_picture(batch_build *b, const ilki_ingest *g, const ilki_file_work *w)
+{
+    const char *title = ilki_base_path_name(w->src.path);
+    ilk_field *f = ilki_base_arena_alloc(&b->a, 6, sizeof *f);
+    ilk_item *item = &b->items[b->n_items++];
+    *item = (ilk_item){.size = sizeof *item, .id = w->src.id, .segment = no_place, .fields = f};
+    if (!f || !add_vectors(b, g, w, 0, item))
+        return false;
+    f[item->n_fields++] = text_field("modality", "image", 5);
+    f[item->n_fields++] = text_field("kind", w->picture, strlen(w->picture));
+    if (ilki_base_utf8_valid(title, strlen(title)))
+        f[item->n_fields++] = text_field("title", title, strlen(title));
+    f[item->n_fields++] = int_field("bytes", (int64_t)w->src.n_bytes);
+    f[item->n_fields++] = int_field("width", w->width);
+    f[item->n_fields++] = int_field("height", w->height);
+    memcpy(item->content_hash, w->passages[0].hash, 32);
+    return true;
+}
+
 /* The item of the file itself: fields, no vector. */
 static bool add_parent(batch_build *b, const ilki_file_work *w)
 {
@@ -322,10 +409,9 @@ static bool add_passage(batch_build *b, const ilki_ingest *g, const ilki_file_wo
     char id[64];
     snprintf(id, sizeof id, "%s#%zu", w->src.id, k);
     ilk_field *f = ilki_base_arena_alloc(&b->a, 5, sizeof *f);
-    ilk_vector *v = ilki_base_arena_alloc(&b->a, g->n_models, sizeof *v);
-    *item = (ilk_item){.size = sizeof *item, .parent = w->src.id, .segment = no_place, .fields = f, .vectors = v};
+    *item = (ilk_item){.size = sizeof *item, .parent = w->src.id, .segment = no_place, .fields = f};
     item->id = ilki_base_arena_strndup(&b->a, id, strlen(id));
-    if (!item->id || !f || !v)
+    if (!item->id || !f || !add_vectors(b, g, w, k, item))
         return false;
     item->segment.chunk = (uint32_t)k;
     if (p->line_first) {
@@ -341,11 +427,6 @@ static bool add_passage(batch_build *b, const ilki_ingest *g, const ilki_file_wo
         f[item->n_fields++] = text_field("context", p->context, strlen(p->context));
     if (w->doc->language)
         f[item->n_fields++] = text_field("language", w->doc->language, strlen(w->doc->language));
-    for (size_t m = 0; m < g->n_models; m++) {
-        uint32_t dim = g->spaces[m]->dim;
-        v[item->n_vectors++] = (ilk_vector){
-            .size = sizeof *v, .space = g->spaces[m]->name, .data = w->vectors[m] + k * dim, .rows = 1, .dim = dim};
-    }
     memcpy(item->content_hash, p->hash, 32);
     return true;
 }
@@ -358,8 +439,8 @@ static bool add_file(batch_build *b, const ilki_ingest *g, ilki_file_work *w)
     if (w->event == ILK_EVENT_INDEXED) {
         w->src.state = ILKI_SOURCE_INDEXED;
         w->src.n_items = (uint32_t)w->n_passages;
-        ok = add_parent(b, w);
-        for (size_t k = 0; ok && k < w->n_passages; k++)
+        ok = w->picture ? add_picture(b, g, w) : add_parent(b, w);
+        for (size_t k = 0; ok && !w->picture && k < w->n_passages; k++)
             ok = add_passage(b, g, w, k);
     }
     b->sources[b->n_sources++] = w->src;
@@ -372,9 +453,10 @@ static void tell_file(ilki_ingest *g, ilki_file_work *w)
     bool made = w->event == ILK_EVENT_INDEXED;
     ilk_event e = {.size = sizeof e, .kind = w->event, .path = w->src.path, .reason = w->reason};
     if (made) {
-        e.n_chunks = w->n_passages;
+        e.n_chunks = w->picture ? 0 : w->n_passages;
         e.n_tokens = w->n_tokens;
-        g->result->n_chunks += w->n_passages;
+        g->result->n_chunks += e.n_chunks;
+        g->result->n_pictures += w->picture != NULL;
         g->result->n_tokens += w->n_tokens;
         g->result->n_bytes += w->src.n_bytes;
     }

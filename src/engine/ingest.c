@@ -19,116 +19,16 @@
 #include "engine/walk.h"
 
 enum {
-    DEFAULT_CHUNK_TOKENS = 200,
-    MIN_ROOM_TOKENS = 8,
     MAX_READ_FILES = 64,
     MAX_READ_BYTES = 4 << 20,
+    MAX_READ_PICTURES = 32 << 20, /* bytes of their files, and of what models are given of them */
     DEFAULT_MAX_BYTES = 32 << 20,
+    DEFAULT_MAX_PICTURE_BYTES = 256 << 20,
     FIRST_GROUP = 64,
     GRAIN_NS = 100 * 1000 * 1000
 };
 
-/* Raised when documents are read or cut otherwise than before. */
-static const char settings_version[] = "ilk ingest 3";
-
-/* ------------------------------------------------------------------ settings */
-
-static ilk_status count_prompt(const ilk_model *m, size_t *n, ilk_error *err)
-{
-    const char *prompt = ilki_embed_info(m)->prompt_document;
-    *n = 0;
-    if (!prompt || !*prompt)
-        return ILK_OK;
-    ilki_text_scratch *s = ilki_text_scratch_new();
-    if (!s)
-        return ilki_base_fail_memory(err, 1, "a tokenizer's scratch");
-    ilk_status st = ilki_text_count(ilki_embed_tokenizer(m), s, prompt, strlen(prompt), 0, n, err);
-    ilki_text_scratch_free(s);
-    return st;
-}
-
-/* Tokens that every model leaves for a passage. */
-static ilk_status decide_room(ilki_ingest *g, ilk_error *err)
-{
-    g->room_tokens = SIZE_MAX / 2;
-    for (size_t m = 0; m < g->n_models; m++) {
-        const ilk_model_info *info = ilki_embed_info(g->models[m]);
-        size_t n_prompt, taken;
-        if (!ilki_embed_tokenizer(g->models[m]))
-            return ilki_base_fail(err, ILK_UNSUPPORTED,
-                                  "%s: expected a model that reads text, found one of pictures alone", info->id);
-        ilk_status st = count_prompt(g->models[m], &n_prompt, err);
-        if (st)
-            return st;
-        taken = n_prompt + ilki_text_n_added(ilki_embed_tokenizer(g->models[m]), false);
-        if (!info->max_tokens)
-            continue;
-        if (info->max_tokens < taken + MIN_ROOM_TOKENS)
-            return ilki_base_fail(err, ILK_LIMIT,
-                                  "model %s: %u tokens, %zu of them for prompt and specials, leave no room", info->id,
-                                  info->max_tokens, taken);
-        if (g->room_tokens > info->max_tokens - taken)
-            g->room_tokens = info->max_tokens - taken;
-    }
-    g->chunk_tokens = g->opt->chunk_tokens ? g->opt->chunk_tokens : DEFAULT_CHUNK_TOKENS;
-    if (g->opt->chunk_tokens > g->room_tokens)
-        return ilki_base_fail(err, ILK_LIMIT, "chunk_tokens is %u, the model leaves room for %zu", g->opt->chunk_tokens,
-                              g->room_tokens);
-    if (g->chunk_tokens > g->room_tokens)
-        g->chunk_tokens = g->room_tokens;
-    g->overlap = g->opt->overlap_tokens == ILK_ABSENT ? g->chunk_tokens / 8 : g->opt->overlap_tokens;
-    if (g->opt->overlap_tokens != ILK_ABSENT && g->overlap && g->overlap >= g->chunk_tokens / 2)
-        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "overlap_tokens is %zu, expected less than half of %zu",
-                              g->overlap, g->chunk_tokens);
-    return ILK_OK;
-}
-
-static void hash_settings(ilki_ingest *g)
-{
-    ilki_sha256 h;
-    uint64_t numbers[3] = {g->chunk_tokens, g->overlap, g->room_tokens};
-    ilki_base_sha256_init(&h);
-    ilki_base_sha256_add(&h, settings_version, sizeof settings_version);
-    ilki_base_sha256_add(&h, numbers, sizeof numbers);
-    for (size_t m = 0; m < g->n_models; m++) {
-        const char *parts[] = {g->spaces[m]->name, g->spaces[m]->fingerprint, g->spaces[m]->precision,
-                               g->spaces[m]->prompt[1]};
-        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-            ilki_base_sha256_add(&h, parts[i] ? parts[i] : "", parts[i] ? strlen(parts[i]) + 1 : 1);
-    }
-    ilki_base_sha256_end(&h, g->settings);
-}
-
-/* The space of model m: the store's own where it has one of this fingerprint, else a new one. */
-static ilk_status decide_space(ilki_ingest *g, size_t m, ilk_error *err)
-{
-    const ilk_space *made, *had;
-    ilk_status st = ilki_embed_space(g->models[m], g->job, &made, err);
-    if (st)
-        return st;
-    had = g->store ? ilki_engine_space_by_fingerprint(g->s, made->fingerprint) : NULL;
-    g->own[m] = had ? *had : *made;
-    g->spaces[m] = &g->own[m];
-    if (had)
-        return ilki_engine_check_precision(g->s, had, ilki_embed_info(g->models[m])->precision, err);
-    if (!g->store) /* a planned store has no space yet */
-        return ILK_OK;
-    bool taken = ilki_engine_space_by_name(g->s, made->name, &had, NULL) == ILK_OK;
-    if (taken && g->n_models == 1)
-        return ilki_base_fail(
-            err, ILK_MISMATCH,
-            "the vectors of %s were made by %s (%.12s), this model is %s (%.12s): index with the store's "
-            "own model, or into a new store",
-            g->s->path, had->model ? had->model : "another model", had->fingerprint ? had->fingerprint : "unknown",
-            made->model, made->fingerprint);
-    for (size_t k = 0; k < m; k++)
-        taken |= strcmp(g->own[k].name, made->name) == 0;
-    if (taken) {
-        snprintf(g->names[m], sizeof g->names[m], "%.15s-%.12s", made->name, made->fingerprint);
-        g->own[m].name = g->names[m];
-    }
-    return ILK_OK;
-}
+/* ------------------------------------------------------------------ begin and end */
 
 static ilk_status check_backend(ilki_ingest *g, ilk_error *err)
 {
@@ -150,24 +50,19 @@ static ilk_status set_up(ilki_ingest *g, ilk_error *err)
         return st;
     g->n_threads = ilki_base_pool_threads(g->rt->pool);
     g->scratch = ilki_base_zalloc(g->n_threads, sizeof *g->scratch);
-    g->own = ilki_base_zalloc(g->n_models, sizeof *g->own);
-    g->names = ilki_base_zalloc(g->n_models, sizeof *g->names);
-    g->spaces = ilki_base_zalloc(g->n_models, sizeof *g->spaces);
-    bool ok = g->scratch && g->own && g->names && g->spaces;
+    bool ok = g->scratch != NULL;
     for (unsigned i = 0; ok && i < g->n_threads; i++)
         ok = (g->scratch[i] = ilki_text_scratch_new()) != NULL;
-    st = ok ? ILK_OK : ilki_base_fail_memory(err, g->n_models * sizeof *g->own, "an ingest");
-    for (size_t m = 0; !st && m < g->n_models; m++)
-        st = decide_space(g, m, err);
-    if (!st && g->n_models)
-        st = decide_room(g, err);
-    if (st)
-        return st;
-    hash_settings(g);
+    st = ok ? ILK_OK : ilki_base_fail_memory(err, g->n_threads * sizeof *g->scratch, "an ingest");
+    if (!st && g->store)
+        st = ilki_engine_known_load(&g->known, g->store, err);
+    if (!st)
+        st = ilki_engine_decide_settings(g, err);
     g->group = FIRST_GROUP;
     g->max_bytes = g->opt->max_file_bytes ? g->opt->max_file_bytes : DEFAULT_MAX_BYTES;
+    g->max_picture_bytes = g->opt->max_file_bytes ? g->opt->max_file_bytes : DEFAULT_MAX_PICTURE_BYTES;
     g->committed_ns = ilki_base_now_ns();
-    return g->store ? ilki_engine_known_load(&g->known, g->store, err) : ILK_OK;
+    return st;
 }
 
 static void tear_down(ilki_ingest *g)
@@ -205,16 +100,12 @@ static void tell_now(ilki_ingest *g, ilk_event_kind kind, const char *path, cons
     g->n_settled++;
 }
 
-static bool same_settings(const ilki_ingest *g, const ilki_source *src)
-{
-    return g->n_models == 0 || memcmp(src->settings_hash, g->settings, 32) == 0;
-}
-
 /* Neither read nor written since: nothing is to be done. */
 static bool is_untouched(const ilki_ingest *g, const ilki_source *src, const ilki_stat *st)
 {
     return (src->state == ILKI_SOURCE_INDEXED || src->state == ILKI_SOURCE_SKIPPED) && src->mtime_ns != 0 &&
-           src->mtime_ns == st->mtime_ns && src->n_bytes == st->size && src->ino == st->ino && same_settings(g, src);
+           src->mtime_ns == st->mtime_ns && src->n_bytes == st->size && src->ino == st->ino &&
+           ilki_engine_same_settings(g, src);
 }
 
 static bool same_extension(const char *a, const char *b)
@@ -230,7 +121,7 @@ static ilki_known *find_moved(ilki_ingest *g, const uint8_t hash[32], const char
     for (; e; e = e->next) {
         ilki_stat st;
         if (e->seen || e->src.state != ILKI_SOURCE_INDEXED || memcmp(e->src.content_hash, hash, 32) != 0 ||
-            !same_settings(g, &e->src) || !same_extension(e->src.path, path))
+            !ilki_engine_same_settings(g, &e->src) || !same_extension(e->src.path, path))
             continue;
         char *absolute = ilki_engine_absolute(g->s, &e->src);
         bool gone = absolute && g->vfs->stat(g->vfs, absolute, true, &st, NULL) == ILK_NOT_FOUND;
@@ -257,19 +148,21 @@ static void record_stat(ilki_source *src, const ilki_stat *st)
 static ilk_status judge(ilki_ingest *g, ilki_file_work *w, ilki_known *moved, ilk_error *err)
 {
     const ilki_source *had = &w->known->src;
-    bool same = memcmp(had->content_hash, w->src.content_hash, 32) == 0 && same_settings(g, had);
+    bool same = memcmp(had->content_hash, w->src.content_hash, 32) == 0 && ilki_engine_same_settings(g, had);
     bool has_items = had->state == ILKI_SOURCE_INDEXED || (had->state == ILKI_SOURCE_FAILED && had->n_items > 0);
     if (moved || (same && has_items)) {
         w->src.state = ILKI_SOURCE_INDEXED;
         return ilki_engine_settle(g, w, moved ? ILK_EVENT_MOVED : ILK_EVENT_UNCHANGED, NULL, err);
     }
     w->drop_items = had->n_items > 0;
-    memcpy(w->src.settings_hash, g->settings, 32);
-    g->read_bytes += w->n_data;
-    if (ilki_engine_work_push(&g->read, w))
-        return ILK_OK;
-    ilki_engine_work_free(w);
-    return ilki_base_fail_memory(err, sizeof *w, "a file");
+    memcpy(w->src.settings_hash, g->settings[w->picture ? ILKI_PICTURE : ILKI_DOCUMENT], 32);
+    ilk_status st = w->picture ? ilki_engine_plan_picture(g, w, err) : ILK_OK;
+    *(w->picture ? &g->read_pictures : &g->read_bytes) += w->n_data + w->rows_bytes;
+    if (!st && !ilki_engine_work_push(&g->read, w))
+        st = ilki_base_fail_memory(err, sizeof *w, "a file");
+    if (st)
+        ilki_engine_work_free(w);
+    return st;
 }
 
 /* A file that could not be read, or should not be. */
@@ -277,7 +170,7 @@ static ilk_status give_up(ilki_ingest *g, ilki_file_work *w, const ilki_stat *st
 {
     if (why->status == ILK_UNSUPPORTED) {
         record_stat(&w->src, st);
-        memcpy(w->src.settings_hash, g->settings, 32);
+        memcpy(w->src.settings_hash, g->settings[w->picture ? ILKI_PICTURE : ILKI_DOCUMENT], 32);
         memset(w->src.content_hash, 0, 32);
         return ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, why->message, err);
     }
@@ -305,16 +198,15 @@ static ilk_status read_file(ilki_ingest *g, const char *absolute, ilki_known *kn
 {
     ilki_stat st = *seen;
     ilk_error why;
-    char *data = NULL;
-    size_t n = 0;
+    ilki_content c;
     uint8_t hash[32];
     ilki_known *moved = NULL;
     ilk_error_init_sized(&why, sizeof why);
-    ilk_status status = ilki_engine_read_source(g, absolute, path, &data, &n, &st, &why);
+    ilk_status status = ilki_engine_read_source(g, absolute, path, &c, &st, &why);
     if (!status)
-        status = hash_content(g, data, n, hash, &why);
+        status = hash_content(g, c.data, c.n, hash, &why);
     if (status == ILK_NO_MEMORY || status == ILK_CANCELLED || status == ILK_DEADLINE) {
-        free(data);
+        free(c.data);
         ilki_base_error_copy(err, &why);
         return status;
     }
@@ -329,12 +221,13 @@ static ilk_status read_file(ilki_ingest *g, const char *absolute, ilki_known *kn
         made = ilki_engine_known_add(&g->known, root, path, &known, err);
     ilki_file_work *w = made ? NULL : ilki_engine_work_new(known);
     if (!w) {
-        free(data);
+        free(c.data);
         return made ? made : ilki_base_fail_memory(err, sizeof *w, "a file");
     }
     known->seen = true;
-    w->data = data;
-    w->n_data = n;
+    w->data = c.data;
+    w->n_data = c.n;
+    w->picture = c.is.is == ILKI_SNIFFED_NOTHING ? NULL : c.is.reader ? c.is.reader : c.is.what;
     if (status)
         return give_up(g, w, &st, &why, err);
     memcpy(w->src.content_hash, hash, 32);
@@ -346,7 +239,7 @@ static ilk_status read_file(ilki_ingest *g, const char *absolute, ilki_known *kn
 static ilk_status work_on(ilki_ingest *g, bool all, ilk_error *err)
 {
     ilk_status st = ILK_OK;
-    if (all || g->read.n >= MAX_READ_FILES || g->read_bytes >= MAX_READ_BYTES)
+    if (all || g->read.n >= MAX_READ_FILES || g->read_bytes >= MAX_READ_BYTES || g->read_pictures >= MAX_READ_PICTURES)
         st = ilki_engine_cut(g, err);
     if (!st)
         st = ilki_engine_embed_open(g, all, err);

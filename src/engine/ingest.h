@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the files of an ingest share. A file goes: met (ingest.c) -> read (reading.c) -> cut into chunks on the pool
- * (chunking.c) -> given the vectors of passages that it had before (reuse.c) -> embedded with chunks of its neighbours ->
+ * What the files of an ingest share. A file goes: met (ingest.c) -> read (reading.c) -> cut into chunks, or decoded, on the
+ * pool (chunking.c, pictures.c) -> given the vectors of passages that it had before (reuse.c) -> embedded with chunks of its neighbours ->
  * written in a batch (commit.c). */
 #ifndef ILKI_ENGINE_INGEST_H
 #define ILKI_ENGINE_INGEST_H
@@ -9,16 +9,20 @@
 #include "embed/embed.h"
 #include "engine/collection.h"
 #include "engine/known_files.h"
+#include "media/sniff.h"
 #include "text/chunk.h"
 
-/* A passage: bytes [start, end) of the document's text. */
+enum { ILKI_DOCUMENT, ILKI_PICTURE }; /* of settings */
+
+/* What gets a vector. A passage: bytes [start, end) of the document's text; or the picture itself. */
 typedef struct ilki_passage {
     size_t start, end;
     uint32_t line_first, line_last, page;
     const char *context; /* in the document's arena */
     bool prepend;        /* the context is embedded with it */
-    bool ready;          /* it has its vectors */
-    uint8_t hash[32];    /* of what is embedded */
+    bool picture;
+    uint32_t todo;    /* bits of the models that it lacks a vector of */
+    uint8_t hash[32]; /* of what is embedded */
 } ilki_passage;
 
 /* A file under way. */
@@ -32,11 +36,15 @@ typedef struct ilki_file_work {
     char *data; /* content, until it is cut */
     size_t n_data;
     ilki_doc *doc;
-    bool by_helper; /* of a kind that the helper program reads */
-    bool lacking;   /* which this build's helper cannot: another's may, so the file is looked at again */
+    const char *picture; /* what kind of picture it is; NULL: a document */
+    uint32_t width, height;
+    float **rows; /* of a picture: [n_models] what the model's tower reads; NULL where it is not needed (any more) */
+    size_t rows_bytes; /* that they take */
+    bool by_helper;    /* of a kind that the helper program reads */
+    bool lacking;      /* which this build's helper cannot: another's may, so the file is looked at again */
     ilki_passage *passages;
     size_t n_passages, cap_passages;
-    size_t n_embedded;
+    size_t n_embedded; /* that lack nothing */
     uint64_t n_tokens;
     float **vectors; /* [n_models][n_passages * dim] */
     size_t n_models;
@@ -61,14 +69,17 @@ typedef struct ilki_ingest {
     const ilk_ingest_options *opt;
     ilk_job *job;
     ilk_ingest_result *result;
-    uint8_t settings[32];
+    uint32_t reads_text, sees;                 /* bits of models */
+    uint8_t settings[2][32];                   /* of documents, of pictures */
+    size_t measure;                            /* the model whose tokenizer counts */
     size_t chunk_tokens, overlap, room_tokens; /* room: of a passage with its context */
-    uint64_t max_bytes;
+    uint64_t max_bytes, max_picture_bytes;
     ilki_known_files known;
     ilki_text_scratch **scratch; /* [threads] */
     unsigned n_threads;
     ilki_work_list read, open, done; /* to be cut; to be embedded; to be written */
-    size_t read_bytes, done_bytes;
+    size_t read_bytes, read_pictures, done_bytes;
+    size_t rows_bytes;     /* of what is open */
     size_t group;          /* passages embedded at once */
     uint64_t committed_ns; /* when the last batch was written */
     uint64_t n_total, n_settled;
@@ -82,11 +93,24 @@ typedef struct ilki_ingest {
 /* Tells how many files are done, of how many; on the thread that made the call. */
 void ilki_engine_progress(ilki_ingest *g, bool last);
 
+/* ---- decide.c */
+
+/* Spaces, models, lengths and the hashes of settings; once known files are loaded. */
+ilk_status ilki_engine_decide_settings(ilki_ingest *g, ilk_error *err);
+/* Was this source made as this ingest would make it? */
+bool ilki_engine_same_settings(const ilki_ingest *g, const ilki_source *src);
+
 /* ---- reading.c */
 
-/* The whole content of a regular file that docs would read, as it was at one moment. UNSUPPORTED: passed over, with the
- * reason in err; else: could not be read. *st is the file's state when it was read. */
-ilk_status ilki_engine_read_source(const ilki_ingest *g, const char *path, const char *name, char **data, size_t *n,
+typedef struct ilki_content {
+    char *data; /* owned */
+    size_t n;
+    ilki_sniff is; /* NOTHING: a document */
+} ilki_content;
+
+/* The whole content of a regular file that docs or one of the models would read, as it was at one moment. UNSUPPORTED:
+ * passed over, with the reason in err; else: could not be read. *st is the file's state when it was read. */
+ilk_status ilki_engine_read_source(const ilki_ingest *g, const char *path, const char *name, ilki_content *c,
                                    ilki_stat *st, ilk_error *err);
 
 /* root and path of a source from an absolute path, both into the path itself; and back (freed with free()). */
@@ -98,6 +122,13 @@ char *ilki_engine_absolute(const ilk_store *s, const ilki_source *src);
 /* Makes w->doc of w->data, by docs or by the helper program. */
 ilk_status ilki_engine_read_document(ilki_ingest *g, ilki_file_work *w, ilk_error *err);
 
+/* ---- pictures.c */
+
+/* Says what a picture gets vectors of, and takes those that it has already. */
+ilk_status ilki_engine_plan_picture(ilki_ingest *g, ilki_file_work *w, ilk_error *err);
+/* Decodes it and makes what its models read. On the pool. */
+ilk_status ilki_engine_read_picture(ilki_ingest *g, ilki_file_work *w, ilk_error *err);
+
 /* ---- chunking.c */
 
 /* Cuts every file of g->read and moves it to g->open, or to g->done where there is nothing to embed. */
@@ -107,6 +138,8 @@ ilk_status ilki_engine_cut(ilki_ingest *g, ilk_error *err);
 
 /* Copies the vectors of passages that the file's items already have. */
 ilk_status ilki_engine_reuse(ilki_ingest *g, ilki_file_work *w, ilk_error *err);
+/* The same of passage k alone, from the item that the file is. */
+ilk_status ilki_engine_reuse_own(ilki_ingest *g, ilki_file_work *w, size_t k, ilk_error *err);
 
 /* ---- commit.c */
 ilki_file_work *ilki_engine_work_new(ilki_known *known);

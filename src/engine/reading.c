@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Files as an ingest reads them: whole, or not at all, and never more than the limit. */
+ * Files as an ingest reads them: whole, or not at all, and never more than the limit. The first bytes say what a file is,
+ * and whether anybody reads it. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,52 +35,75 @@ static ilk_status read_rest(const ilki_ingest *g, ilki_file *f, char *to, size_t
     return st;
 }
 
+/* Does anybody read what begins so? UNSUPPORTED says why not. */
+static ilk_status check_head(const ilki_ingest *g, const char *name, ilki_content *c, ilk_error *err)
+{
+    c->is = ilki_media_sniff(name, c->data, c->n);
+    if (c->is.is == ILKI_SNIFFED_LATER)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "not supported yet: %s", c->is.what);
+    if (c->is.is == ILKI_SNIFFED_PICTURE)
+        return g->n_models && !g->sees ? ilki_base_fail(err, ILK_UNSUPPORTED, "a picture: no model here sees") : ILK_OK;
+    ilk_status st = ilki_docs_probe(name, c->data, c->n, err);
+    if (!st && g->n_models && !g->reads_text)
+        st = ilki_base_fail(err, ILK_UNSUPPORTED, "a text: no model here reads it");
+    return st;
+}
+
 /* One try; *whole: nobody wrote meanwhile. The first bytes decide whether the rest is read. */
-static ilk_status read_once(const ilki_ingest *g, ilki_file *f, const char *name, char **data, size_t *n, ilki_stat *st,
+static ilk_status read_once(const ilki_ingest *g, ilki_file *f, const char *name, ilki_content *c, ilki_stat *st,
                             bool *whole, ilk_error *err)
 {
     ilki_stat after;
-    *data = NULL;
-    *n = 0;
+    *c = (ilki_content){.data = NULL};
     ilk_status status = f->vfs->fstat(f, st, err);
     if (!status)
-        status = check_size(st, g->max_bytes, err);
+        status = check_size(st, SIZE_MAX, err);
     if (status)
         return status;
-    size_t size = (size_t)st->size, head = size < HEAD_BYTES ? size : HEAD_BYTES;
-    *data = malloc(size + 1);
-    if (!*data)
+    size_t head = st->size < HEAD_BYTES ? (size_t)st->size : HEAD_BYTES;
+    c->data = malloc(HEAD_BYTES + 1);
+    if (!c->data)
+        return ilki_base_fail_memory(err, HEAD_BYTES, "a file");
+    status = f->vfs->read(f, 0, c->data, head, &c->n, err);
+    if (!status && c->n)
+        status = check_head(g, name, c, err);
+    if (!status)
+        status = check_size(st, c->is.is == ILKI_SNIFFED_PICTURE ? g->max_picture_bytes : g->max_bytes, err);
+    if (status)
+        return status;
+    size_t size = (size_t)st->size;
+    char *all = realloc(c->data, size + 1);
+    if (!all)
         return ilki_base_fail_memory(err, size, "a file");
-    status = f->vfs->read(f, 0, *data, head, n, err);
-    if (!status && *n)
-        status = ilki_docs_probe(name, *data, *n, err);
-    if (!status && *n == head)
-        status = read_rest(g, f, *data, size, n, err);
+    c->data = all;
+    if (c->n == head)
+        status = read_rest(g, f, c->data, size, &c->n, err);
     if (!status)
         status = f->vfs->fstat(f, &after, err);
-    *whole = !status && *n == size && after.size == st->size && after.mtime_ns == st->mtime_ns;
+    *whole = !status && c->n == size && after.size == st->size && after.mtime_ns == st->mtime_ns;
     return status;
 }
 
-ilk_status ilki_engine_read_source(const ilki_ingest *g, const char *path, const char *name, char **data, size_t *n,
+ilk_status ilki_engine_read_source(const ilki_ingest *g, const char *path, const char *name, ilki_content *c,
                                    ilki_stat *st, ilk_error *err)
 {
     const ilki_vfs *vfs = g->vfs;
     ilki_file *f = NULL;
     bool whole = false;
-    *data = NULL;
+    *c = (ilki_content){.data = NULL};
     ilk_status status = vfs->open(vfs, &f, path, ILKI_OPEN_READ, err);
     for (int i = 0; !status && !whole && i < MAX_TRIES; i++) {
-        free(*data);
-        status = read_once(g, f, name, data, n, st, &whole, err);
+        free(c->data);
+        status = read_once(g, f, name, c, st, &whole, err);
     }
     if (!status && !whole)
         status = ilki_base_fail(err, ILK_IO, "it changes while it is read");
     if (f)
         vfs->close(f);
     if (status) {
-        free(*data);
-        *data = NULL;
+        free(c->data);
+        c->data = NULL;
+        c->n = 0;
     }
     return status;
 }

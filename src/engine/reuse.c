@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A file that changed in one place keeps the vectors of its other passages: items hold the hash of what was embedded, and
- * with the same settings the same bytes give the same vector. */
+ * A file that changed in one place keeps the vectors of its other passages, and one that gets a vector of another model
+ * keeps those that it has: items hold the hash of what was embedded, and a space stands for the model, its precision and
+ * its prompts, so that the same bytes give the same vector. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,17 +19,32 @@ static const ilk_vector *find_vector(const ilk_item *item, const ilk_space *spac
     return NULL;
 }
 
-/* Into the rows of passage k; false where the item lacks one of the spaces. */
-static bool copy_vectors(const ilki_ingest *g, ilki_file_work *w, size_t k, const ilk_item *item)
+/* What the item has of passage k's vectors, of the spaces that it lacks. */
+static void copy_vectors(const ilki_ingest *g, ilki_file_work *w, size_t k, const ilk_item *item)
 {
-    for (size_t m = 0; m < g->n_models; m++)
-        if (!find_vector(item, g->spaces[m]))
-            return false;
+    ilki_passage *p = &w->passages[k];
     for (size_t m = 0; m < g->n_models; m++) {
-        size_t dim = g->spaces[m]->dim;
-        memcpy(w->vectors[m] + k * dim, find_vector(item, g->spaces[m])->data, dim * sizeof(float));
+        const ilk_vector *v = p->todo >> m & 1 ? find_vector(item, g->spaces[m]) : NULL;
+        if (!v)
+            continue;
+        memcpy(w->vectors[m] + k * v->dim, v->data, v->dim * sizeof(float));
+        p->todo &= ~(1U << m);
+        w->n_embedded += p->todo == 0;
     }
-    return true;
+}
+
+ilk_status ilki_engine_reuse_own(ilki_ingest *g, ilki_file_work *w, size_t k, ilk_error *err)
+{
+    ilki_record *r = NULL;
+    if (w->known->src.n_items == 0)
+        return ILK_OK;
+    ilk_status st = ilki_store_get(g->store, w->known->src.id, true, &r, err);
+    if (st == ILK_NOT_FOUND) /* somebody deleted it */
+        return ILK_OK;
+    if (!st && memcmp(r->item.content_hash, w->passages[k].hash, 32) == 0)
+        copy_vectors(g, w, k, &r->item);
+    ilki_store_record_free(r);
+    return st;
 }
 
 ilk_status ilki_engine_reuse(ilki_ingest *g, ilki_file_work *w, ilk_error *err)
@@ -36,7 +52,7 @@ ilk_status ilki_engine_reuse(ilki_ingest *g, ilki_file_work *w, ilk_error *err)
     const ilki_source *had = &w->known->src;
     ilki_map map = {0}; /* hash -> first passage; the others follow through `next` */
     ilk_status st = ILK_OK;
-    if (had->n_items == 0 || memcmp(had->settings_hash, g->settings, 32) != 0)
+    if (had->n_items == 0)
         return ILK_OK;
     uint32_t *next = ilki_base_zalloc(w->n_passages, sizeof *next);
     bool ok = next && w->n_passages < ILKI_MAP_NONE && ilki_base_map_reserve(&map, w->n_passages);
@@ -56,10 +72,8 @@ ilk_status ilki_engine_reuse(ilki_ingest *g, ilki_file_work *w, ilk_error *err)
             continue;
         }
         uint32_t k = st ? ILKI_MAP_NONE : ilki_base_map_get(&map, (const char *)r->item.content_hash, 32);
-        for (; k != ILKI_MAP_NONE && !w->passages[k].ready; k = next[k]) {
-            w->passages[k].ready = copy_vectors(g, w, k, &r->item);
-            w->n_embedded += w->passages[k].ready;
-        }
+        for (; k != ILKI_MAP_NONE && w->passages[k].todo; k = next[k])
+            copy_vectors(g, w, k, &r->item);
         ilki_store_record_free(r);
     }
     ilki_base_map_deinit(&map);
