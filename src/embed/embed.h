@@ -30,8 +30,7 @@ const ilk_model_info *ilki_embed_info(const ilk_model *m);
 const ilki_tokenizer *ilki_embed_tokenizer(const ilk_model *m);
 ilk_runtime *ilki_embed_runtime(const ilk_model *m);
 
-/* The space its vectors of `role` belong to, borrowed from the model; asks for the fingerprint. name: "text", or
- * "image" of a model that sees. */
+/* The space its vectors belong to, borrowed from the model; asks for the fingerprint. name: "text", "image" if it sees. */
 ilk_status ilki_embed_space(ilk_model *m, ilk_job *job, const ilk_space **space, ilk_error *err);
 ilk_status ilki_embed_fingerprint(ilk_model *m, ilk_job *job, const char **hex, ilk_error *err);
 
