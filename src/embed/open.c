@@ -201,9 +201,12 @@ static ilk_status check_tokenizer(ilk_model *m, ilk_error *err)
         ilki_base_log(m->rt, ILK_LOG_WARN,
                       "%s: the tokenizer has %zu tokens, the network %u: texts with the others will fail", m->dir, n,
                       t->vocab_size);
-    if (t->pad_to == 0)
-        return ILK_OK;
-    ilk_status st = ilki_embed_read_json(&j, m->rt->vfs, m->dir, "tokenizer_config.json", false, err);
+    ilki_text_cleaning how = ILKI_CLEAN_NONE;
+    ilk_status st = m->open_clip ? ilki_text_read_cleaning(&how, m->config, err) : ILK_OK;
+    ilki_text_set_cleaning(m->tokenizer, how);
+    if (st != ILK_OK || t->pad_to == 0)
+        return st;
+    st = ilki_embed_read_json(&j, m->rt->vfs, m->dir, "tokenizer_config.json", false, err);
     ilki_json_node root = j ? ilki_base_json_root(j) : 0;
     const char *side = j ? ilki_base_json_string(j, ilki_base_json_get(j, root, "padding_side"), NULL) : NULL;
     const char *class = j ? ilki_base_json_string(j, ilki_base_json_get(j, root, "tokenizer_class"), NULL) : NULL;

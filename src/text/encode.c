@@ -614,7 +614,13 @@ ilk_status ilki_text_encode(const ilki_tokenizer *t, ilki_text_scratch *s, const
             stop = room > SIZE_MAX - LOOK_AHEAD ? SIZE_MAX : room + LOOK_AHEAD;
     }
     s->tokens[1].n = 0;
-    ilk_status status = run_text(t, s, 0, text, n, stop, o->no_special_parsing, &more[0], err);
+    ilk_status status = t->cleaning ? ilki_text_clean(&s->cleaned, &s->between, t->cleaning, text, n, err) : ILK_OK;
+    if (t->cleaning) {
+        text = ilki_base_buf_view(&s->cleaned);
+        n = s->cleaned.len;
+    }
+    if (status == ILK_OK)
+        status = run_text(t, s, 0, text, n, stop, o->no_special_parsing, &more[0], err);
     if (!status && o->pair)
         status = run_text(t, s, 1, o->pair, o->n_pair, stop, o->no_special_parsing, &more[1], err);
     if (status)

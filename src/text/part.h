@@ -68,8 +68,9 @@ struct ilki_text_scratch {
     /* What a model is given is only the beginning of a pre-token: it puts the tokens that stay whatever follows. Only
      * for models that say `takes_open`. */
     bool open;
-    void *match;   /* of regex.c */
-    bool ran_wild; /* a pattern took more steps than a text is worth */
+    ilki_buf cleaned, between; /* of clean.c */
+    void *match;               /* of regex.c */
+    bool ran_wild;             /* a pattern took more steps than a text is worth */
 };
 
 /* Growing: each gives false when memory is short and leaves what was there. */
@@ -324,7 +325,8 @@ struct ilki_tokenizer {
     ilki_added_set raw, normalized; /* pass 1, pass 2 */
 
     int32_t special[ILKI_SPECIAL_COUNT];
-    uint8_t *is_special; /* by id, vocab.n of them */
+    uint8_t *is_special;         /* by id, vocab.n of them */
+    ilki_text_cleaning cleaning; /* before all else */
     size_t max_length;
     bool truncate_left;
     bool split_special; /* the files say that special tokens in a text are text */

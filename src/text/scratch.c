@@ -137,15 +137,24 @@ bool ilki_text_load(ilki_text_scratch *s, const char *text, size_t n, size_t bas
     return true;
 }
 
+#define MAX_CLEANED ((size_t)1 << 30)
+
 ilki_text_scratch *ilki_text_scratch_new(void)
 {
-    return ilki_base_zalloc(1, sizeof(ilki_text_scratch));
+    ilki_text_scratch *s = ilki_base_zalloc(1, sizeof *s);
+    if (s) {
+        ilki_base_buf_init(&s->cleaned, MAX_CLEANED);
+        ilki_base_buf_init(&s->between, MAX_CLEANED);
+    }
+    return s;
 }
 
 void ilki_text_scratch_free(ilki_text_scratch *s)
 {
     if (!s)
         return;
+    ilki_base_buf_deinit(&s->cleaned);
+    ilki_base_buf_deinit(&s->between);
     free(s->str.c);
     free(s->spare.c);
     free(s->aside.c);

@@ -297,6 +297,11 @@ ilk_status ilki_text_tokenizer_open(ilki_tokenizer **out, const ilki_tokenizer_f
     return status;
 }
 
+void ilki_text_set_cleaning(ilki_tokenizer *t, ilki_text_cleaning how)
+{
+    t->cleaning = how;
+}
+
 void ilki_text_tokenizer_free(ilki_tokenizer *t)
 {
     if (!t)

@@ -9,6 +9,7 @@
 #define ILKI_TEXT_TOKENIZER_H
 
 #include "base/mem.h"
+#include "text/clean.h"
 
 typedef struct ilki_tokenizer ilki_tokenizer;
 typedef struct ilki_text_scratch ilki_text_scratch;
@@ -41,6 +42,9 @@ typedef struct ilki_tokenizer_files {
  * the file. */
 ilk_status ilki_text_tokenizer_open(ilki_tokenizer **out, const ilki_tokenizer_files *files, ilk_error *err);
 void ilki_text_tokenizer_free(ilki_tokenizer *t);
+
+/* From here on ilki_text_encode cleans its text (not the pair's) before all else; offsets are those of the cleaned one. */
+void ilki_text_set_cleaning(ilki_tokenizer *t, ilki_text_cleaning how);
 
 /* ------------------------------------------------------------------ what it holds */
 

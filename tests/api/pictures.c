@@ -41,6 +41,21 @@ static void close_room(room *r)
     ilk_runtime_close(r->rt);
 }
 
+static void check_ids(ilk_model *m, const char *text, const char *same)
+{
+    ilk_tokens *a = NULL, *b = NULL;
+    ilk_error err;
+    size_t n = 0, k = 0;
+    ilk_error_init(&err);
+    if (CHECK_OK(ilk_tokenize(m, text, strlen(text), &a, &err), &err) &&
+        CHECK_OK(ilk_tokenize(m, same, strlen(same), &b, &err), &err)) {
+        const int32_t *x = ilk_tokens_get_ids(a, &n), *y = ilk_tokens_get_ids(b, &k);
+        CHECK_THAT(n == k && memcmp(x, y, n * sizeof *x) == 0, "\"%s\": other ids than \"%s\"", text, same);
+    }
+    ilk_tokens_free(a);
+    ilk_tokens_free(b);
+}
+
 static ilk_part picture(const room *r)
 {
     ilk_part p;
@@ -304,5 +319,35 @@ static void files(void)
     close_room(&r);
 }
 
-TEST_MAIN({"files", files}, {"refusals", refusals}, {"one_tower", one_tower}, {"processors", processors},
-          {"company", company})
+/* open_clip's texts are cleaned before they are tokenised, and in a vector as in the list of ids. */
+static void cleaned(void)
+{
+    static const char *const texts[] = {"a &amp;lt; b", "a < b", "a  <\n b"};
+    room r;
+    if (open_room(&r, FIXTURES "openclip-quick")) {
+        ilk_part parts[3];
+        ilk_input in[3];
+        ilk_vectors *v = NULL;
+        ilk_error err;
+        ilk_error_init(&err);
+        check_ids(r.m, texts[0], texts[1]);
+        check_ids(r.m, texts[2], texts[1]);
+        for (size_t i = 0; i < 3; i++) {
+            parts[i] = text(texts[i]);
+            ilk_input_init(&in[i]);
+            in[i].parts = &parts[i];
+            in[i].n_parts = 1;
+        }
+        if (CHECK_OK(ilk_embed(r.m, in, 3, NULL, NULL, &v, &err), &err)) {
+            size_t dim = 0;
+            const float *x = ilk_vectors_get_dense(v, 0, &dim);
+            for (size_t i = 1; i < 3; i++)
+                CHECK_MEM(ilk_vectors_get_dense(v, i, NULL), x, dim * sizeof *x);
+        }
+        ilk_vectors_free(v);
+    }
+    close_room(&r);
+}
+
+TEST_MAIN({"cleaned", cleaned}, {"files", files}, {"refusals", refusals}, {"one_tower", one_tower},
+          {"processors", processors}, {"company", company})
