@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Tables of pairs. CSV is RFC 4180's: fields between commas, in quotes where they hold commas, quotes (doubled) or line
- * ends. TSV has no quotes: a tab ends a field, a line a row. JSON lines are objects, or arrays of two texts and a score. */
+ * Tables of pairs, and JSON lines that are objects, or arrays of two texts and a score. */
 #include "tasks/pairs.h"
 
 #include <math.h>
@@ -8,16 +7,9 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "tasks/rows.h"
 
-#define MAX_FILE   ((size_t)4 << 30)
-#define MAX_FIELDS 32
-
-typedef struct row {
-    ilki_buf text; /* fields without their quotes, one behind the other */
-    size_t at[MAX_FIELDS + 1];
-    size_t n;
-    bool broken; /* a quote that is not closed, or too many fields */
-} row;
+#define MAX_FILE ((size_t)4 << 30)
 
 typedef struct columns {
     size_t text[2], score;
@@ -36,98 +28,32 @@ static const struct {
 };
 enum { N_NAMES = sizeof names / sizeof *names };
 
-/* ------------------------------------------------------------------ rows */
-
-static const char *field(const row *r, size_t i, size_t *n)
-{
-    *n = r->at[i + 1] - r->at[i];
-    return ilki_base_buf_view(&r->text) + r->at[i];
-}
-
-static void end_field(row *r)
-{
-    if (r->n == MAX_FIELDS)
-        r->broken = true;
-    else
-        r->at[++r->n] = r->text.len;
-}
-
-/* One quoted field from its first quote; returns what is behind its last. */
-static const char *quoted_field(row *r, const char *s, const char *end, uint64_t *line)
-{
-    for (s++; s < end; s++) {
-        if (*s == '"' && (s + 1 == end || s[1] != '"'))
-            return s + 1;
-        s += *s == '"';
-        *line += *s == '\n';
-        ilki_base_buf_addc(&r->text, *s);
-    }
-    r->broken = true;
-    return s;
-}
-
-/* The next row of [s, end), s < end; returns where the one behind it begins and counts its lines. */
-static const char *read_row(row *r, const char *s, const char *end, char separator, uint64_t *line)
-{
-    bool quotes = separator == ',';
-    ilki_base_buf_reset(&r->text);
-    r->n = 0;
-    r->at[0] = 0;
-    r->broken = false;
-    for (;;) {
-        if (quotes && s < end && *s == '"')
-            s = quoted_field(r, s, end, line);
-        const char *from = s;
-        while (s < end && *s != separator && *s != '\n')
-            s++;
-        size_t n = (size_t)(s - from);
-        if (n && (s == end || *s == '\n') && from[n - 1] == '\r')
-            n--;
-        ilki_base_buf_add(&r->text, from, n);
-        end_field(r);
-        if (s == end || *s == '\n') {
-            ++*line;
-            return s < end ? s + 1 : s;
-        }
-        s++;
-    }
-}
-
-static bool same_word(const char *s, size_t n, const char *word)
-{
-    size_t i = 0;
-    for (; i < n && word[i]; i++) {
-        char c = s[i] >= 'A' && s[i] <= 'Z' ? (char)(s[i] + 32) : s[i] == '-' || s[i] == ' ' ? '_' : s[i];
-        if (c != word[i])
-            return false;
-    }
-    return i == n && word[i] == 0;
-}
+/* ------------------------------------------------------------------ columns */
 
 /* True where the row is names of columns: both texts and the score are among them. */
-static bool read_names(const row *r, columns *c)
+static bool read_names(const ilki_row *r, columns *c)
 {
     size_t found[3] = {SIZE_MAX, SIZE_MAX, SIZE_MAX}, n;
     for (size_t k = 0; k < N_NAMES; k++)
         for (size_t i = 0; i < r->n; i++) {
-            const char *s = field(r, i, &n);
-            if (found[names[k].of] == SIZE_MAX && same_word(s, n, names[k].name))
+            const char *s = ilki_tasks_row_field(r, i, &n);
+            if (found[names[k].of] == SIZE_MAX && ilki_tasks_same_name(s, n, names[k].name))
                 found[names[k].of] = i;
         }
     *c = (columns){{found[0], found[1]}, found[2], r->n};
     return found[0] != SIZE_MAX && found[1] != SIZE_MAX && found[2] != SIZE_MAX;
 }
 
-static bool is_number(const row *r, size_t i)
+static bool is_number(const ilki_row *r, size_t i)
 {
     size_t n;
     double v;
-    const char *s = i < r->n ? field(r, i, &n) : NULL;
+    const char *s = i < r->n ? ilki_tasks_row_field(r, i, &n) : NULL;
     return s && ilki_tasks_number(s, n, &v);
 }
 
 /* By the number of columns of a first row without names. */
-static bool guess_columns(const row *r, columns *c)
+static bool guess_columns(const ilki_row *r, columns *c)
 {
     if (r->n == 3 && is_number(r, 2))
         *c = (columns){{0, 1}, 2, 3};
@@ -163,7 +89,7 @@ static ilk_status add_pair(ilki_pairs *to, const char *const s[2], const size_t 
     return ilki_base_buf_check(&to->texts, "pairs", err);
 }
 
-static ilk_status add_row(ilki_pairs *to, const row *r, const columns *c, const char *path, uint64_t line,
+static ilk_status add_row(ilki_pairs *to, const ilki_row *r, const columns *c, const char *path, uint64_t line,
                           ilki_notes *notes, ilk_error *err)
 {
     const char *s[2];
@@ -171,12 +97,12 @@ static ilk_status add_row(ilki_pairs *to, const row *r, const columns *c, const 
     double score;
     if (r->broken)
         return ilki_tasks_junk(notes, path, line, err, "a quote that is not closed, or more than %d fields",
-                               MAX_FIELDS);
+                               ILKI_ROW_FIELDS);
     if (r->n < c->n)
         return ilki_tasks_junk(notes, path, line, err, "expected %zu fields, found %zu", c->n, r->n);
     for (size_t i = 0; i < 2; i++)
-        s[i] = field(r, c->text[i], &n[i]);
-    const char *gold = field(r, c->score, &n_score);
+        s[i] = ilki_tasks_row_field(r, c->text[i], &n[i]);
+    const char *gold = ilki_tasks_row_field(r, c->score, &n_score);
     if (!ilki_tasks_number(gold, n_score, &score) || !isfinite(score))
         return ilki_tasks_junk(notes, path, line, err, "expected a finite number as the score, found \"%.*s\"",
                                n_score < 80 ? (int)n_score : 80, gold);
@@ -190,12 +116,12 @@ static ilk_status read_table(ilki_pairs *to, const char *s, size_t n, char separ
     uint64_t line = 1;
     bool known = false;
     columns c = {0};
-    row r;
+    ilki_row r;
     ilk_status st = ILK_OK;
     ilki_base_buf_init(&r.text, MAX_FILE);
     while (s < end && st == ILK_OK) {
         uint64_t at = line;
-        s = read_row(&r, s, end, separator, &line);
+        s = ilki_tasks_read_row(&r, s, end, separator, &line);
         st = ilki_base_buf_check(&r.text, "a row", err);
         if (st != ILK_OK || (r.n == 1 && r.text.len == 0 && !r.broken))
             continue;
