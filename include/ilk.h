@@ -1003,6 +1003,86 @@ ILK_API void ilk_sts_result_init_sized(void *result, size_t size);
 ILK_API ilk_status ilk_eval_sts(ilk_model *m, const char *file, const ilk_eval_options *opt, ilk_job *job,
                                 ilk_sts_result *result, ilk_error *err);
 
+/* A class of ilk_eval_zeroshot, once all pictures are classified. */
+typedef struct ilk_zeroshot_class {
+    size_t size;
+    const char *id;       /* its folder or label; strings are valid in the call */
+    const char *name;     /* in the prompts */
+    uint64_t n_pictures;
+    uint64_t n_top1, n_top5; /* whose class is the first, among the first five */
+} ilk_zeroshot_class;
+typedef void (*ilk_zeroshot_class_fn)(void *user, const ilk_zeroshot_class *c);
+
+typedef struct ilk_zeroshot_options {
+    size_t size;
+    uint32_t prompts;       /* CLIP's own, 1 ("a photo of a {}.") or the 80 of its paper; 0: 80 */
+    const char *templates;  /* a file of prompts instead, one a line, {} where the class goes */
+    const char *classnames; /* a file of names: "ID <tab> NAME", or one a line for all classes in the order of their ids */
+    int strict;             /* the first file or line that is junk ends the call */
+    ilk_note_fn note;
+    ilk_zeroshot_class_fn each; /* every class, by id */
+    void *user;                 /* of both */
+} ilk_zeroshot_options;
+ILK_API void ilk_zeroshot_options_init_sized(void *opt, size_t size);
+#define ilk_zeroshot_options_init(opt) ilk_zeroshot_options_init_sized((opt), sizeof *(opt))
+
+typedef struct ilk_zeroshot_result {
+    size_t size;
+    uint64_t n_pictures, n_classes, n_prompts; /* prompts of a class */
+    uint64_t n_junk;                           /* files and lines that were passed over */
+    double top1, top5;                         /* shares of the pictures */
+    double mean_per_class;                     /* of top1, over the classes that have pictures */
+    double seconds;
+} ilk_zeroshot_result;
+ILK_API void ilk_zeroshot_result_init_sized(void *result, size_t size);
+#define ilk_zeroshot_result_init(result) ilk_zeroshot_result_init_sized((result), sizeof *(result))
+
+/* Zero-shot classification, as CLIP's notebooks and open_clip have it: a class is the normalised mean of its prompts' unit
+ * vectors. `place`: a folder with one folder of pictures for each class (its name with blanks for '_' goes into the prompts),
+ * or a file of labels, or a folder that has labels.jsonl, .csv, .tsv or .txt: rows of "image" and "label". Of equal scores
+ * the class that comes first is first. Files that are no pictures are named and counted.
+ * Errors: UNSUPPORTED (a model that does not read both), NOT_FOUND, BAD_FORMAT, LIMIT, CANCELLED, DEADLINE, IO, NO_MEMORY. */
+ILK_API ilk_status ilk_eval_zeroshot(ilk_model *m, const char *place, const ilk_zeroshot_options *opt, ilk_job *job,
+                                     ilk_zeroshot_result *result, ilk_error *err);
+
+/* Shares of queries with a right answer among the first 1, 5 and 10. */
+#define ILK_CAPTION_CUTS 3
+typedef struct ilk_captions_scores {
+    size_t size;
+    const char *language; /* NULL: all; valid in the call */
+    uint64_t n_pictures, n_texts;
+    double text_to_image[ILK_CAPTION_CUTS], image_to_text[ILK_CAPTION_CUTS];
+} ilk_captions_scores;
+typedef void (*ilk_captions_scores_fn)(void *user, const ilk_captions_scores *scores);
+
+typedef struct ilk_captions_options {
+    size_t size;
+    const char *prompt; /* before each caption; NULL: the model's own of queries */
+    int strict;         /* the first file or line that is junk ends the call */
+    ilk_note_fn note;
+    ilk_captions_scores_fn each; /* every language by itself */
+    void *user;                  /* of both */
+} ilk_captions_options;
+ILK_API void ilk_captions_options_init_sized(void *opt, size_t size);
+#define ilk_captions_options_init(opt) ilk_captions_options_init_sized((opt), sizeof *(opt))
+
+typedef struct ilk_captions_result {
+    size_t size;
+    ilk_captions_scores all;
+    uint64_t n_captions, n_junk;
+    double seconds;
+} ilk_captions_result;
+ILK_API void ilk_captions_result_init_sized(void *result, size_t size);
+#define ilk_captions_result_init(result) ilk_captions_result_init_sized((result), sizeof *(result))
+
+/* Retrieval between pictures and captions, both ways, exactly. `place`: a file .jsonl, .csv, .tsv or .txt of rows "image" (a
+ * path relative to the file's folder), "caption" (in JSON a string or a list) and, if known, "language"; a folder that has
+ * such a file (captions.*, metadata.jsonl, metadata.csv); or one with NAME.txt beside pictures, a caption per line. A caption
+ * that several pictures have is one text, right for all of them; a picture is right for all its captions.
+ * Errors: those of ilk_eval_zeroshot. */
+ILK_API ilk_status ilk_eval_captions(ilk_model *m, const char *place, const ilk_captions_options *opt, ilk_job *job,
+                                     ilk_captions_result *result, ilk_error *err);
+
 /* Compares a model's vectors with vectors that somebody else made of the same texts. */
 typedef struct ilk_against_options {
     size_t size;
@@ -1060,12 +1140,23 @@ typedef struct ilk_golden_result {
 ILK_API void ilk_golden_result_init_sized(void *result, size_t size);
 #define ilk_golden_result_init(result) ilk_golden_result_init_sized((result), sizeof *(result))
 
-/* Runs the golden values of a model that is known by name (`known`: its id or short name; NULL: the name under which it
- * was opened, or that of its folder in the cache). Tolerances grow with the model's precision; `f32` (may be NULL), the
- * same checkpoint at f32, adds the floor on cosines that a precision must keep.
- * Errors: NOT_FOUND where no golden value is known of it. */
-ILK_API ilk_status ilk_verify_known(ilk_model *m, ilk_model *f32, const char *known, ilk_golden_fn fn, void *user,
-                                    ilk_job *job, ilk_golden_result *result, ilk_error *err);
+typedef struct ilk_verify_options {
+    size_t size;
+    const char *known;    /* id or short name of the model; NULL: the name under which it was opened, or that of its folder
+                             in the cache */
+    const char *pictures; /* a folder with the pictures that values are of, known by their hash; NULL: those are skipped */
+    ilk_model *f32;       /* the same checkpoint at f32: adds the floor on cosines that a precision must keep */
+    ilk_golden_fn each;
+    void *user;
+} ilk_verify_options;
+ILK_API void ilk_verify_options_init_sized(void *opt, size_t size);
+#define ilk_verify_options_init(opt) ilk_verify_options_init_sized((opt), sizeof *(opt))
+
+/* Runs the golden values of a model that is known by name. Tolerances grow with the model's precision. `opt` may be NULL. A
+ * value that cannot be compared is told as skipped, with the reason, and counts as such.
+ * Errors: NOT_FOUND where no golden value is known of it; IO where there is no such folder of pictures. */
+ILK_API ilk_status ilk_verify_known(ilk_model *m, const ilk_verify_options *opt, ilk_job *job, ilk_golden_result *result,
+                                    ilk_error *err);
 
 #ifdef __cplusplus
 }

@@ -57,6 +57,17 @@ static inline ilk_status memory_read(ilki_file *f, uint64_t at, void *to, size_t
     return ILK_OK;
 }
 
+static inline ilk_status memory_stat(const ilki_vfs *v, const char *path, bool follow, ilki_stat *st, ilk_error *err)
+{
+    (void)follow;
+    for (const memory_bytes *b = v->state; b->path; b++)
+        if (strcmp(b->path, path) == 0) {
+            *st = (ilki_stat){.type = ILKI_FILE_REGULAR, .size = b->n};
+            return ILK_OK;
+        }
+    return ilki_base_fail(err, ILK_NOT_FOUND, "%s: no such file", path);
+}
+
 /* `files` ends with a NULL path and outlives the vfs. */
 static inline ilki_vfs memory_vfs(const memory_bytes *files)
 {
@@ -65,7 +76,8 @@ static inline ilki_vfs memory_vfs(const memory_bytes *files)
                       .open = memory_open,
                       .close = memory_close,
                       .size = memory_size,
-                      .read = memory_read};
+                      .read = memory_read,
+                      .stat = memory_stat};
 }
 
 #endif

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ilk eval: how good a model is on a file of pairs (sts) or a folder of the BEIR layout (retrieval). */
+ * ilk eval: how good a model is on a file of pairs (sts), a folder of the BEIR layout or pictures with captions
+ * (retrieval), pictures of classes (zeroshot; both of pictures are in eval_pictures.c). */
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/choose.h"
 #include "commands.h"
+#include "evaluation.h"
 
 static const cli_flag flags[] = {
     {"k", 'k', CLI_COUNT, "N", "retrieval: documents of a ranking (default: 100)", 1, 1000000},
@@ -19,6 +21,12 @@ static const cli_flag flags[] = {
     {"query-prompt", 0, CLI_TEXT, "STRING", "put this before each query (default: the model's own prompt)", 0, 0},
     {"document-prompt", 0, CLI_TEXT, "STRING", "put this before each document (default: the model's own prompt)", 0, 0},
     {"prompt", 0, CLI_TEXT, "STRING", "sts: put this before each text", 0, 0},
+    {"by", 0, CLI_CHOICE, "language", "retrieval of pictures: each language by itself, too", 0, 0},
+    {"prompts", 0, CLI_CHOICE, "1|80", "zeroshot: how many of CLIP's own prompts a class has (default: 80)", 0, 0},
+    {"templates", 0, CLI_FILE, "FILE", "zeroshot: prompts of your own, one a line, {} where the class goes", 0, 0},
+    {"classnames", 0, CLI_FILE, "FILE", "zeroshot: names of classes: \"ID <tab> NAME\", or one a line for all by id", 0,
+     0},
+    {"per-class", 0, CLI_SWITCH, NULL, "zeroshot: a line for each class, too", 0, 0},
     {"dim", 0, CLI_COUNT, "N", "keep the first N entries of a vector", 1, 1 << 20},
     {"strict", 0, CLI_SWITCH, NULL, "a line that is not what it should be is fatal (default: named and passed over)", 0,
      0},
@@ -26,15 +34,7 @@ static const cli_flag flags[] = {
     {0},
 };
 
-typedef struct evaluation {
-    cli *c;
-    ilk_model *m, *reranker;
-    ilk_eval_options opt;
-    ilki_buf buf; /* the JSON document */
-    ilki_jsonw w;
-} evaluation;
-
-static void tell(void *user, const char *message)
+void evaluation_tell(void *user, const char *message)
 {
     evaluation *e = user;
     cli_warn(e->c, "%s", message);
@@ -89,7 +89,7 @@ static void put_query(void *user, const ilk_eval_scores *s)
     ilki_base_buf_deinit(&id);
 }
 
-static ilk_status put_model(evaluation *e)
+ilk_status evaluation_put_model(evaluation *e)
 {
     ilk_model_info info;
     ilk_model_info_init(&info);
@@ -107,14 +107,14 @@ static ilk_status put_model(evaluation *e)
     return ILK_OK;
 }
 
-static void begin(evaluation *e)
+void evaluation_begin(evaluation *e)
 {
     ilki_base_buf_init(&e->buf, (size_t)1 << 30);
     ilki_base_jsonw_init(&e->w, &e->buf);
     ilki_base_jsonw_open(&e->w, '{');
 }
 
-static void end(evaluation *e)
+void evaluation_end(evaluation *e)
 {
     ilki_base_jsonw_close(&e->w, '}');
     if (cli_on(e->c, "json"))
@@ -123,7 +123,7 @@ static void end(evaluation *e)
         ilki_base_buf_deinit(&e->buf);
 }
 
-static void put_count(evaluation *e, const char *key, uint64_t n)
+void evaluation_put_count(evaluation *e, const char *key, uint64_t n)
 {
     if (cli_on(e->c, "json")) {
         ilki_base_jsonw_key(&e->w, key);
@@ -133,6 +133,20 @@ static void put_count(evaluation *e, const char *key, uint64_t n)
     }
 }
 
+void evaluation_put_number(evaluation *e, const char *key, double value)
+{
+    if (cli_on(e->c, "json"))
+        cli_json_number(&e->w, key, value);
+    else
+        cli_field(e->c, key, strcmp(key, "seconds") == 0 ? "%.1f" : "%.4f", value);
+}
+
+int evaluation_drop(evaluation *e)
+{
+    ilki_base_buf_deinit(&e->buf);
+    return cli_fail_err(e->c);
+}
+
 /* ------------------------------------------------------------------ retrieval */
 
 static void put_retrieval(evaluation *e, const ilk_eval_result *r)
@@ -140,27 +154,26 @@ static void put_retrieval(evaluation *e, const ilk_eval_result *r)
     cli *c = e->c;
     const ilk_eval_scores *s = &r->mean;
     char key[32];
-    put_count(e, "queries", r->n_queries);
-    put_count(e, "missing", r->n_missing);
-    put_count(e, "documents", r->n_documents);
-    put_count(e, "passed_over", r->n_junk);
-    if (cli_on(c, "json")) {
+    evaluation_put_count(e, "queries", r->n_queries);
+    evaluation_put_count(e, "missing", r->n_missing);
+    evaluation_put_count(e, "documents", r->n_documents);
+    evaluation_put_count(e, "passed_over", r->n_junk);
+    if (cli_on(c, "json"))
         put_scores(&e->w, s);
-        cli_json_number(&e->w, "seconds", r->seconds);
-        return;
-    }
-    for (uint32_t i = 0; i < s->n_cuts; i++) {
+    for (uint32_t i = 0; i < s->n_cuts && !cli_on(c, "json"); i++) {
         snprintf(key, sizeof key, "ndcg@%u", s->cuts[i]);
-        cli_field(c, key, "%.4f", s->ndcg[i]);
+        evaluation_put_number(e, key, s->ndcg[i]);
     }
-    for (uint32_t i = 0; i < s->n_cuts; i++) {
+    for (uint32_t i = 0; i < s->n_cuts && !cli_on(c, "json"); i++) {
         snprintf(key, sizeof key, "recall@%u", s->cuts[i]);
-        cli_field(c, key, "%.4f", s->recall[i]);
+        evaluation_put_number(e, key, s->recall[i]);
     }
-    cli_field(c, "mrr", "%.4f", s->mrr);
-    cli_field(c, "mrr@10", "%.4f", s->mrr10);
-    cli_field(c, "map", "%.4f", s->map);
-    cli_field(c, "seconds", "%.1f", r->seconds);
+    if (!cli_on(c, "json")) {
+        evaluation_put_number(e, "mrr", s->mrr);
+        evaluation_put_number(e, "mrr@10", s->mrr10);
+        evaluation_put_number(e, "map", s->map);
+    }
+    evaluation_put_number(e, "seconds", r->seconds);
 }
 
 static int run_retrieval(evaluation *e)
@@ -169,7 +182,7 @@ static int run_retrieval(evaluation *e)
     ilk_eval_result r;
     bool list = cli_on(c, "json") && cli_on(c, "per-query");
     ilk_eval_result_init(&r);
-    begin(e);
+    evaluation_begin(e);
     if (list) {
         ilki_base_jsonw_key(&e->w, "per_query");
         ilki_base_jsonw_open(&e->w, '[');
@@ -179,13 +192,11 @@ static int run_retrieval(evaluation *e)
     if (list)
         ilki_base_jsonw_close(&e->w, ']');
     if (st == ILK_OK)
-        st = put_model(e);
-    if (st != ILK_OK) {
-        ilki_base_buf_deinit(&e->buf);
-        return cli_fail_err(c);
-    }
+        st = evaluation_put_model(e);
+    if (st != ILK_OK)
+        return evaluation_drop(e);
     put_retrieval(e, &r);
-    end(e);
+    evaluation_end(e);
     return CLI_FOUND;
 }
 
@@ -197,48 +208,82 @@ static int run_sts(evaluation *e)
     cli *c = e->c;
     ilk_sts_result r;
     ilk_sts_result_init(&r);
-    begin(e);
+    evaluation_begin(e);
     ilk_status st = ilk_eval_sts(e->m, c->operands[1], &e->opt, c->job, &r, &c->err);
     cli_progress_erase(c);
     if (st == ILK_OK)
-        st = put_model(e);
-    if (st != ILK_OK) {
-        ilki_base_buf_deinit(&e->buf);
-        return cli_fail_err(c);
-    }
-    put_count(e, "pairs", r.n_pairs);
-    put_count(e, "passed_over", r.n_junk);
+        st = evaluation_put_model(e);
+    if (st != ILK_OK)
+        return evaluation_drop(e);
+    evaluation_put_count(e, "pairs", r.n_pairs);
+    evaluation_put_count(e, "passed_over", r.n_junk);
     for (size_t i = 0; i < 8; i++) {
         char key[32];
         double v = i % 2 ? r.pearson[i / 2] : r.spearman[i / 2];
         snprintf(key, sizeof key, "%s_%s", i % 2 ? "pearson" : "spearman", kinds[i / 2]);
-        if (cli_on(c, "json"))
-            cli_json_number(&e->w, key, v);
-        else
-            cli_field(c, key, "%.4f", v);
+        evaluation_put_number(e, key, v);
     }
-    if (cli_on(c, "json"))
-        cli_json_number(&e->w, "seconds", r.seconds);
-    else
-        cli_field(c, "seconds", "%.1f", r.seconds);
-    end(e);
+    evaluation_put_number(e, "seconds", r.seconds);
+    evaluation_end(e);
     return CLI_FOUND;
 }
 
 /* ------------------------------------------------------------------ the command */
 
-/* Flags that only the other kind of evaluation reads. */
-static bool check_flags(cli *c, bool sts)
+/* The kinds; several may be one word, which the operand tells apart. */
+enum { STS = 1, TEXTS = 2, CAPTIONS = 4, ZEROSHOT = 8 };
+
+/* Which kinds read a flag that not all of them read. */
+static const struct {
+    const char *name;
+    unsigned kinds;
+} readers[] = {
+    {"k", TEXTS},
+    {"split", TEXTS},
+    {"rerank", TEXTS},
+    {"top", TEXTS},
+    {"run", TEXTS},
+    {"from-run", TEXTS},
+    {"complete", TEXTS},
+    {"per-query", TEXTS},
+    {"query-prompt", TEXTS | CAPTIONS},
+    {"by", CAPTIONS},
+    {"document-prompt", TEXTS},
+    {"prompt", STS},
+    {"prompts", ZEROSHOT},
+    {"templates", ZEROSHOT},
+    {"classnames", ZEROSHOT},
+    {"per-class", ZEROSHOT},
+    {"dim", STS | TEXTS},
+};
+
+static bool check_flags(cli *c, unsigned kind)
 {
-    static const char *const of_retrieval[] = {"k",        "split",    "rerank",    "top",          "run",
-                                               "from-run", "complete", "per-query", "query-prompt", "document-prompt"};
-    for (size_t i = 0; sts && i < sizeof of_retrieval / sizeof *of_retrieval; i++)
-        if (cli_given(c, of_retrieval[i])) {
-            cli_usage(c, "--%s is of \"ilk eval retrieval\"", of_retrieval[i]);
+    static const char *const words[] = {[STS] = "ilk eval sts",
+                                        [TEXTS] = "ilk eval retrieval",
+                                        [CAPTIONS] = "ilk eval retrieval",
+                                        [ZEROSHOT] = "ilk eval zeroshot"};
+    if (kind == STS && (cli_given(c, "query-prompt") || cli_given(c, "document-prompt"))) {
+        cli_usage(c, "--%s is of \"ilk eval retrieval\"",
+                  cli_given(c, "query-prompt") ? "query-prompt" : "document-prompt");
+        return false;
+    }
+    if (kind == TEXTS && cli_given(c, "prompt")) {
+        cli_usage(c, "--prompt is of \"ilk eval sts\"; for retrieval there are --query-prompt and --document-prompt");
+        return false;
+    }
+    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
+        if (!(readers[i].kinds & kind) && cli_given(c, readers[i].name)) {
+            const char *of = words[readers[i].kinds & (0u - readers[i].kinds)];
+            if (strcmp(of, words[kind]) == 0)
+                cli_usage(c, "--%s is of \"%s\" over %s", readers[i].name, of,
+                          readers[i].kinds == TEXTS ? "a folder of the BEIR layout" : "pictures with captions");
+            else
+                cli_usage(c, "--%s is of \"%s\"", readers[i].name, of);
             return false;
         }
-    if (!sts && cli_given(c, "prompt")) {
-        cli_usage(c, "--prompt is of \"ilk eval sts\"; for retrieval there are --query-prompt and --document-prompt");
+    if (cli_given(c, "templates") && cli_given(c, "prompts")) {
+        cli_usage(c, "--templates and --prompts exclude each other");
         return false;
     }
     if (cli_given(c, "from-run") && (cli_given(c, "rerank") || cli_given(c, "run"))) {
@@ -263,13 +308,26 @@ static bool open_models(evaluation *e)
     return !cli_text(c, "rerank") || cli_open_model(c, cli_text(c, "rerank"), &e->reranker);
 }
 
+static unsigned kind_of(const cli *c)
+{
+    const char *word = c->operands[0];
+    if (strcmp(word, "sts") == 0)
+        return STS;
+    if (strcmp(word, "zeroshot") == 0)
+        return ZEROSHOT;
+    if (strcmp(word, "retrieval") != 0)
+        return 0;
+    return !cli_given(c, "from-run") && evaluation_is_captions(c->operands[1]) ? CAPTIONS : TEXTS;
+}
+
 static int run(cli *c)
 {
     evaluation e = {.c = c};
-    bool sts = strcmp(c->operands[0], "sts") == 0;
-    if (!sts && strcmp(c->operands[0], "retrieval") != 0)
-        return cli_usage(c, "expected \"sts FILE\" or \"retrieval DIR\", found \"%s\"", c->operands[0]);
-    if (!check_flags(c, sts))
+    unsigned kind = kind_of(c);
+    if (!kind)
+        return cli_usage(c, "expected \"sts FILE\", \"retrieval DIR\" or \"zeroshot DIR\", found \"%s\"",
+                         c->operands[0]);
+    if (!check_flags(c, kind))
         return CLI_FAILED;
     ilk_eval_options_init(&e.opt);
     int status = CLI_FAILED;
@@ -282,13 +340,16 @@ static int run(cli *c)
         e.opt.strict = cli_on(c, "strict");
         e.opt.reranker = e.reranker;
         e.opt.top = (uint32_t)cli_count(c, "top", 0);
-        e.opt.prompt_query = cli_text(c, sts ? "prompt" : "query-prompt");
+        e.opt.prompt_query = cli_text(c, kind == STS ? "prompt" : "query-prompt");
         e.opt.prompt_document = cli_text(c, "document-prompt");
         e.opt.dim = (uint32_t)cli_count(c, "dim", 0);
-        e.opt.note = tell;
+        e.opt.note = evaluation_tell;
         e.opt.each = cli_on(c, "per-query") ? put_query : NULL;
         e.opt.user = &e;
-        status = sts ? run_sts(&e) : run_retrieval(&e);
+        status = kind == STS        ? run_sts(&e)
+                 : kind == TEXTS    ? run_retrieval(&e)
+                 : kind == ZEROSHOT ? evaluation_run_zeroshot(&e)
+                                    : evaluation_run_captions(&e);
     }
     ilk_model_close(e.reranker);
     ilk_model_close(e.m);
@@ -298,7 +359,7 @@ static int run(cli *c)
 const cli_command cli_cmd_eval = {
     "eval",
     "how good a model is on your own data",
-    "sts FILE | retrieval DIR",
+    "sts FILE | retrieval DIR | zeroshot DIR",
     CLI_FILE,
     2,
     2,
@@ -306,7 +367,9 @@ const cli_command cli_cmd_eval = {
     "ilk eval retrieval -m ORG/NAME scifact\tnDCG@10, recall, MRR, MAP of a BEIR folder\n"
     "ilk eval retrieval -m DIR --rerank DIR2 --top 50 scifact\ta cross-encoder behind it\n"
     "ilk eval retrieval -m DIR --run my.run scifact\tand the rankings as a run of TREC\n"
-    "ilk eval retrieval --from-run my.run scifact\tmeasure a run, whoever made it\n",
+    "ilk eval retrieval --from-run my.run scifact\tmeasure a run, whoever made it\n"
+    "ilk eval zeroshot -m ORG/CLIP pictures\ttop-1, top-5 over a folder for each class\n"
+    "ilk eval retrieval -m ORG/CLIP captions.jsonl --by language\tcaptions to pictures and back\n",
     "sts: FILE is .csv, .tsv or .jsonl of two texts and a gold score; columns are found by their names (sentence1, "
     "sentence2, score and the like), without names there are three. Spearman and Pearson of the cosine, the dot product "
     "and the negated euclidean and manhattan distances.\n\n"
@@ -314,7 +377,13 @@ const cli_command cli_cmd_eval = {
     "(query, document, grade). Every judged query is compared with every document. Measures are those of trec_eval: equal "
     "scores are ordered by document id, descending; a grade of 1 and more is relevant; a judged document that is not in the "
     "corpus counts as not found. mrr and map are over the whole ranking of -k documents.\n\n"
-    "A line that cannot be used is named and passed over.",
+    "retrieval of pictures: a file .jsonl, .csv, .tsv or .txt of \"image\", \"caption\" and, where it is known, \"language\"; a "
+    "folder with captions.* or metadata.*; or one with NAME.txt beside NAME.jpg, a caption per line. R@1, R@5 and R@10 are "
+    "shares of queries with a right answer among the first; a caption that several pictures have is one text, right for all of "
+    "them.\n\n"
+    "zeroshot: DIR has a folder of pictures for each class, or labels.csv, .tsv, .jsonl or .txt of \"image\" and \"label\" (or "
+    "give that file). A class is the mean of its prompts; mean_per_class is the mean of each class's top-1.\n\n"
+    "A line or file that cannot be used is named and passed over.",
     (const cli_flag *const[]){cli_model_flags, flags, NULL},
     run,
 };

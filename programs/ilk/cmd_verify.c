@@ -9,6 +9,7 @@
 static const cli_flag flags[] = {
     {"known", 0, CLI_TEXT, "NAME", "the golden values of this model, where the folder does not tell (see ilk models)",
      0, 0},
+    {"pictures", 0, CLI_FILE, "DIR", "a folder with the pictures that golden values are of; their hash decides", 0, 0},
     {"texts", 0, CLI_FILE, "FILE", "texts, one a line, or .jsonl {\"text\"}", 0, 0},
     {"against", 0, CLI_FILE, "FILE", "your vectors of them: .npy, or .jsonl as ilk embed writes it", 0, 0},
     {"as", 0, CLI_CHOICE, "query|document", "with --against: put the model's own prompt of that role before each text",
@@ -27,7 +28,7 @@ static const cli_flag flags[] = {
 typedef struct verification {
     cli *c;
     const char *precision;
-    uint64_t n_failed, n_precisions;
+    uint64_t n_failed, n_skipped;
     ilki_buf buf;
     ilki_jsonw w;
 } verification;
@@ -65,27 +66,41 @@ static ilk_status verify_precision(verification *v, ilk_model *m, ilk_model *f32
 {
     cli *c = v->c;
     ilk_golden_result r;
+    ilk_verify_options o;
     ilk_golden_result_init(&r);
+    ilk_verify_options_init(&o);
+    o.known = cli_text(c, "known");
+    o.pictures = cli_text(c, "pictures");
+    o.f32 = f32;
+    o.each = put_golden;
+    o.user = v;
     if (cli_on(c, "json")) {
         ilki_base_jsonw_open(&v->w, '{');
         cli_json_string(&v->w, "precision", v->precision);
         ilki_base_jsonw_key(&v->w, "checks");
         ilki_base_jsonw_open(&v->w, '[');
     }
-    ilk_status st = ilk_verify_known(m, f32, cli_text(c, "known"), put_golden, v, c->job, &r, &c->err);
+    ilk_status st = ilk_verify_known(m, &o, c->job, &r, &c->err);
     if (st != ILK_OK)
         return st;
     bool pass = r.n_failed == 0 && r.n_held > 0;
     v->n_failed += !pass;
-    v->n_precisions++;
+    v->n_skipped += r.n_skipped;
     if (cli_on(c, "json")) {
         ilki_base_jsonw_close(&v->w, ']');
         cli_json_string(&v->w, "known_as", r.id);
+        cli_json_uint(&v->w, "skipped", r.n_skipped);
         cli_json_bool(&v->w, "pass", pass);
         ilki_base_jsonw_close(&v->w, '}');
     } else {
-        cli_putf(c, "%s\t%s\t%llu of %llu golden values of %s\n", v->precision, pass ? "pass" : "FAIL",
-                 (unsigned long long)r.n_held, (unsigned long long)(r.n_held + r.n_failed), r.id);
+        char skipped[64] = "";
+        if (r.n_skipped)
+            snprintf(skipped, sizeof skipped, ", %llu skipped", (unsigned long long)r.n_skipped);
+        cli_putf(c, "%s\t%s\t%llu of %llu golden values of %s%s\n", v->precision,
+                 pass         ? "pass"
+                 : r.n_failed ? "FAIL"
+                              : "nothing was compared",
+                 (unsigned long long)r.n_held, (unsigned long long)(r.n_held + r.n_failed), r.id, skipped);
     }
     return ILK_OK;
 }
@@ -149,6 +164,8 @@ static int verify_known(cli *c, const char *where)
                         "--texts FILE --against VECTORS.npy");
         return CLI_FAILED;
     }
+    if (v.n_skipped && !cli_text(c, "pictures"))
+        cli_note(c, "what is skipped for want of a picture runs with --pictures DIR");
     return v.n_failed ? CLI_NOTHING : CLI_FOUND;
 }
 
@@ -248,8 +265,9 @@ static int run(cli *c)
     for (size_t i = 0; i < sizeof with / sizeof *with; i++)
         if (!against && cli_given(c, with[i]))
             return cli_usage(c, "--%s needs --texts and --against", with[i]);
-    if (against && cli_text(c, "known"))
-        return cli_usage(c, "--known is of golden values, which --against does not use");
+    if (against && (cli_text(c, "known") || cli_text(c, "pictures")))
+        return cli_usage(c, "--%s is of golden values, which --against does not use",
+                         cli_text(c, "known") ? "known" : "pictures");
     cli_config_read_user(c);
     if (!cli_open_runtime(c))
         return CLI_FAILED;
@@ -270,11 +288,13 @@ const cli_command cli_cmd_verify = {
     1,
     "ilk verify ORG/NAME\tpublished values of a known model\n"
     "ilk verify DIR --known ORG/NAME\tthe same for a copy in a directory\n"
+    "ilk verify openai/clip-vit-base-patch32 --pictures DIR\tthose of pictures, too, which are in DIR\n"
     "ilk verify DIR --texts lines.txt --against mine.npy\twhy your own vectors differ\n",
     "Golden values of known models travel with ilk, each with its source; a precision passes when all of them hold within "
     "its tolerance and its vectors keep near to those of f32. Then it is measured, once on a machine, which precision --precision "
-    "auto takes for the model. With --verbose every value is printed. Exit status 1: "
-    "something does not hold; 2: no values are known of the model.\n\n"
+    "auto takes for the model. With --verbose every value is printed. Values of pictures need these: "
+    "ilk says which, and finds them in the folder of --pictures by their SHA-256, under any name; what is skipped is said, and is no "
+    "pass. Exit status 1: something does not hold, or nothing could be compared; 2: no values are known of the model.\n\n"
     "With --against, row i of your vectors belongs to text i; the model computes in f32. Where they differ, variants are tried on some rows: other "
     "prompts, pooling, length, order and case, no normalisation, a cut of the dimension; the one that makes the rows agree "
     "is named as the likely cause. Rows count from 0.",

@@ -31,6 +31,11 @@ void ilk_against_result_init_sized(void *result, size_t size)
     ilki_api_init_sized(result, size);
 }
 
+void ilk_verify_options_init_sized(void *opt, size_t size)
+{
+    ilki_api_init_sized(opt, size);
+}
+
 void ilk_golden_result_init_sized(void *result, size_t size)
 {
     ilki_api_init_sized(result, size);
@@ -112,18 +117,22 @@ ilk_status ilk_verify_against(ilk_model *m, const char *texts, const char *vecto
     return st == ILK_OK ? ilki_api_give_sized(result, &all, sizeof all, "against result", err) : st;
 }
 
-ilk_status ilk_verify_known(ilk_model *m, ilk_model *f32, const char *known, ilk_golden_fn fn, void *user, ilk_job *job,
-                            ilk_golden_result *result, ilk_error *err)
+ilk_status ilk_verify_known(ilk_model *m, const ilk_verify_options *opt, ilk_job *job, ilk_golden_result *result,
+                            ilk_error *err)
 {
+    ilk_verify_options o;
     ilk_golden_result all = {.size = sizeof all};
     if (m == NULL)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_verify_known: model is NULL");
+    ilk_verify_options_init(&o);
     ilk_status st = ilki_base_runtime_check(ilki_embed_runtime(m), err);
-    if (st == ILK_OK && f32 != NULL && ilki_embed_info(f32)->dim != ilki_embed_info(m)->dim)
+    if (st == ILK_OK && opt != NULL)
+        st = ilki_base_take_options(&o, sizeof o, opt, "verify options", err);
+    if (st == ILK_OK && o.f32 != NULL && ilki_embed_info(o.f32)->dim != ilki_embed_info(m)->dim)
         st = ilki_base_fail(err, ILK_MISMATCH, "ilk_verify_known: dimensions %u and %u: expected one checkpoint twice",
-                            ilki_embed_info(m)->dim, ilki_embed_info(f32)->dim);
+                            ilki_embed_info(m)->dim, ilki_embed_info(o.f32)->dim);
     if (st == ILK_OK)
-        st = ilki_tasks_known(m, f32, known, fn, user, job, &all, err);
+        st = ilki_tasks_known(m, &o, job, &all, err);
     return st == ILK_OK ? ilki_api_give_sized(result, &all, sizeof all, "golden result", err) : st;
 }
 

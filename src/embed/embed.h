@@ -30,6 +30,9 @@ const ilk_model_info *ilki_embed_info(const ilk_model *m);
 const ilki_tokenizer *ilki_embed_tokenizer(const ilk_model *m);
 ilk_runtime *ilki_embed_runtime(const ilk_model *m);
 
+/* OK where the model makes vectors of all these modalities (bits 1 << ilk_modality), else UNSUPPORTED. */
+ilk_status ilki_embed_need(const ilk_model *m, uint32_t modalities, ilk_error *err);
+
 /* The space its vectors belong to, borrowed from the model; asks for the fingerprint. name: "text", "image" if it sees. */
 ilk_status ilki_embed_space(ilk_model *m, ilk_job *job, const ilk_space **space, ilk_error *err);
 ilk_status ilki_embed_fingerprint(ilk_model *m, ilk_job *job, const char **hex, ilk_error *err);

@@ -108,6 +108,19 @@ ilk_status ilki_embed_run(ilk_model *m, const ilk_input *in, size_t n_in, const 
     return ILK_OK;
 }
 
+ilk_status ilki_embed_need(const ilk_model *m, uint32_t modalities, ilk_error *err)
+{
+    static const char *const names[] = {[ILK_TEXT] = "texts", [ILK_IMAGE] = "pictures"};
+    if (!(m->info.heads & ILK_HEAD_DENSE))
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: expected a model that makes vectors", m->info.id);
+    for (unsigned i = ILK_TEXT; i <= ILK_IMAGE; i++)
+        if (modalities & 1u << i && !(m->info.modalities & 1u << i))
+            return ilki_base_fail(err, ILK_UNSUPPORTED,
+                                  "%s: expected a model that reads %s, found one that reads %s alone", m->info.id,
+                                  names[i], names[ILK_TEXT + ILK_IMAGE - i]);
+    return ILK_OK;
+}
+
 ilk_status ilki_embed_similarity(const ilk_model *m, const float *a, const float *b, size_t dim, float *score,
                                  ilk_error *err)
 {

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Golden values of known models: the rows of known.def run through a model. A row's own tolerance is of f32; what a
  * smaller precision may move a similarity by is added. A precision also has to keep the vectors themselves: the cosine to
- * those of f32 over the texts of the rows is 0.999 on average and 0.995 at worst, beyond twelve layers 0.998 and 0.99. */
+ * those of f32 over the texts and pictures of the rows is 0.999 on average and 0.995 at worst, beyond twelve layers 0.998 and 0.99. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "embed/known.h"
 #include "tasks/against.h"
 #include "tasks/goldens.h"
 #include "tasks/tasks.h"
+#include "tasks/texts.h"
 
-#define MAX_TEXTS  5
 #define BF16_SHIFT 0.01
 #define INT8_SHIFT 0.03
 
 typedef struct run {
     ilk_model *m, *f32;
+    const ilk_verify_options *opt;
     ilk_job *job;
-    ilk_golden_fn fn;
-    void *user;
     ilk_golden_result *result;
     double sum, least; /* cosines to f32 */
     size_t n;
@@ -35,8 +35,16 @@ static void tell(run *r, ilk_golden *g)
     r->result->n_held += g->held != 0;
     r->result->n_skipped += g->skipped != NULL;
     r->result->n_failed += !g->held && !g->skipped;
-    if (r->fn)
-        r->fn(r->user, g);
+    if (r->opt->each)
+        r->opt->each(r->opt->user, g);
+}
+
+/* What a smaller precision may move a value by: a cosine by its shift, a score against a text by that times the scale, a
+ * share by a quarter of that, the steepest that both functions are. */
+static double shift_of_kind(const run *r, ilki_golden_kind kind)
+{
+    double shift = shift_of(r->m->info.precision), scale = (double)r->m->info.compare_scale;
+    return kind == ILKI_GOLDEN_LOGIT ? shift * scale : kind == ILKI_GOLDEN_PROB ? shift * scale / 4 : shift;
 }
 
 static void check(run *r, const ilki_golden_row *row, double got, size_t i, const char *fmt, ...) ILKI_PRINTF(5, 6);
@@ -52,7 +60,8 @@ static void check(run *r, const ilki_golden_row *row, double got, size_t i, cons
                     .what = what,
                     .got = got,
                     .want = row->v[i],
-                    .tolerance = (row->tolerance + shift_of(r->m->info.precision)) * size,
+                    .tolerance = row->tolerance * size +
+                                 shift_of_kind(r, row->kind) * (row->kind < ILKI_GOLDEN_LOGIT ? size : 1),
                     .source = row->source};
     g.held = fabs(got - g.want) <= g.tolerance;
     tell(r, &g);
@@ -62,6 +71,16 @@ static void skip(run *r, const ilki_golden_row *row, const char *what, const cha
 {
     ilk_golden g = {.size = sizeof g, .what = what, .want = row->v[0], .skipped = why, .source = row->source};
     tell(r, &g);
+}
+
+static ilk_status check_embedded(ilk_vectors *const v[2], ilk_error *err)
+{
+    for (size_t k = 0; k < 2; k++)
+        for (size_t i = 0; v[k] && i < v[k]->n; i++)
+            if (v[k]->state[i].status != ILK_OK)
+                return ilki_base_fail(err, v[k]->state[i].status, "a golden value: %s",
+                                      v[k]->state[i].message ? v[k]->state[i].message : "not embedded");
+    return ILK_OK;
 }
 
 /* One vector a text; the first of a role, the rest of another. */
@@ -78,12 +97,7 @@ static ilk_status embed(ilk_model *m, const ilki_golden_row *row, const ilki_tex
     how.role = ILK_ROLE_DOCUMENT;
     if (st == ILK_OK && sides)
         st = ilki_tasks_embed(m, texts + 1, n - 1, &how, job, &v[1], err);
-    for (size_t k = 0; k < 2; k++)
-        for (size_t i = 0; st == ILK_OK && v[k] && i < v[k]->n; i++)
-            if (v[k]->state[i].status != ILK_OK)
-                st = ilki_base_fail(err, v[k]->state[i].status, "a golden text: %s",
-                                    v[k]->state[i].message ? v[k]->state[i].message : "not embedded");
-    return st;
+    return st == ILK_OK ? check_embedded(v, err) : st;
 }
 
 static void add_floor(run *r, ilk_vectors *const v[2], ilk_vectors *const f[2])
@@ -135,7 +149,7 @@ static ilk_status run_vectors(run *r, const ilki_golden_row *row, const ilki_tex
 
 static ilk_status run_scores(run *r, const ilki_golden_row *row, const ilki_text *texts, size_t n, ilk_error *err)
 {
-    float scores[MAX_TEXTS];
+    float scores[ILKI_GOLDEN_TEXTS];
     if (!(r->m->info.heads & ILK_HEAD_SCORE)) {
         skip(r, row, "scores", "the model is no reranker");
         return ILK_OK;
@@ -149,17 +163,107 @@ static ilk_status run_scores(run *r, const ilki_golden_row *row, const ilki_text
     return st;
 }
 
-static ilk_status run_row(run *r, const ilki_golden_row *row, ilk_error *err)
+/* ------------------------------------------------------------------ pictures */
+
+/* Why a row of a picture cannot be run, NULL: its bytes are in *data. */
+static ilk_status get_picture(const run *r, const ilki_golden_row *row, char why[512], char **data, size_t *n,
+                              ilk_error *err)
 {
-    const char *const *strings, *picture;
-    ilki_text texts[MAX_TEXTS];
-    size_t n = ilki_tasks_golden_texts(row->set, &strings, &picture);
-    for (size_t i = 0; i < n; i++)
-        texts[i] = (ilki_text){strings[i], strlen(strings[i])};
-    if (picture) {
-        skip(r, row, picture, "pictures do not travel with ilk");
+    const ilki_golden_picture *p = row->set->picture;
+    bool labels = row->kind == ILKI_GOLDEN_LOGIT || row->kind == ILKI_GOLDEN_PROB;
+    why[0] = 0;
+    *data = NULL;
+    if (!(r->m->info.modalities & 1u << ILK_IMAGE) || (labels && !r->m->info.compare_by)) {
+        snprintf(why, 512, "the model %s", labels ? "does not compare pictures with texts" : "sees no pictures");
         return ILK_OK;
     }
+    if (!r->opt->pictures) {
+        snprintf(why, 512, "it needs %s, which does not travel with ilk: a folder that has it was not named", p->where);
+        return ILK_OK;
+    }
+    ilk_status st = ilki_tasks_find_picture(r->m->rt->vfs, r->opt->pictures, p, data, n, err);
+    if (st != ILK_NOT_FOUND)
+        return st;
+    snprintf(why, 512, "no file of %s is %s (SHA-256 %.12s...)", r->opt->pictures, p->where, p->sha256);
+    return ILK_OK;
+}
+
+/* v[0]: the picture's vector, v[1]: those of its labels; at unit length. */
+static ilk_status embed_picture(ilk_model *m, const ilki_golden_row *row, ilki_text picture, ilk_job *job,
+                                ilk_vectors *v[2], ilk_error *err)
+{
+    ilki_text texts[ILKI_GOLDEN_TEXTS];
+    ilki_texts_how image = {.normalize = 1, .kind = ILK_PART_ENCODED}, text = {.normalize = 1, .prompt = ""};
+    size_t n = row->kind == ILKI_GOLDEN_ENTRIES ? 0 : row->set->n;
+    v[0] = v[1] = NULL;
+    for (size_t i = 0; i < n; i++)
+        texts[i] = (ilki_text){row->set->texts[i], strlen(row->set->texts[i])};
+    ilk_status st = ilki_tasks_embed(m, &picture, 1, &image, job, &v[0], err);
+    if (st == ILK_OK && n)
+        st = ilki_tasks_embed(m, texts, n, &text, job, &v[1], err);
+    return st == ILK_OK ? check_embedded(v, err) : st;
+}
+
+static void check_picture(run *r, const ilki_golden_row *row, ilk_vectors *const v[2])
+{
+    const ilk_model_info *info = &r->m->info;
+    double logit[ILKI_GOLDEN_TEXTS], top = -INFINITY, sum = 0;
+    size_t n = v[1] ? v[1]->n : 0;
+    for (size_t i = 0; !v[1] && i < row->n && i < v[0]->dim; i++)
+        check(r, row, (double)v[0]->data[i], i, "entry %zu of the vector of %s", i, row->set->picture->name);
+    for (size_t i = 0; i < n; i++) {
+        logit[i] = (double)info->compare_scale * ilki_tasks_cosine(v[0]->data, v[1]->data + i * v[1]->dim, v[0]->dim) +
+                   (double)info->compare_bias;
+        top = fmax(top, logit[i]);
+    }
+    for (size_t i = 0; i < n; i++)
+        sum += exp(logit[i] - top);
+    bool sigmoid = n && strcmp(info->compare_by, "sigmoid") == 0;
+    for (size_t i = 0; i < row->n && i < n; i++)
+        if (row->kind == ILKI_GOLDEN_LOGIT)
+            check(r, row, logit[i], i, "score of %s against \"%s\"", row->set->picture->name, row->set->texts[i]);
+        else
+            check(r, row, sigmoid ? 1 / (1 + exp(-logit[i])) : exp(logit[i] - top) / sum, i, "share of \"%s\" in %s",
+                  row->set->texts[i], row->set->picture->name);
+}
+
+static ilk_status run_picture(run *r, const ilki_golden_row *row, ilk_error *err)
+{
+    char why[512], what[96], *data;
+    size_t n = 0;
+    ilk_vectors *v[2] = {NULL, NULL}, *f[2] = {NULL, NULL};
+    ilk_status st = get_picture(r, row, why, &data, &n, err);
+    snprintf(what, sizeof what, "%zu values of %s", row->n, row->set->picture->name);
+    if (st == ILK_OK && !data)
+        skip(r, row, what, why);
+    if (st != ILK_OK || !data)
+        return st;
+    ilki_text picture = {data, n};
+    st = embed_picture(r->m, row, picture, r->job, v, err);
+    if (st == ILK_OK && r->f32)
+        st = embed_picture(r->f32, row, picture, r->job, f, err);
+    if (st == ILK_OK) {
+        check_picture(r, row, v);
+        add_floor(r, v, f);
+    }
+    for (size_t k = 0; k < 2; k++) {
+        ilki_embed_vectors_free(v[k]);
+        ilki_embed_vectors_free(f[k]);
+    }
+    free(data);
+    return st;
+}
+
+/* ------------------------------------------------------------------ rows */
+
+static ilk_status run_row(run *r, const ilki_golden_row *row, ilk_error *err)
+{
+    ilki_text texts[ILKI_GOLDEN_TEXTS];
+    size_t n = row->set->n;
+    if (row->set->picture)
+        return run_picture(r, row, err);
+    for (size_t i = 0; i < n; i++)
+        texts[i] = (ilki_text){row->set->texts[i], strlen(row->set->texts[i])};
     return row->kind == ILKI_GOLDEN_SCORE ? run_scores(r, row, texts, n, err) : run_vectors(r, row, texts, n, err);
 }
 
@@ -202,26 +306,38 @@ static const char *known_id(const ilk_model *m)
     return NULL;
 }
 
-ilk_status ilki_tasks_known(ilk_model *m, ilk_model *f32, const char *known, ilk_golden_fn fn, void *user, ilk_job *job,
-                            ilk_golden_result *result, ilk_error *err)
+ilk_status ilki_tasks_run_goldens(ilk_model *m, const ilk_verify_options *opt, const ilki_golden_row *rows, size_t n,
+                                  const char *id, ilk_job *job, ilk_golden_result *result, ilk_error *err)
 {
-    run r = {.m = m, .f32 = f32, .job = job, .fn = fn, .user = user, .result = result};
-    const ilk_known *k = known ? ilki_embed_known_find(known, strlen(known)) : NULL;
-    const char *id = k ? k->id : known ? known : known_id(m);
-    size_t n = 0;
+    run r = {.m = m, .f32 = opt->f32, .opt = opt, .job = job, .result = result};
+    size_t n_run = 0;
     ilk_status st = ILK_OK;
-    for (size_t i = 0; id && st == ILK_OK && ilki_tasks_golden_at(i); i++) {
-        const ilki_golden_row *row = ilki_tasks_golden_at(i);
-        if (strcmp(row->id, id) != 0)
+    for (size_t i = 0; id && st == ILK_OK && i < n; i++) {
+        if (strcmp(rows[i].id, id) != 0)
             continue;
-        n++;
-        result->id = row->id;
-        st = run_row(&r, row, err);
+        n_run++;
+        result->id = rows[i].id;
+        st = run_row(&r, &rows[i], err);
     }
-    if (st == ILK_OK && n == 0)
+    if (st == ILK_OK && n_run == 0)
         return ilki_base_fail(err, ILK_NOT_FOUND, "%s: no golden values are known of %s", m->info.id,
                               id ? id : "a model of this name");
     if (st == ILK_OK)
         check_floor(&r);
     return st;
+}
+
+ilk_status ilki_tasks_known(ilk_model *m, const ilk_verify_options *opt, ilk_job *job, ilk_golden_result *result,
+                            ilk_error *err)
+{
+    const char *known = opt->known;
+    const ilk_known *k = known ? ilki_embed_known_find(known, strlen(known)) : NULL;
+    size_t n = 0;
+    while (ilki_tasks_golden_at(n))
+        n++;
+    return ilki_tasks_run_goldens(m, opt, ilki_tasks_golden_at(0), n,
+                                  k       ? k->id
+                                  : known ? known
+                                          : known_id(m),
+                                  job, result, err);
 }

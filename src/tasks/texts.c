@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Texts as inputs of one part. */
+ * Texts and pictures as inputs of one part. */
 #include "tasks/texts.h"
 
 #include <stdlib.h>
@@ -18,8 +18,8 @@ static ilk_input *make_inputs(const ilki_text *texts, size_t n, const ilki_texts
     }
     for (size_t i = 0; i < n; i++) {
         (*parts)[i] = (ilk_part){.size = sizeof **parts,
-                                 .kind = ILK_PART_TEXT,
-                                 .modality = ILK_TEXT,
+                                 .kind = how->kind ? how->kind : ILK_PART_TEXT,
+                                 .modality = how->kind ? ILK_IMAGE : ILK_TEXT,
                                  .data = texts[i].s,
                                  .n_bytes = texts[i].n};
         in[i] = (ilk_input){

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Plain texts into vectors, without progress of their own: a task tells its own. */
+ * Plain texts, and files of pictures, into vectors, without progress of their own: a task tells its own. */
 #ifndef ILKI_TASKS_TEXTS_H
 #define ILKI_TASKS_TEXTS_H
 
@@ -15,6 +15,8 @@ typedef struct ilki_texts_how {
     const char *prompt; /* NULL: the role's */
     uint32_t dim;       /* 0: all */
     int normalize;      /* as in ilk_embed_options */
+    ilk_part_kind kind; /* 0: text; pictures: ILK_PART_PATH (s ends with a NUL) or ILK_PART_ENCODED, without role and
+                           prompt */
     unsigned pooling;   /* ILKI_POOL_… instead of the checkpoint's; 0: its own. Of one mode, behind which modules of
                            the same width stand */
 } ilki_texts_how;

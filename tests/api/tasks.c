@@ -60,6 +60,7 @@ static void arguments(void)
     ilk_sts_result s;
     ilk_against_result a;
     ilk_golden_result g;
+    ilk_verify_options vo;
     ilk_eval_options o;
     ilk_against_options ao;
     REQUIRE(open_place(&p, 1) && open_place(&other, 1));
@@ -67,6 +68,7 @@ static void arguments(void)
     ilk_sts_result_init(&s);
     ilk_against_result_init(&a);
     ilk_golden_result_init(&g);
+    ilk_verify_options_init(&vo);
     ilk_eval_options_init(&o);
     ilk_against_options_init(&ao);
     CHECK_STATUS(ilk_eval_retrieval(NULL, p.m, TINY, NULL, NULL, &r, &p.err), ILK_BAD_ARGUMENT, &p.err);
@@ -92,10 +94,12 @@ static void arguments(void)
     CHECK_STATUS(ilk_verify_against(p.m, "t", "v", &ao, NULL, &a, &p.err), ILK_BAD_ARGUMENT, &p.err);
     CHECK_STATUS(ilk_verify_against(p.m, NULL, "v", NULL, NULL, &a, &p.err), ILK_BAD_ARGUMENT, &p.err);
     CHECK_STATUS(ilk_verify_against(p.m, "/nowhere/t", "v", NULL, NULL, &a, &p.err), ILK_NOT_FOUND, &p.err);
-    CHECK_STATUS(ilk_verify_known(NULL, NULL, NULL, NULL, NULL, NULL, &g, &p.err), ILK_BAD_ARGUMENT, &p.err);
-    CHECK_STATUS(ilk_verify_known(p.m, NULL, NULL, NULL, NULL, NULL, &g, &p.err), ILK_NOT_FOUND, &p.err);
+    CHECK_STATUS(ilk_verify_known(NULL, NULL, NULL, &g, &p.err), ILK_BAD_ARGUMENT, &p.err);
+    CHECK_STATUS(ilk_verify_known(p.m, NULL, NULL, &g, &p.err), ILK_NOT_FOUND, &p.err);
     /* the same model twice keeps every vector */
-    CHECK_OK(ilk_verify_known(p.m, p.m, "minilm", NULL, NULL, NULL, &g, &p.err), &p.err);
+    vo.known = "minilm";
+    vo.f32 = p.m;
+    CHECK_OK(ilk_verify_known(p.m, &vo, NULL, &g, &p.err), &p.err);
     CHECK_STR(g.id, "sentence-transformers/all-MiniLM-L6-v2");
     CHECK_INT(g.n_held + g.n_failed, 24);
     CHECK(g.n_held >= 2 && g.n_skipped == 0);

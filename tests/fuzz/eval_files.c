@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Files of data sets out of memory. The first byte of the input chooses what the rest is: a run, judgements, or pairs as
- * .csv, .tsv or .jsonl; vectors or texts. What is accepted lies within what was read. */
+ * .csv, .tsv or .jsonl; vectors or texts; captions of pictures in the same forms; prompts of classes. What is accepted lies within what was read. */
 #include <math.h>
 #include <stdio.h>
 
 #include "memory_vfs.h"
+#include "tasks/captions.h"
 #include "tasks/pairs.h"
+#include "tasks/prompts.h"
 #include "tasks/trec.h"
 #include "tasks/vectors.h"
 
@@ -61,12 +63,37 @@ static void check_vectors(const ilki_vfs *vfs, const char *path)
     ilki_tasks_texts_deinit(&t);
 }
 
+static void check_captions(const ilki_vfs *vfs, const char *path, ilki_said said, ilki_notes *notes)
+{
+    ilki_captions c;
+    if (ilki_tasks_read_captions(&c, vfs, path, said, notes, NULL) == ILK_OK) {
+        MUST(c.n > 0);
+        for (size_t i = 0; i < c.n; i++)
+            MUST(c.list[i].picture < c.pictures.n && c.list[i].text < c.texts.n && c.list[i].language < c.languages.n &&
+                 (!i || c.list[i - 1].picture <= c.list[i].picture));
+    }
+    ilki_tasks_captions_deinit(&c);
+}
+
+static void check_prompts(const ilki_vfs *vfs, const char *path, ilki_notes *notes)
+{
+    ilki_prompts p;
+    ilki_buf b;
+    ilki_base_buf_init(&b, 1 << 20);
+    if (ilki_tasks_read_prompts(&p, vfs, path, notes, NULL) == ILK_OK)
+        for (size_t i = 0; i < p.n; i++)
+            ilki_tasks_fill_prompt(&b, p.text[i], "a class");
+    ilki_base_buf_deinit(&b);
+    ilki_tasks_prompts_deinit(&p);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const char *const paths[] = {"a.run", "a.qrels", "a.csv", "a.tsv", "a.jsonl", "b.jsonl"};
+    static const char *const paths[] = {"a.run",   "a.qrels", "a.csv", "a.tsv",   "a.jsonl",
+                                        "b.jsonl", "c.csv",   "c.txt", "c.jsonl", "p.txt"};
     if (n == 0)
         return 0;
-    size_t kind = data[0] % 6;
+    size_t kind = data[0] % 10;
     memory_bytes files[] = {{paths[kind], data + 1, n - 1}, {NULL, NULL, 0}};
     ilki_vfs vfs = memory_vfs(files);
     ilki_notes notes = {0};
@@ -76,8 +103,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         check_judgements(&vfs, paths[kind], &notes);
     else if (kind < 5)
         check_pairs(&vfs, paths[kind], &notes);
-    else
+    else if (kind == 5)
         check_vectors(&vfs, paths[kind]);
+    else if (kind < 9)
+        check_captions(&vfs, paths[kind], data[0] & 0x80 ? ILKI_SAID_LABEL : ILKI_SAID_CAPTION, &notes);
+    else
+        check_prompts(&vfs, paths[kind], &notes);
     return 0;
 }
 

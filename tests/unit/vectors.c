@@ -72,17 +72,20 @@ static void golden_rows_are_whole(void)
 {
     size_t n_rows = 0;
     for (const ilki_golden_row *row; (row = ilki_tasks_golden_at(n_rows)); n_rows++) {
-        const char *const *texts, *picture;
-        size_t n = ilki_tasks_golden_texts(row->set, &texts, &picture), most = ILKI_GOLDEN_VALUES;
+        const ilki_golden_picture *picture = row->set->picture;
+        size_t n = row->set->n, most = ILKI_GOLDEN_VALUES;
         if (row->kind == ILKI_GOLDEN_SIMILARITY || row->kind == ILKI_GOLDEN_SCORE)
             most = n - 1;
         else if (row->kind == ILKI_GOLDEN_COSINE)
             most = n * (n - 1) / 2;
-        else if (row->kind == ILKI_GOLDEN_PROB)
+        else if (row->kind == ILKI_GOLDEN_PROB || row->kind == ILKI_GOLDEN_LOGIT)
             most = n;
         CHECK_THAT(row->n >= 1 && row->n <= most, "%s: %zu values, at most %zu", row->id, row->n, most);
         CHECK_THAT(strchr(row->id, '/') && row->source && *row->source, "%s: an id and a source", row->id);
         CHECK_THAT(row->tolerance > 0 && row->tolerance <= 0.03, "%s: tolerance %g", row->id, row->tolerance);
+        CHECK_THAT(n <= ILKI_GOLDEN_TEXTS, "%s: %zu texts", row->id, n);
+        CHECK_THAT(!picture || (strlen(picture->sha256) == 64 && *picture->where), "%s: its picture", row->id);
+        CHECK_THAT(picture || row->kind < ILKI_GOLDEN_LOGIT, "%s: scores of no picture", row->id);
         CHECK_THAT(n > 0 || picture, "%s: nothing to run", row->id);
         CHECK_THAT(row->kind != ILKI_GOLDEN_ENTRIES || picture || n > 0, "%s: no first text", row->id);
     }
