@@ -107,11 +107,15 @@ typedef struct ilki_attn_f32 {
 /* Which inputs make each of n outputs, and with what weights. A row of weights has `step` of them, a multiple of 4, those
  * from count[i] on are 0. */
 typedef struct ilki_kern_taps {
-    const uint32_t *first, *count;
-    const int32_t *weight; /* [n][step] */
+    const uint32_t *first, *count; /* count is at least 1 */
+    const int32_t *weight;         /* [n][step] */
+    const int8_t *parts;           /* [n][step / 4][3][4]: the same in signed bytes, the low ones first */
     uint32_t n, step;
-    unsigned shift;
+    unsigned shift, n_parts; /* n_parts 2: the third byte of all is 0 */
 } ilki_kern_taps;
+
+/* Fills parts from n weights, a multiple of 4, |weight| < 2^23 - 2^16; gives n_parts. */
+unsigned ilki_kern_cut_weights(int8_t *parts, const int32_t *weight, size_t n);
 
 typedef struct ilki_kern_ops {
     const char *name;
@@ -201,13 +205,13 @@ typedef struct ilki_kern_ops {
     /* symmetric codes: scale = max|x| / 127 (0 where all are 0), code = round-half-even(x / scale), |code| <= 127 */
     float (*quant_i8)(int8_t *codes, const float *x, size_t n);
 
-    /* pixel: bytes weighted by integers, |weight| < 2^29; a sum begins at one half, 2^(shift - 1), is shifted down by `shift`
+    /* pixel: bytes weighted by integers, |weight| < 2^23 - 2^16; a sum begins at one half, 2^(shift - 1), is shifted down by `shift`
      * and clipped to a byte. The whole sum fits an int32. */
-    /* out[x] = sum_k w[k] rows[k][x] */
-    void (*bytes_down)(uint8_t *out, const uint8_t *const *rows, const int32_t *w, size_t n_rows, size_t n,
-                       unsigned shift);
-    /* RGB, n_in pixels to taps->n: out[3 i + c] = sum_k weight[i][k] in[3 (first[i] + k) + c] */
-    void (*rgb_across)(uint8_t *out, const uint8_t *in, size_t n_in, const ilki_kern_taps *taps);
+    /* output i of n columns: out[x] = sum_k weight[i][k] rows[k][x]; first is not looked at */
+    void (*bytes_down)(uint8_t *out, const uint8_t *const *rows, const ilki_kern_taps *taps, size_t i, size_t n);
+    /* RGB, rows of n_in pixels to rows of taps->n: out[r][3 i + c] = sum_k weight[i][k] in[r][3 (first[i] + k) + c] */
+    void (*rgb_across)(uint8_t *const *out, const uint8_t *const *in, size_t n_rows, size_t n_in,
+                       const ilki_kern_taps *taps);
 
     /* peak: what the machine can do, measured by the caller's clock around them */
     /* n_iterations of independent multiply-add chains in registers; gives the floating-point operations done */

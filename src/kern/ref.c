@@ -438,20 +438,19 @@ static uint8_t clip_byte(int32_t sum, unsigned shift)
     return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
 }
 
-static void bytes_down(uint8_t *out, const uint8_t *const *rows, const int32_t *w, size_t n_rows, size_t n,
-                       unsigned shift)
+static void bytes_down(uint8_t *out, const uint8_t *const *rows, const ilki_kern_taps *t, size_t i, size_t n)
 {
+    const int32_t *w = t->weight + i * t->step;
     for (size_t x = 0; x < n; x++) {
-        int32_t sum = 1 << (shift - 1);
-        for (size_t k = 0; k < n_rows; k++)
+        int32_t sum = 1 << (t->shift - 1);
+        for (size_t k = 0; k < t->count[i]; k++)
             sum += w[k] * rows[k][x];
-        out[x] = clip_byte(sum, shift);
+        out[x] = clip_byte(sum, t->shift);
     }
 }
 
-static void rgb_across(uint8_t *out, const uint8_t *in, size_t n_in, const ilki_kern_taps *t)
+static void row_across(uint8_t *out, const uint8_t *in, const ilki_kern_taps *t)
 {
-    (void)n_in;
     for (size_t i = 0; i < t->n; i++) {
         const int32_t *w = t->weight + i * t->step;
         const uint8_t *p = in + (size_t)t->first[i] * 3;
@@ -465,6 +464,29 @@ static void rgb_across(uint8_t *out, const uint8_t *in, size_t n_in, const ilki_
         out[3 * i + 1] = clip_byte(g, t->shift);
         out[3 * i + 2] = clip_byte(b, t->shift);
     }
+}
+
+static void rgb_across(uint8_t *const *out, const uint8_t *const *in, size_t n_rows, size_t n_in,
+                       const ilki_kern_taps *t)
+{
+    (void)n_in;
+    for (size_t y = 0; y < n_rows; y++)
+        row_across(out[y], in[y], t);
+}
+
+unsigned ilki_kern_cut_weights(int8_t *parts, const int32_t *weight, size_t n)
+{
+    unsigned n_parts = 2;
+    for (size_t i = 0; i < n; i++) {
+        int32_t w = weight[i];
+        for (size_t p = 0; p < 3; p++) {
+            int8_t low = (int8_t)(uint8_t)((uint32_t)w & 255);
+            parts[i / 4 * 12 + p * 4 + i % 4] = low;
+            n_parts = p == 2 && low ? 3 : n_parts;
+            w = (w - low) / 256;
+        }
+    }
+    return n_parts;
 }
 
 const ilki_kern_ops ilki_kern_ref = {

@@ -15,8 +15,11 @@
 
 #include "base/mem.h"
 
-#define PI         3.14159265358979323846
-#define BLOCK_ROWS 32 /* between two looks at the job */
+#define PI 3.14159265358979323846
+enum {
+    BLOCK_ROWS = 32, /* between two looks at the job */
+    SIDE_ROWS = 4    /* that go across side by side: kernels share the weights among them */
+};
 
 /* ------------------------------------------------------------------ filters */
 
@@ -165,10 +168,11 @@ ilk_status ilki_media_taps_init(ilki_taps *t, const ilki_axis *axis, ilki_image_
     t->first = ilki_base_zalloc(axis->n, sizeof *t->first);
     t->count = ilki_base_zalloc(axis->n, sizeof *t->count);
     t->weight = ilki_base_zalloc(n_weights, sizeof *t->weight);
-    if (!w || !t->first || !t->count || !t->weight) {
+    t->parts = ilki_base_zalloc(n_weights, 3);
+    if (!w || !t->first || !t->count || !t->weight || !t->parts) {
         free(w);
         ilki_media_taps_deinit(t);
-        return ilki_base_fail_memory(err, n_weights * sizeof *t->weight, "a picture's weights");
+        return ilki_base_fail_memory(err, n_weights * (sizeof *t->weight + 3), "a picture's weights");
     }
     for (uint32_t i = 0; i < axis->n; i++) {
         t->count[i] = weigh(&s, axis->from + i, &t->first[i], w);
@@ -177,6 +181,7 @@ ilk_status ilki_media_taps_init(ilki_taps *t, const ilki_axis *axis, ilki_image_
             t->weight[(size_t)i * s.step + k] = (int32_t)(w[k] < 0 ? scaled - 0.5 : scaled + 0.5);
         }
     }
+    t->n_parts = ilki_kern_cut_weights(t->parts, t->weight, n_weights);
     free(w);
     return ILK_OK;
 }
@@ -186,6 +191,7 @@ void ilki_media_taps_deinit(ilki_taps *t)
     free(t->first);
     free(t->count);
     free(t->weight);
+    free(t->parts);
     *t = (ilki_taps){0};
 }
 
@@ -210,14 +216,21 @@ static void across_plain(const ilki_taps *t, const uint8_t *in, uint8_t *out, si
     }
 }
 
-static void across(const ilki_passes *p, const ilki_picture *in, const uint8_t *row, uint8_t *out)
+static ilki_kern_taps view(const ilki_taps *t)
 {
-    const ilki_taps *t = &p->across;
-    if (in->n_channels != 3)
-        across_plain(t, row, out, in->n_channels);
+    return (ilki_kern_taps){t->first, t->count, t->weight, t->parts, t->n, t->step, t->shift, t->n_parts};
+}
+
+/* Up to SIDE_ROWS rows. */
+static void across(const ilki_passes *p, const ilki_picture *in, const uint8_t *const *rows, uint8_t *const *out,
+                   uint32_t n)
+{
+    ilki_kern_taps t = view(&p->across);
+    if (in->n_channels == 3)
+        p->ops->rgb_across(out, rows, n, in->width, &t);
     else
-        p->ops->rgb_across(out, row, in->width,
-                           &(ilki_kern_taps){t->first, t->count, t->weight, t->n, t->step, t->shift});
+        for (uint32_t i = 0; i < n; i++)
+            across_plain(&p->across, rows[i], out[i], in->n_channels);
 }
 
 /* ------------------------------------------------------------------ their order */
@@ -238,22 +251,41 @@ typedef struct work {
 static void down(const work *w, uint32_t y, const uint8_t *in, size_t stride, uint32_t n_rows, uint8_t *out, size_t n)
 {
     const ilki_taps *t = &w->p->down;
+    ilki_kern_taps taps = view(t);
     for (uint32_t k = 0; k < t->count[y]; k++)
         w->rows[k] = in + (t->first[y] + k) % n_rows * stride;
-    w->p->ops->bytes_down(out, w->rows, t->weight + (size_t)y * t->step, t->count[y], n, t->shift);
+    w->p->ops->bytes_down(out, w->rows, &taps, y, n);
 }
 
 static ilk_status look(const work *w, uint32_t row, ilk_error *err)
 {
-    return row % BLOCK_ROWS ? ILK_OK : ilki_base_job_check(w->job, err);
+    return row % BLOCK_ROWS >= SIDE_ROWS ? ILK_OK : ilki_base_job_check(w->job, err);
+}
+
+static uint32_t side_by_side(uint32_t n)
+{
+    return n < SIDE_ROWS ? n : SIDE_ROWS;
+}
+
+/* n rows of the input from y, to where `to` is and every `step` bytes. */
+static void across_from(const work *w, uint32_t y, uint32_t n, uint8_t *to, size_t step)
+{
+    const uint8_t *rows[SIDE_ROWS];
+    uint8_t *out[SIDE_ROWS];
+    size_t stride = (size_t)w->in->width * w->in->n_channels;
+    for (uint32_t i = 0; i < n; i++) {
+        rows[i] = w->in->pixels + (y + i) * stride;
+        out[i] = to + i * step;
+    }
+    across(w->p, w->in, rows, out, n);
 }
 
 static ilk_status only_across(const work *w, ilk_error *err)
 {
-    size_t stride = (size_t)w->in->width * w->in->n_channels;
     ilk_status st = ILK_OK;
-    for (uint32_t y = 0; y < w->window->n_y && st == ILK_OK; y++) {
-        across(w->p, w->in, w->in->pixels + (w->window->y + y) * stride, w->out.pixels + y * w->out.stride);
+    for (uint32_t y = 0, n; y < w->window->n_y && st == ILK_OK; y += n) {
+        n = side_by_side(w->window->n_y - y);
+        across_from(w, w->window->y + y, n, w->out.pixels + y * w->out.stride, w->out.stride);
         st = look(w, y, err);
     }
     return st;
@@ -271,29 +303,39 @@ static ilk_status only_down(const work *w, ilk_error *err)
     return st;
 }
 
-/* Down, and each row across at once. */
+/* Down, and those rows across at once. */
 static ilk_status down_across(const work *w, ilk_error *err)
 {
     size_t stride = (size_t)w->in->width * w->in->n_channels;
+    const uint8_t *rows[SIDE_ROWS];
+    uint8_t *out[SIDE_ROWS];
     ilk_status st = ILK_OK;
-    for (uint32_t y = 0; y < w->window->n_y && st == ILK_OK; y++) {
-        down(w, y, w->in->pixels, stride, w->in->height, w->between, stride);
-        across(w->p, w->in, w->between, w->out.pixels + y * w->out.stride);
+    for (uint32_t y = 0, n; y < w->window->n_y && st == ILK_OK; y += n) {
+        n = side_by_side(w->window->n_y - y);
+        for (uint32_t i = 0; i < n; i++) {
+            uint8_t *to = w->between + i * w->stride;
+            down(w, y + i, w->in->pixels, stride, w->in->height, to, stride);
+            rows[i] = to;
+            out[i] = w->out.pixels + (y + i) * w->out.stride;
+        }
+        across(w->p, w->in, rows, out, n);
         st = look(w, y, err);
     }
     return st;
 }
 
-/* Across, keeping as many rows as an output looks at: what an output needs begins no higher than what the last did. */
+/* Across, keeping as many rows as an output looks at and those that went beside them: what an output needs begins no
+ * higher than what the last did. */
 static ilk_status across_down(const work *w, ilk_error *err)
 {
     const ilki_taps *t = &w->p->down;
-    size_t stride = (size_t)w->in->width * w->in->n_channels;
-    uint32_t next = t->first[0];
+    uint32_t next = t->first[0], last = w->window->n_y - 1, end = t->first[last] + t->count[last];
     ilk_status st = ILK_OK;
     for (uint32_t y = 0; y < w->window->n_y && st == ILK_OK; y++) {
-        for (; next < t->first[y] + t->count[y] && st == ILK_OK; next++) {
-            across(w->p, w->in, w->in->pixels + next * stride, w->between + next % w->n_between * w->stride);
+        for (uint32_t n; next < t->first[y] + t->count[y] && st == ILK_OK; next += n) {
+            n = side_by_side(end - next < w->n_between - next % w->n_between ? end - next
+                                                                             : w->n_between - next % w->n_between);
+            across_from(w, next, n, w->between + next % w->n_between * w->stride, w->stride);
             st = look(w, next, err);
         }
         down(w, y, w->between, w->stride, w->n_between, w->out.pixels + y * w->out.stride, w->stride);
@@ -310,7 +352,7 @@ static ilk_status run(work *w, ilk_error *err)
         return only_across(w, err);
     bool both = p->across.n;
     w->stride = (both && !p->down_first ? p->across.n : w->in->width) * (size_t)w->in->n_channels;
-    w->n_between = !both || p->down_first ? 1 : p->down.step;
+    w->n_between = !both ? 1 : p->down_first ? SIDE_ROWS : p->down.step + SIDE_ROWS; /* a multiple of it */
     if (!ilki_base_mul(w->stride, w->n_between, &n_bytes) || n_bytes > ILKI_MEDIA_MAX_WORK)
         return ilki_base_fail(err, ILK_LIMIT, "picture: expected up to %zu bytes between two passes, found %u x %zu",
                               ILKI_MEDIA_MAX_WORK, w->n_between, w->stride);

@@ -65,7 +65,8 @@ typedef struct ilki_taps {
     uint32_t from, n, step; /* `step` weights are kept per output, `count` of them are used, the rest is 0 */
     uint32_t *first, *count;
     int32_t *weight; /* [n][step] */
-    unsigned shift;
+    int8_t *parts;   /* as ilki_kern_taps has it, and so n_parts */
+    unsigned shift, n_parts;
 } ilki_taps;
 
 typedef struct ilki_axis {

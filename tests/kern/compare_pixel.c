@@ -25,7 +25,8 @@ static void bytes_down_all(void)
 {
     static const size_t widths[] = {100, 672, 1025};
     const uint8_t *rows[MAX_TAPS];
-    int32_t w[MAX_TAPS];
+    int32_t w[MAX_TAPS + 3];
+    int8_t parts[(MAX_TAPS + 3) * 3];
     for (size_t len = 0; len < N_LENGTHS + 3; len++) {
         size_t n = len < N_LENGTHS ? len : widths[len - N_LENGTHS];
         for (size_t n_rows = 1; n_rows < MAX_TAPS; n_rows += 1 + n_rows / 4) {
@@ -33,9 +34,12 @@ static void bytes_down_all(void)
             uint8_t *in = pen_bytes(0, n * 7), *got = pen_take(1, n), *want = pen_take(2, n);
             for (size_t k = 0; k < n_rows; k++)
                 rows[k] = in + k % 7 * n;
+            memset(w, 0, sizeof w);
             fill_weights(w, n_rows, shift);
-            table->bytes_down(got, rows, w, n_rows, n, shift);
-            ilki_kern_ref.bytes_down(want, rows, w, n_rows, n, shift);
+            uint32_t first = 0, count = (uint32_t)n_rows, step = (count + 3) / 4 * 4;
+            ilki_kern_taps t = {&first, &count, w, parts, 1, step, shift, ilki_kern_cut_weights(parts, w, step)};
+            table->bytes_down(got, rows, &t, 0, n);
+            ilki_kern_ref.bytes_down(want, rows, &t, 0, n);
             if (memcmp(got, want, n) || !pen_kept(1, got)) {
                 test_check(false, __FILE__, __LINE__, "%zu rows of %zu: other bytes", n_rows, n);
                 return;
@@ -45,9 +49,11 @@ static void bytes_down_all(void)
     CHECK(true);
 }
 
-/* A window of taps that slides from one end of the row to the other. */
+/* A window of taps that slides from one end of the row to the other, over 1 to 6 rows that lie apart. */
 static void across_case(size_t n_in, size_t n_out, size_t n_taps, unsigned shift)
 {
+    enum { MOST_ROWS = 6 };
+    size_t n_rows = 1 + (n_in + n_taps) % MOST_ROWS, in_stride = n_in * 3, out_stride = n_out * 3;
     uint32_t first[128], count[128];
     size_t step = (n_taps + 3) / 4 * 4;
     int32_t *w = pen_take(3, n_out * step * sizeof *w);
@@ -57,12 +63,22 @@ static void across_case(size_t n_in, size_t n_out, size_t n_taps, unsigned shift
         count[i] = (uint32_t)n_taps;
         fill_weights(w + i * step, n_taps, shift);
     }
-    ilki_kern_taps t = {first, count, w, (uint32_t)n_out, (uint32_t)step, shift};
-    uint8_t *in = pen_bytes(0, n_in * 3), *got = pen_take(1, n_out * 3), *want = pen_take(2, n_out * 3);
-    table->rgb_across(got, in, n_in, &t);
-    ilki_kern_ref.rgb_across(want, in, n_in, &t);
-    test_check(memcmp(got, want, n_out * 3) == 0 && pen_kept(1, got), __FILE__, __LINE__,
-               "%zu to %zu by %zu: other bytes", n_in, n_out, n_taps);
+    int8_t *parts = (int8_t *)pen_take(4, n_out * step * 3);
+    ilki_kern_taps t = {first,           count,          w,     parts,
+                        (uint32_t)n_out, (uint32_t)step, shift, ilki_kern_cut_weights(parts, w, n_out * step)};
+    uint8_t *in = pen_bytes(0, in_stride * n_rows), *got = pen_take(1, out_stride * n_rows),
+            *want = pen_take(2, out_stride * n_rows), *to[MOST_ROWS], *to_ref[MOST_ROWS];
+    const uint8_t *from[MOST_ROWS];
+    for (size_t y = 0; y < n_rows;
+         y++) { /* the first row of the input is at its end, where reading on would be noticed */
+        from[y] = in + (n_rows - 1 - y) * in_stride;
+        to[y] = got + (n_rows - 1 - y) * out_stride;
+        to_ref[y] = want + (n_rows - 1 - y) * out_stride;
+    }
+    table->rgb_across(to, from, n_rows, n_in, &t);
+    ilki_kern_ref.rgb_across(to_ref, from, n_rows, n_in, &t);
+    test_check(memcmp(got, want, out_stride * n_rows) == 0 && pen_kept(1, got), __FILE__, __LINE__,
+               "%zu rows of %zu to %zu by %zu: other bytes", n_rows, n_in, n_out, n_taps);
 }
 
 static void rgb_across_all(void)

@@ -68,10 +68,11 @@ INLINE void down_32(uint8_t *out, const uint8_t *const *rows, const int32_t *w, 
     store_16(out + x + 16, &s2, &s3, by);
 }
 
-static void bytes_down(uint8_t *out, const uint8_t *const *rows, const int32_t *w, size_t n_rows, size_t n,
-                       unsigned shift)
+static void bytes_down(uint8_t *out, const uint8_t *const *rows, const ilki_kern_taps *t, size_t i, size_t n)
 {
-    size_t x = 0;
+    const int32_t *w = t->weight + i * t->step;
+    size_t x = 0, n_rows = t->count[i];
+    unsigned shift = t->shift;
     for (; x + 32 <= n; x += 32)
         down_32(out, rows, w, n_rows, x, shift);
     for (; x < n; x++) {
@@ -99,7 +100,7 @@ INLINE void across_4(__m256i *high, __m256i *low, const uint8_t *p, const int32_
     *low = _mm256_add_epi32(*low, _mm256_madd_epi16(x, _mm256_shuffle_epi8(cut, lows)));
 }
 
-static void rgb_across(uint8_t *out, const uint8_t *in, size_t n_in, const ilki_kern_taps *t)
+static void row_across(uint8_t *out, const uint8_t *in, size_t n_in, const ilki_kern_taps *t)
 {
     for (size_t i = 0; i < t->n; i++) {
         const int32_t *w = t->weight + i * t->step;
@@ -119,6 +120,13 @@ static void rgb_across(uint8_t *out, const uint8_t *in, size_t n_in, const ilki_
         for (size_t c = 0; c < 3; c++)
             out[3 * i + c] = clip_byte(channels[c], t->shift);
     }
+}
+
+static void rgb_across(uint8_t *const *out, const uint8_t *const *in, size_t n_rows, size_t n_in,
+                       const ilki_kern_taps *t)
+{
+    for (size_t y = 0; y < n_rows; y++)
+        row_across(out[y], in[y], n_in, t);
 }
 
 const ilki_kern_ops ilki_kern_avx2_pixel = {
