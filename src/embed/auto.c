@@ -89,17 +89,19 @@ void ilki_embed_glance(const ilki_vfs *vfs, const char *dir, const char *name, c
 /* What a decision is about beside the model. */
 typedef struct about {
     char cpu[64];
-    const char *field[5][2];
+    const char *field[6][2];
 } about;
 
 static void describe(about *a, const ilk_runtime *rt, const char *fingerprint)
 {
     ilki_base_cpu_model(a->cpu, sizeof a->cpu);
-    const char *const fields[5][2] = {{"version", ILK_VERSION},
+    const char *const fields[6][2] = {{"version", ILK_VERSION},
                                       {"fingerprint", fingerprint},
                                       {"cpu", a->cpu},
                                       {"features", rt->features},
-                                      {"kernels", rt->kernels}};
+                                      {"kernels", rt->kernels},
+                                      /* of the precisions under f32: what was measured and decided upon with them */
+                                      {"attention", rt->ops && rt->ops->attn_bf16_pays ? "bf16" : "f32"}};
     memcpy(a->field, fields, sizeof fields);
 }
 

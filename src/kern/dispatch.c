@@ -120,6 +120,12 @@ static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
         to->gemm_i8 = from->gemm_i8;
         to->unpack_i8 = from->unpack_i8;
     }
+    if (from->attn_bf16) {
+        to->attn_bf16_pays = from->attn_bf16_pays;
+        to->attn_bytes_bf16 = from->attn_bytes_bf16;
+        to->pack_attn_bf16 = from->pack_attn_bf16;
+        to->attn_bf16 = from->attn_bf16;
+    }
     TAKE(quant_rows_i8);
     TAKE(pack_keys_f32);
     TAKE(attn_f32);

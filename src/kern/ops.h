@@ -8,7 +8,7 @@
  * chains for one element (dot), how it splits depends on n alone.
  *
  * An ISA's file exports one const table with NULL holes; dispatch overlays the tables that the CPU and the mask allow on
- * the reference. Entries of one group (gemm: nr, pack, gemm; i8: all but quant_rows) come from one table. Non-finite inputs give whatever IEEE
+ * the reference. Entries of one group (gemm: nr, pack, gemm; i8: all but quant_rows; attn_…bf16) come from one table. Non-finite inputs give whatever IEEE
  * arithmetic gives; callers check results. */
 #ifndef ILKI_KERN_OPS_H
 #define ILKI_KERN_OPS_H
@@ -104,6 +104,12 @@ typedef struct ilki_attn_f32 {
     float scale, softcap;
 } ilki_attn_f32;
 
+/* A block of keys and values, for pack_attn_bf16. */
+typedef struct ilki_attn_block {
+    const float *k, *v; /* [n_k][d], [n_k][dv] */
+    size_t n_k, d, dv, ldk, ldv;
+} ilki_attn_block;
+
 /* Which inputs make each of n outputs, and with what weights. A row of weights has `step` of them, a multiple of 4, those
  * from count[i] on are 0. */
 typedef struct ilki_kern_taps {
@@ -175,6 +181,14 @@ typedef struct ilki_kern_ops {
     /* out[i][0..dv) = acc[i] / l[i]; zeros where l is 0 */
     void (*attn_end_f32)(float *out, size_t ldout, const float *acc, size_t ldacc, const float *l, size_t n_q,
                          size_t dv);
+    /* The same with q, k, v and the weights e^(s - m') rounded to bf16 (nearest even) before they are multiplied, sums in
+     * f32, l the sum of the rounded weights. A weight is within 2^-13 of its own before it is rounded; denormal operands and
+     * results may count as 0. The call's kt is what pack_attn_bf16 made of the block (attn_bytes_bf16 bytes, a multiple of
+     * 4 and at most (d + dv + 62) KEYS 4), its v is not read; m is the table's own, -inf before the first block. */
+    bool attn_bf16_pays; /* it is faster than attn_f32 here, so that precisions under f32 go by it */
+    size_t (*attn_bytes_bf16)(size_t d, size_t dv);
+    void (*pack_attn_bf16)(void *packed, const ilki_attn_block *b);
+    void (*attn_bf16)(const ilki_attn_f32 *a);
 
     /* rows */
     /* y = (x - mean) / sqrt(var + eps) * w + b, biased variance; b may be NULL; y may be x */

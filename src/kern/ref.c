@@ -185,13 +185,15 @@ static void pack_keys_f32(float *kt, const float *k, size_t ldk, size_t n_k, siz
 }
 
 /* The scores of query row i; gives their maximum, or a NaN if there is one. */
-static float attn_scores(const ilki_attn_f32 *a, size_t i, float s[ILKI_ATTN_KEYS])
+static float attn_scores(const ilki_attn_f32 *a, bool half, size_t i, float s[ILKI_ATTN_KEYS])
 {
     float max = -INFINITY;
     for (size_t j = 0; j < a->n_k; j++) {
         float t = 0.0f;
-        for (size_t p = 0; p < a->d; p++)
-            t += a->q[i * a->ldq + p] * a->kt[p * ILKI_ATTN_KEYS + j];
+        for (size_t p = 0; p < a->d; p++) {
+            float q = a->q[i * a->ldq + p];
+            t += (half ? round_bf16(q) : q) * a->kt[p * ILKI_ATTN_KEYS + j];
+        }
         t *= a->scale;
         if (a->softcap > 0.0f)
             t = a->softcap * tanhf(t / a->softcap);
@@ -214,7 +216,8 @@ static void attn_end_f32(float *out, size_t ldout, const float *acc, size_t ldac
             out[i * ldout + x] = l[i] != 0.0f ? acc[i * ldacc + x] / l[i] : 0.0f;
 }
 
-static void attn_f32(const ilki_attn_f32 *a)
+/* In bf16 kt and v are rounded already. */
+static void attend(const ilki_attn_f32 *a, bool half)
 {
     float s[ILKI_ATTN_KEYS];
     for (size_t i = 0; i < a->n_q && a->first; i++) {
@@ -223,7 +226,7 @@ static void attn_f32(const ilki_attn_f32 *a)
         memset(a->acc + i * a->ldacc, 0, a->dv * sizeof *a->acc);
     }
     for (size_t i = 0; i < a->n_q; i++) {
-        float max = attn_scores(a, i, s);
+        float max = attn_scores(a, half, i, s);
         if (max < a->m[i])
             max = a->m[i];
         if (max == -INFINITY) /* every key so far is masked: e^(-inf - -inf) must not be taken */
@@ -237,6 +240,7 @@ static void attn_f32(const ilki_attn_f32 *a)
             acc[x] *= shrink;
         for (size_t j = 0; j < a->n_k; j++) {
             float e = expf(s[j] - max);
+            e = half ? round_bf16(e) : e;
             l += e;
             for (size_t x = 0; x < a->dv; x++)
                 acc[x] += e * a->v[j * a->ldv + x];
@@ -246,6 +250,36 @@ static void attn_f32(const ilki_attn_f32 *a)
     }
     if (a->out)
         attn_end_f32(a->out, a->ldout, a->acc, a->ldacc, a->l, a->n_q, a->dv);
+}
+
+static void attn_f32(const ilki_attn_f32 *a)
+{
+    attend(a, false);
+}
+
+/* kt as of f32, behind it the values, both rounded but kept as f32 */
+static size_t attn_bytes_bf16(size_t d, size_t dv)
+{
+    return (d + dv) * ILKI_ATTN_KEYS * sizeof(float);
+}
+
+static void pack_attn_bf16(void *packed, const ilki_attn_block *b)
+{
+    float *kt = packed, *v = kt + b->d * ILKI_ATTN_KEYS;
+    pack_keys_f32(kt, b->k, b->ldk, b->n_k, b->d);
+    for (size_t i = 0; i < b->d * ILKI_ATTN_KEYS; i++)
+        kt[i] = round_bf16(kt[i]);
+    for (size_t j = 0; j < b->n_k; j++)
+        for (size_t x = 0; x < b->dv; x++)
+            v[j * b->dv + x] = round_bf16(b->v[j * b->ldv + x]);
+}
+
+static void attn_bf16(const ilki_attn_f32 *a)
+{
+    ilki_attn_f32 rounded = *a;
+    rounded.v = a->kt + a->d * ILKI_ATTN_KEYS;
+    rounded.ldv = a->dv;
+    attend(&rounded, true);
 }
 
 /* ---- rows; sums of rows in double, so that the oracle has no error worth naming */
@@ -515,6 +549,9 @@ const ilki_kern_ops ilki_kern_ref = {
     .pack_keys_f32 = pack_keys_f32,
     .attn_f32 = attn_f32,
     .attn_end_f32 = attn_end_f32,
+    .attn_bytes_bf16 = attn_bytes_bf16,
+    .pack_attn_bf16 = pack_attn_bf16,
+    .attn_bf16 = attn_bf16,
     .layernorm_f32 = layernorm_f32,
     .rmsnorm_f32 = rmsnorm_f32,
     .softmax_f32 = softmax_f32,

@@ -135,7 +135,8 @@ static ilk_status read_config(ilki_encoder *e, const ilki_encoder_spec *spec, co
                              .d_qk = d_head,
                              .d_v = d_head,
                              .window_left = UINT32_MAX,
-                             .window_right = UINT32_MAX};
+                             .window_right = UINT32_MAX,
+                             .half = src->form != ILKI_FORM_F32};
     e->attn[1] = e->attn[0];
     e->classifier.pool = ILKI_POOL_CLS;
     e->classifier.act = ILKI_ACT_TANH;

@@ -10,7 +10,7 @@
  * left out, which gives the same bits as masking it: such a block multiplies what a row has by 1 and adds 0.
  *
  * Keys are packed by each task that reads them, but once for all in the workspace where a sequence has many blocks of
- * queries. */
+ * queries. In bf16 a packed block has the values, too. */
 #include "nn/layers.h"
 
 #include <assert.h>
@@ -32,9 +32,11 @@ typedef struct attention {
     const ilki_attn_args *a;
     size_t group;       /* query heads of a key head */
     size_t most_rows;   /* of a task */
+    bool half;          /* by the kernel of bf16 */
+    size_t block;       /* floats that a packed block of one key head takes */
     size_t *first_task; /* [n_seqs + 1] */
     size_t *packed_at;  /* [n_seqs + 1] first packed block of a sequence */
-    float *packed;      /* [blocks][n_kv_heads][d_qk][KEYS] of the long sequences */
+    float *packed;      /* [blocks][n_kv_heads][block] of the long sequences */
 } attention;
 
 ilki_nn_interval ilki_nn_attn_seen(const ilki_attn *d, size_t prefix_len, size_t total, size_t i)
@@ -145,8 +147,17 @@ static rows_view get_values(const attention *t, const sequence *s, size_t head, 
 
 static float *packed_block(const attention *t, size_t s, size_t block, size_t head)
 {
-    size_t d = t->d->d_qk * (size_t)KEYS;
-    return t->packed + ((t->packed_at[s] + block) * t->d->n_kv_heads + head) * d;
+    return t->packed + ((t->packed_at[s] + block) * t->d->n_kv_heads + head) * t->block;
+}
+
+static void pack_rows(const attention *t, const ilki_kern_ops *ops, rows_view k, rows_view v, size_t n_k, float *to)
+{
+    const ilki_attn_block b = {
+        .k = k.p, .v = v.p, .n_k = n_k, .d = t->d->d_qk, .dv = t->d->d_v, .ldk = k.ld, .ldv = v.ld};
+    if (t->half)
+        ops->pack_attn_bf16(to, &b);
+    else
+        ops->pack_keys_f32(to, k.p, k.ld, n_k, t->d->d_qk);
 }
 
 /* Task: one block of keys, all heads. */
@@ -164,9 +175,12 @@ static void pack_block(ilki_nn *sub, void *arg, size_t index)
     sequence s = get_sequence(t, lo);
     size_t block = index - t->packed_at[lo], from = block * KEYS, to = from + KEYS < s.total ? from + KEYS : s.total;
     float *gather = ilki_nn_take(sub, KEYS * (size_t)t->d->d_qk, sizeof *gather);
-    for (size_t head = 0; gather && head < t->d->n_kv_heads; head++) {
-        rows_view k = get_keys(t, &s, head, from, to, gather);
-        sub->ops->pack_keys_f32(packed_block(t, lo, block, head), k.p, k.ld, to - from, t->d->d_qk);
+    float *gather_v = ilki_nn_take(sub, KEYS * (size_t)t->d->d_v, sizeof *gather_v);
+    for (size_t head = 0; gather && gather_v && head < t->d->n_kv_heads; head++) {
+        rows_view k = get_keys(t, &s, head, from, to, gather), v = {NULL, 0};
+        if (t->half)
+            v = get_values(t, &s, head, from, to, gather_v);
+        pack_rows(t, sub->ops, k, v, to - from, packed_block(t, lo, block, head));
     }
 }
 
@@ -232,7 +246,7 @@ typedef struct scratch {
 static bool take_scratch(ilki_nn *sub, const attention *t, size_t rows, scratch *x)
 {
     size_t d = t->d->d_qk, dv = t->d->d_v;
-    x->kt = ilki_nn_take(sub, d * KEYS, sizeof(float));
+    x->kt = ilki_nn_take(sub, t->block, sizeof(float));
     x->k = ilki_nn_take(sub, d * KEYS, sizeof(float));
     x->v = ilki_nn_take(sub, dv * KEYS, sizeof(float));
     x->mask = ilki_nn_take(sub, rows * KEYS, sizeof(float));
@@ -272,11 +286,11 @@ static float *out_rows(const task *k, size_t head)
 }
 
 /* Calls the kernel with all rows, so many at a time as it takes. */
-static void call_rows(const ilki_kern_ops *ops, ilki_attn_f32 call)
+static void call_rows(void (*kernel)(const ilki_attn_f32 *), ilki_attn_f32 call)
 {
     for (size_t left = call.n_q; left > 0; left -= call.n_q) {
         call.n_q = left < ILKI_ATTN_ROWS ? left : ILKI_ATTN_ROWS;
-        ops->attn_f32(&call);
+        kernel(&call);
         call.q += call.n_q * call.ldq;
         call.add = call.add ? call.add + call.n_q * call.ldadd : NULL;
         call.m += call.n_q;
@@ -319,7 +333,7 @@ static void do_block(task *k, const ilki_kern_ops *ops, ilki_nn_interval keys, c
                               .first = k->fresh,
                               .scale = d->scale,
                               .softcap = d->softcap};
-        call_rows(ops, call);
+        call_rows(k->t->half ? ops->attn_bf16 : ops->attn_f32, call);
     }
     k->fresh = false;
     k->done = last;
@@ -332,8 +346,10 @@ static void do_extra(task *k, const ilki_kern_ops *ops)
     k->extra = true;
     for (size_t lo = 0; lo < d->n_extra; lo += KEYS) {
         ilki_nn_interval keys = {lo, lo + KEYS < d->n_extra ? lo + KEYS : d->n_extra};
-        ops->pack_keys_f32(k->x->kt, d->extra_k + lo * ldk + k->head * d->d_qk, ldk, keys.hi - lo, d->d_qk);
-        do_block(k, ops, keys, k->x->kt, (rows_view){d->extra_v + lo * ldv + k->head * d->d_v, ldv}, NULL, false);
+        rows_view own = {d->extra_k + lo * ldk + k->head * d->d_qk, ldk};
+        rows_view v = {d->extra_v + lo * ldv + k->head * d->d_v, ldv};
+        pack_rows(k->t, ops, own, v, keys.hi - lo, k->x->kt);
+        do_block(k, ops, keys, k->x->kt, v, NULL, false);
     }
     k->extra = false;
 }
@@ -349,14 +365,12 @@ static void do_keys(task *k, const ilki_kern_ops *ops)
             sees = mask_block(t, k->s, k->q, keys, k->x->mask);
         if (sees == SEES_NONE)
             continue;
-        const float *kt = k->x->kt;
-        if (packed_once(k->s)) {
-            kt = packed_block(t, k->s->index, lo / KEYS, k->head);
-        } else {
-            rows_view rows = get_keys(t, k->s, k->head, lo, keys.hi, k->x->k);
-            ops->pack_keys_f32(k->x->kt, rows.p, rows.ld, keys.hi - lo, t->d->d_qk);
-        }
-        rows_view v = get_values(t, k->s, k->head, lo, keys.hi, k->x->v);
+        const float *kt = packed_once(k->s) ? packed_block(t, k->s->index, lo / KEYS, k->head) : k->x->kt;
+        rows_view v = {NULL, 0};
+        if (kt == k->x->kt || !t->half)
+            v = get_values(t, k->s, k->head, lo, keys.hi, k->x->v);
+        if (kt == k->x->kt)
+            pack_rows(t, ops, get_keys(t, k->s, k->head, lo, keys.hi, k->x->k), v, keys.hi - lo, k->x->kt);
         do_block(k, ops, keys, kt, v, sees == SEES_ALL ? NULL : k->x->mask, keys.hi >= end);
     }
 }
@@ -460,8 +474,10 @@ void ilki_nn_attention(ilki_nn *ctx, const ilki_attn *d, const ilki_attn_args *a
 {
     attention t = {.d = d, .a = a, .group = d->n_heads / d->n_kv_heads, .most_rows = most_rows(ctx, d, a)};
     size_t mark = ilki_base_ws_mark(ctx->ws), rows = 1, n_packed = 0, n_tasks = 0;
-    size_t kt = (size_t)d->n_kv_heads * d->d_qk * KEYS;
     uint64_t cost = 0;
+    t.half = d->half && ctx->ops->attn_bf16_pays && !ctx->tape;
+    t.block = t.half ? ctx->ops->attn_bytes_bf16(d->d_qk, d->d_v) / sizeof(float) : (size_t)d->d_qk * KEYS;
+    size_t kt = d->n_kv_heads * t.block;
     check(ctx, d, a);
     if (ctx->tape && ilki_nn_live(ctx))
         save(ctx, d, a);
@@ -487,7 +503,8 @@ void ilki_nn_attention(ilki_nn *ctx, const ilki_attn *d, const ilki_attn_args *a
     ilki_nn_run(ctx, &(ilki_nn_work){.fn = pack_block,
                                      .arg = &t,
                                      .n_tasks = n_packed,
-                                     .scratch_bytes = ilki_nn_bytes(KEYS * (size_t)d->d_qk, sizeof(float)),
+                                     .scratch_bytes = ilki_nn_bytes(KEYS * (size_t)d->d_qk, sizeof(float)) +
+                                                      ilki_nn_bytes(KEYS * (size_t)d->d_v, sizeof(float)),
                                      .cost_ns = n_packed * kt / 2});
     ilki_nn_run(
         ctx,

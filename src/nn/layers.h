@@ -115,7 +115,8 @@ typedef struct ilki_attn_args {
  * window and bias are indices in the sequence, the prefix counted. A query that sees no key gets zeros. Keys are taken in
  * blocks cut at multiples of ILKI_ATTN_KEYS of that index, extra rows in blocks of their own before them, so a row's bits
  * depend neither on the batch nor on what of its sequence was cached. Scratch does not grow with a sequence's length but
- * for the packed keys (n_tokens * n_kv_heads * d_qk floats, of long sequences only). */
+ * for the packed keys (n_tokens * n_kv_heads * d_qk floats, of long sequences only; in bf16 about half of that, and the
+ * values). */
 void ilki_nn_attention(ilki_nn *ctx, const ilki_attn *d, const ilki_attn_args *a);
 
 /* kv (of n_tokens = prefix's + n) gets layer `layer` of the prefix and then rows k, v [n][n_kv_heads * d] behind it.

@@ -101,6 +101,7 @@ typedef struct ilki_attn {
     /* learned rows that every query sees: [n_extra][n_kv_heads * d], or NULL */
     const float *extra_k, *extra_v;
     uint32_t n_extra;
+    bool half; /* in bf16 (kern/ops.h) where the kernel table says that it pays: of models whose precision is under f32 */
 } ilki_attn;
 
 /* ---- rotary positions: one to three axes */

@@ -29,7 +29,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     ilki_base_buf_init(&text, 1 << 20);
     ilki_base_buf_init(&print, 1 << 20);
     ilki_base_buf_addf(&text,
-                       "{\"version\":\"%s\",\"fingerprint\":\"f\",\"cpu\":\"%s\",\"features\":\"a\",\"kernels\":\"b\",",
+                       "{\"version\":\"%s\",\"fingerprint\":\"f\",\"cpu\":\"%s\",\"features\":\"a\",\"kernels\":\"b\",\"attention\":\"f32\",",
                        ILK_VERSION, cpu);
     ilki_base_buf_add(&text, data, n);
     if (!text.failed && ilki_embed_parse_auto(&c, &rt, fingerprint, text.data, text.len, &err) == ILK_OK) {

@@ -161,11 +161,12 @@ enum { N_ACTS = ILKI_ACT_SIGMOID + 1 };
     X(packed_at_f32)                                                                                                   \
     X(gemm_scratch_f32)                                                                                                \
     X(gemm_f32)                                                                                                        \
-    X(packed_bytes_bf16) X(pack_bf16) X(gemm_scratch_bf16) X(gemm_bf16) X(packed_bytes_i8) X(pack_i8) X(gemm_i8)       \
-        X(unpack_i8) X(quant_rows_i8) X(pack_keys_f32) X(attn_f32) X(attn_end_f32) X(layernorm_f32) X(rmsnorm_f32)     \
-            X(softmax_f32) X(act_f32) X(add_f32) X(mul_f32) X(axpy_f32) X(scale_f32) X(rope_f32) X(dot_f32)            \
-                X(dot_f32_rows) X(dot_i8_rows) X(quant_i8) X(bytes_down) X(rgb_across) X(peak_f32) X(peak_tiles_f32) \
-                X(peak_bf16) X(peak_i8) X(peak_read)
+    X(packed_bytes_bf16)                                                                                               \
+    X(pack_bf16) X(gemm_scratch_bf16) X(gemm_bf16) X(packed_bytes_i8) X(pack_i8) X(gemm_i8) X(unpack_i8)               \
+        X(quant_rows_i8) X(attn_bytes_bf16) X(pack_attn_bf16) X(attn_bf16) X(pack_keys_f32) X(attn_f32)                \
+            X(attn_end_f32) X(layernorm_f32) X(rmsnorm_f32) X(softmax_f32) X(act_f32) X(add_f32) X(mul_f32)            \
+                X(axpy_f32) X(scale_f32) X(rope_f32) X(dot_f32) X(dot_f32_rows) X(dot_i8_rows) X(quant_i8)             \
+                    X(bytes_down) X(rgb_across) X(peak_f32) X(peak_tiles_f32) X(peak_bf16) X(peak_i8) X(peak_read)
 
 enum entry {
 #define ENTRY_ENUM(field) E_##field,
@@ -173,7 +174,7 @@ enum entry {
 };
 
 /* A new entry must be named above. */
-_Static_assert(sizeof(ilki_kern_ops) == sizeof(char *) + 13 * sizeof(size_t) + N_ENTRIES * sizeof(void (*)(void)),
+_Static_assert(sizeof(ilki_kern_ops) == sizeof(char *) + 14 * sizeof(size_t) + N_ENTRIES * sizeof(void (*)(void)),
                "an entry of ilki_kern_ops is not known to the comparator");
 
 static bool entry_ran[MAX_TABLES][N_ENTRIES];
@@ -249,6 +250,20 @@ static inline void check_all_ran(const enum entry *entries, size_t n_entries)
                 test_check(entry_ran[i][entries[x]], __FILE__, __LINE__, "%s of %s was not tested",
                            entry_name(entries[x]), t[i].name);
         }
+}
+
+/* to bf16, ties to even */
+static inline float rounded(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    uint32_t low = bits & 0xffffU, high = bits & 0xffff0000U;
+    if (isnan(x))
+        return x;
+    if (low > 0x8000U || (low == 0x8000U && (high & 0x10000U)))
+        high += 0x10000U;
+    memcpy(&x, &high, sizeof x);
+    return x;
 }
 
 /* |got - want| <= bound; both may be the same infinity or NaN. */

@@ -1,7 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The comparator, attention: blocks of keys in a row against one softmax in double precision, and rows bit by bit against
- * themselves in other company. */
+ * themselves in other company; in f32, and in bf16 with the operands rounded here. */
 #include "kern/compare.h"
+
+static bool half; /* the bf16 entries are under test */
+static void (*end_rows)(float *, size_t, const float *, size_t, const float *, size_t, size_t);
+
+static double operand(float x)
+{
+    return (double)(half ? rounded(x) : x);
+}
 
 typedef struct attn_case {
     size_t n_q, n_k, d, dv, pad;
@@ -42,6 +50,25 @@ static attn_data data_take(const attn_case *t)
     return x;
 }
 
+/* Keys (and in bf16 values) from j on, packed behind the forbidden page's front. */
+static float *block_take(const attn_data *x, size_t j, size_t n_k)
+{
+    const attn_case *t = x->t;
+    const float *k = x->k + j * x->ldk;
+    ilki_attn_block b = {.k = k, .v = x->v + j * x->ldv, .n_k = n_k, .d = t->d, .dv = t->dv};
+    b.ldk = x->ldk;
+    b.ldv = x->ldv;
+    size_t n = half ? table->attn_bytes_bf16(t->d, t->dv) : t->d * ILKI_ATTN_KEYS * sizeof(float);
+    CHECK(n % 4 == 0 && n <= (t->d + t->dv + 62) * ILKI_ATTN_KEYS * 4);
+    float *kt = pen_take(7, n);
+    if (half)
+        table->pack_attn_bf16(kt, &b);
+    else
+        table->pack_keys_f32(kt, k, x->ldk, n_k, t->d);
+    CHECK(pen_kept(7, kt));
+    return kt;
+}
+
 /* Rows i0 to i0 + n_q through every block of keys; out is [n_q][dv]. `quick`: nothing is set up before the first block, and
  * the last one gives the rows. */
 static void attn_way(const attn_data *x, size_t i0, size_t n_q, bool quick, float *out, size_t ldout)
@@ -50,7 +77,6 @@ static void attn_way(const attn_data *x, size_t i0, size_t n_q, bool quick, floa
     size_t ldacc = t->dv + t->pad % 3;
     float *m = pen_take(4, n_q * sizeof *m), *l = pen_take(5, n_q * sizeof *l);
     float *acc = pen_take(6, span(n_q, t->dv, ldacc) * sizeof *acc);
-    float *kt = pen_take(7, t->d * ILKI_ATTN_KEYS * sizeof *kt);
     for (size_t i = 0; i < n_q; i++) {
         m[i] = quick ? NAN : -INFINITY;
         l[i] = quick ? NAN : 0.0f;
@@ -58,12 +84,11 @@ static void attn_way(const attn_data *x, size_t i0, size_t n_q, bool quick, floa
     }
     for (size_t j = 0; j < t->n_k; j += ILKI_ATTN_KEYS) {
         size_t n_k = min_size(t->n_k - j, ILKI_ATTN_KEYS);
-        table->pack_keys_f32(kt, x->k + j * x->ldk, x->ldk, n_k, t->d);
-        CHECK(pen_kept(7, kt));
+        const float *kt = block_take(x, j, n_k);
         bool last = quick && j + n_k == t->n_k;
         ilki_attn_f32 a = {.q = x->q + i0 * x->ldq,
                            .kt = kt,
-                           .v = x->v + j * x->ldv,
+                           .v = half ? NULL : x->v + j * x->ldv,
                            .m = m,
                            .l = l,
                            .acc = acc,
@@ -81,11 +106,11 @@ static void attn_way(const attn_data *x, size_t i0, size_t n_q, bool quick, floa
                            .scale = t->scale,
                            .softcap = t->softcap};
         a.add = x->add ? x->add + i0 * x->ldadd + j : NULL;
-        table->attn_f32(&a);
+        (half ? table->attn_bf16 : table->attn_f32)(&a);
     }
     CHECK(pen_kept(4, m) && pen_kept(5, l) && pen_kept(6, acc) && gaps_kept(acc, n_q, t->dv, ldacc));
     if (!quick || t->n_k == 0)
-        table->attn_end_f32(out, ldout, acc, ldacc, l, n_q, t->dv);
+        end_rows(out, ldout, acc, ldacc, l, n_q, t->dv);
 }
 
 /* Both ways, which must agree to the bit. */
@@ -112,14 +137,15 @@ static double weights_exact(const attn_data *x, size_t i, double *p)
     const attn_case *t = x->t;
     double max = -HUGE_VAL, off = 0.0, sum = 0.0;
     for (size_t j = 0; j < t->n_k; j++) {
-        double s = 0.0, size = 0.0;
+        double s = 0.0, size = 0.0, lost = 0.0;
         for (size_t c = 0; c < t->d; c++) {
-            double term = (double)x->q[i * x->ldq + c] * (double)x->k[j * x->ldk + c];
+            double q = operand(x->q[i * x->ldq + c]), k = operand(x->k[j * x->ldk + c]), term = q * k;
             s += term;
             size += fabs(term);
+            lost += half ? 0x1p-126 * (fabs(q) + fabs(k) + 2.0) : 0.0; /* what is denormal may count as 0 */
         }
         s *= (double)t->scale;
-        double wrong = fabs((double)t->scale) * (double)(t->d + 2) * (U * size + TINY);
+        double wrong = fabs((double)t->scale) * ((double)(t->d + 2) * (U * size + TINY) + lost);
         if (t->softcap > 0.0f) {
             s = (double)t->softcap * tanh(s / (double)t->softcap);
             wrong += 1.5e-7 * (double)t->softcap + 4 * U * fabs(s);
@@ -142,7 +168,8 @@ static double weights_exact(const attn_data *x, size_t i, double *p)
     for (size_t j = 0; j < t->n_k; j++)
         p[j] /= sum > 0.0 ? sum : 1.0;
     /* the score's error twice (weight and sum), two exponentials a block, sums over n_k, the division */
-    return 4.0 * off + (double)(t->n_k + 8 * (t->n_k / ILKI_ATTN_KEYS + 1) + 8) * U;
+    double all = 4.0 * off + (double)(t->n_k + 8 * (t->n_k / ILKI_ATTN_KEYS + 1) + 8) * U;
+    return half ? all + 2.02 * (0x1p-9 + 0x1p-13) : all; /* a weight's rounding and its exponential, above and below */
 }
 
 static void attn_check(const attn_case *t)
@@ -158,8 +185,8 @@ static void attn_check(const attn_case *t)
         for (size_t c = 0; c < t->dv; c++) {
             double want = 0.0, size = 0.0;
             for (size_t j = 0; j < t->n_k; j++) {
-                want += p[j] * (double)x.v[j * x.ldv + c];
-                size += p[j] * fabs((double)x.v[j * x.ldv + c]);
+                want += p[j] * operand(x.v[j * x.ldv + c]);
+                size += p[j] * fabs(operand(x.v[j * x.ldv + c]));
             }
             double bound = relative * size + 1e-37 * (double)t->n_k;
             if (!within((double)out[i * ldout + c], want, bound)) {
@@ -234,8 +261,12 @@ static void attn_apart(void)
             CHECK(isnan(out[i * t.dv + c]) == (i == 17));
 }
 
+/* A table without an end of its own goes by the one that it is laid over. */
 static void attn_all(void)
 {
+    ilki_kern_ops best;
+    CHECK(ilki_kern_select(&best, NULL, ilki_base_cpu_features(), NULL, 0, NULL) == ILK_OK);
+    end_rows = table->attn_end_f32 ? table->attn_end_f32 : best.attn_end_f32;
     attn_values();
     attn_same_bits();
     attn_apart();
@@ -284,14 +315,21 @@ static void attn(void)
 {
     each_table(E_attn_f32, attn_all);
 }
+static void attn_half(void)
+{
+    half = true;
+    each_table(E_attn_bf16, attn_all);
+    half = false;
+}
 static void attn_end(void)
 {
     each_table(E_attn_end_f32, attn_end_all);
 }
 static void all_ran(void)
 {
-    static const enum entry entries[] = {E_pack_keys_f32, E_attn_f32, E_attn_end_f32};
+    static const enum entry entries[] = {E_pack_keys_f32, E_attn_f32, E_attn_end_f32, E_attn_bf16};
     check_all_ran(entries, sizeof entries / sizeof *entries);
 }
 
-TEST_MAIN({"pack_keys", pack_keys}, {"attn", attn}, {"attn_end", attn_end}, {"all_ran", all_ran})
+TEST_MAIN({"pack_keys", pack_keys}, {"attn", attn}, {"attn_half", attn_half}, {"attn_end", attn_end},
+          {"all_ran", all_ran})

@@ -3,19 +3,6 @@
  * f32; rows and column ranges against each other bit by bit. */
 #include "kern/compare.h"
 
-static float rounded(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    uint32_t low = bits & 0xffffU, high = bits & 0xffff0000U;
-    if (isnan(x))
-        return x;
-    if (low > 0x8000U || (low == 0x8000U && (high & 0x10000U)))
-        high += 0x10000U;
-    memcpy(&x, &high, sizeof x);
-    return x;
-}
-
 typedef struct product {
     ilki_gemm_f32 g;
     float *w, *c;

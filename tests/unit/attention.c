@@ -23,6 +23,19 @@ typedef struct batch {
     size_t width, n;
 } batch;
 
+static bool half; /* the tests of bits and values run in bf16 */
+
+/* In bf16 the best alone, by its own kernel or the reference's, whether that pays or not. */
+static size_t tables(ilki_kern_ops ops[NN_TABLES])
+{
+    size_t n = nn_tables(ops);
+    if (!half)
+        return n;
+    ops[0] = ops[n - 1];
+    ops[0].attn_bf16_pays = true;
+    return 1;
+}
+
 static const ilki_attn plain = {.scale = 0.3f,
                                 .n_heads = 2,
                                 .n_kv_heads = 2,
@@ -150,8 +163,8 @@ static void check_batch(const batch *b)
         for (size_t i = 0; i < b->offsets[s + 1] - b->offsets[s]; i++)
             for (uint32_t h = 0; h < b->d.n_heads; h++) {
                 want_row(b, s, i, h, want);
-                if (!CHECK_FLOATS(b->out + ((b->offsets[s] + i) * b->d.n_heads + h) * b->d.d_v, want, b->d.d_v, 4e-6,
-                                  0)) {
+                if (!CHECK_FLOATS(b->out + ((b->offsets[s] + i) * b->d.n_heads + h) * b->d.d_v, want, b->d.d_v,
+                                  half ? 0.02 : 4e-6, 0)) {
                     printf("    sequence %u, row %zu, head %u\n", s, i, h);
                     return;
                 }
@@ -187,7 +200,8 @@ static ilki_attn case_of(size_t i)
                        .window_left = cases[i].left,
                        .window_right = cases[i].right,
                        .bias_span = cases[i].bias_span,
-                       .n_extra = cases[i].n_extra};
+                       .n_extra = cases[i].n_extra,
+                       .half = half};
 }
 
 static const uint32_t lengths[] = {1, 5, 64, 65, 300, 130};
@@ -197,7 +211,7 @@ static void descriptors(void)
     ilki_kern_ops ops[NN_TABLES];
     ilk_error err;
     ilk_error_init(&err);
-    for (size_t t = 0, n = nn_tables(ops); t < n; t++)
+    for (size_t t = 0, n = tables(ops); t < n; t++)
         for (size_t i = 0; i < N_CASES; i++) {
             ilki_attn d = case_of(i);
             batch b = new_batch(&d, lengths, 6, i);
@@ -215,7 +229,7 @@ static void descriptors(void)
 static void threads(void)
 {
     ilki_kern_ops ops[NN_TABLES];
-    for (size_t t = 0, n = nn_tables(ops); t < n; t++)
+    for (size_t t = 0, n = tables(ops); t < n; t++)
         for (size_t i = 0; i < N_CASES; i += 4) {
             ilki_attn d = case_of(i);
             batch b = new_batch(&d, (uint32_t[]){3, 200, 400, 17, 260, 64}, 6, i);
@@ -245,7 +259,7 @@ static void company(void)
     ilki_kern_ops ops[NN_TABLES];
     ilk_error err;
     ilk_error_init(&err);
-    for (size_t t = 0, n = nn_tables(ops); t < n; t++)
+    for (size_t t = 0, n = tables(ops); t < n; t++)
         for (size_t i = 0; i < N_CASES; i++) {
             ilki_attn d = case_of(i);
             size_t row = (size_t)d.n_heads * d.d_v;
@@ -272,9 +286,10 @@ static void window_is_mask(void)
     ilki_kern_ops ops[NN_TABLES];
     ilk_error err;
     ilk_error_init(&err);
-    for (size_t t = 0, n = nn_tables(ops); t < n; t++)
+    for (size_t t = 0, n = tables(ops); t < n; t++)
         for (int causal = 0; causal < 2; causal++) {
             ilki_attn d = plain;
+            d.half = half;
             d.bias_span = 700;
             batch b = new_batch(&d, (uint32_t[]){700, 90}, 2, 3);
             uint32_t right = causal ? 0 : 7;
@@ -337,7 +352,7 @@ static void prefixes(void)
     ilk_error err;
     ilk_error_init(&err);
     static const uint32_t cached[] = {1, 63, 64, 65, 200, 269};
-    for (size_t t = 0, n = nn_tables(ops); t < n; t++)
+    for (size_t t = 0, n = tables(ops); t < n; t++)
         for (size_t i = 0; i < N_CASES; i++) {
             ilki_attn d = case_of(i);
             if (d.mask == ILKI_MASK_GROUP)
@@ -479,5 +494,16 @@ static void cancel(void)
     free_batch(&b);
 }
 
+static void in_bf16(void)
+{
+    half = true;
+    descriptors();
+    threads();
+    company();
+    window_is_mask();
+    prefixes();
+    half = false;
+}
+
 TEST_MAIN({"descriptors", descriptors}, {"threads", threads}, {"company", company}, {"window is mask", window_is_mask},
-          {"prefixes", prefixes}, {"refusals", refusals}, {"memory", memory}, {"cancel", cancel})
+          {"prefixes", prefixes}, {"in bf16", in_bf16}, {"refusals", refusals}, {"memory", memory}, {"cancel", cancel})

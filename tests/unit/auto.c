@@ -46,6 +46,10 @@ static void there_and_back(void)
     CHECK_INT(got.n_texts, c.n_texts);
 
     CHECK_STATUS(ilki_embed_parse_auto(&got, &other, fingerprint, b.data, b.len, &err), ILK_MISMATCH, &err);
+    ilki_kern_ops ops = {.attn_bf16_pays = true}; /* whose precisions attend otherwise */
+    other = rt;
+    other.ops = &ops;
+    CHECK_STATUS(ilki_embed_parse_auto(&got, &other, fingerprint, b.data, b.len, &err), ILK_MISMATCH, &err);
     CHECK_STATUS(ilki_embed_parse_auto(&got, &rt, "1234", b.data, b.len, &err), ILK_MISMATCH, &err);
     for (size_t n = 0; n + 2 < b.len; n++) /* the last bytes are the bracket and the end of the line */
         CHECK(ilki_embed_parse_auto(&got, &rt, fingerprint, b.data, n, NULL) != ILK_OK);
@@ -82,7 +86,7 @@ static void refused(void)
         ilk_calibration c = {.size = sizeof c};
         int n = snprintf(
             text, sizeof text,
-            "{\"version\":\"%s\",\"fingerprint\":\"%s\",\"cpu\":\"%s\",\"features\":\"f\",\"kernels\":\"k\",%s}",
+            "{\"version\":\"%s\",\"fingerprint\":\"%s\",\"cpu\":\"%s\",\"features\":\"f\",\"kernels\":\"k\",\"attention\":\"f32\",%s}",
             ILK_VERSION, fingerprint, cpu, members[i]);
         CHECK_STATUS(ilki_embed_parse_auto(&c, &rt, fingerprint, text, (size_t)n, &err), ILK_CORRUPT, &err);
         CHECK_INT(c.chosen, ILK_PRECISION_AUTO);

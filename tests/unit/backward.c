@@ -404,10 +404,10 @@ static void attention(void)
     const uint32_t none = UINT32_MAX;
     const ilki_attn cases[] = {
         {.scale = 0.4f, .n_heads = 2, .n_kv_heads = 2, .d_qk = 4, .d_v = 5, .window_left = none, .window_right = none},
-        {0.4f, 1.5f, 4, 2, 4, 3, ILKI_MASK_CAUSAL, none, none, NULL, 0, NULL, NULL, 0},
-        {0.4f, 0, 2, 1, 4, 4, ILKI_MASK_PREFIX, none, none, NULL, 3, NULL, NULL, 0},
-        {0.4f, 0, 2, 2, 4, 4, ILKI_MASK_GROUP, none, none, NULL, 0, NULL, NULL, 2},
-        {0.4f, 2.0f, 4, 2, 4, 4, ILKI_MASK_FULL, 2, 1, NULL, 2, NULL, NULL, 1},
+        {0.4f, 1.5f, 4, 2, 4, 3, ILKI_MASK_CAUSAL, none, none, NULL, 0, NULL, NULL, 0, false},
+        {0.4f, 0, 2, 1, 4, 4, ILKI_MASK_PREFIX, none, none, NULL, 3, NULL, NULL, 0, false},
+        {0.4f, 0, 2, 2, 4, 4, ILKI_MASK_GROUP, none, none, NULL, 0, NULL, NULL, 2, false},
+        {0.4f, 2.0f, 4, 2, 4, 4, ILKI_MASK_FULL, 2, 1, NULL, 2, NULL, NULL, 1, false},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int failed = test_n_failed;

@@ -15,9 +15,12 @@
 
 enum { TILE_ROWS = 16, TILE_ROW_BYTES = 64, TILE_BYTES = TILE_ROWS * TILE_ROW_BYTES };
 
-/* Tiles 0 to 3 are sums, (0, 1) of rows_a and (2, 3) of rows_b rows; 4 (rows_a) and 5 (rows_b) are operands A; 6 and 7 are
- * operands B of 16 rows. rows_b 0: tiles 2, 3 and 5 are not used. */
-static inline __attribute__((always_inline)) void tiles_open(size_t rows_a, size_t rows_b)
+/* The shape of each tile; 0 rows: it is not used. */
+typedef struct tile_shapes {
+    uint8_t rows[8], row_bytes[8];
+} tile_shapes;
+
+static inline __attribute__((always_inline)) void tiles_shape(const tile_shapes *s)
 {
     struct {
         uint8_t palette, start_row, reserved[14];
@@ -28,13 +31,21 @@ static inline __attribute__((always_inline)) void tiles_open(size_t rows_a, size
     memset(&config, 0, sizeof config);
     config.palette = 1;
     for (int i = 0; i < 8; i++) {
-        size_t rows = i >= 6 ? TILE_ROWS : i == 2 || i == 3 || i == 5 ? rows_b : rows_a;
-        config.rows[i] = (uint8_t)rows;
-        config.row_bytes[i] = rows ? TILE_ROW_BYTES : 0;
+        config.rows[i] = s->rows[i];
+        config.row_bytes[i] = s->rows[i] ? s->row_bytes[i] : 0;
     }
     /* the intrinsics tell compilers too little about the memory that they read: nothing may be left unwritten here */
     __asm__ volatile("" : : "r"(&config) : "memory");
     _tile_loadconfig(&config);
+}
+
+/* Tiles 0 to 3 are sums, (0, 1) of rows_a and (2, 3) of rows_b rows; 4 (rows_a) and 5 (rows_b) are operands A; 6 and 7 are
+ * operands B of 16 rows. rows_b 0: tiles 2, 3 and 5 are not used. */
+static inline __attribute__((always_inline)) void tiles_open(size_t rows_a, size_t rows_b)
+{
+    const uint8_t a = (uint8_t)rows_a, b = (uint8_t)rows_b;
+    const tile_shapes shapes = {{a, a, b, b, a, b, TILE_ROWS, TILE_ROWS}, {64, 64, 64, 64, 64, 64, 64, 64}};
+    tiles_shape(&shapes);
 }
 
 /* Between stores and the tile loads that read what they wrote, and between tile stores and loads. */
