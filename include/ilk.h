@@ -741,6 +741,20 @@ ILK_API ilk_status ilk_ingest(ilk_store *s, ilk_model *const *models, size_t n_m
 ILK_API ilk_status ilk_prune(ilk_store *s, int dry_run, ilk_event_fn event, void *user, ilk_job *job,
                              ilk_ingest_result *result, ilk_error *err);
 
+/* What a file is, by its name and its first bytes. */
+typedef struct ilk_file_info {
+    size_t size;
+    ilk_modality modality; /* ILK_TEXT or ILK_IMAGE */
+    const char *kind;      /* "text", "pdf", "jpeg"; constant */
+    int plain;             /* a text as it stands: neither packed nor in the format of a document */
+} ilk_file_info;
+ILK_API void ilk_file_info_init_sized(void *info, size_t size);
+#define ilk_file_info_init(info) ilk_file_info_init_sized((info), sizeof *(info))
+
+/* name: its path, or the last component; head: its first n bytes, 4096 are enough. Whether this build has the reader is not
+ * asked. UNSUPPORTED, with what it seems to be, for everything that ilk does not read. */
+ILK_API ilk_status ilk_file_probe(const char *name, const void *head, size_t n, ilk_file_info *info, ilk_error *err);
+
 /* A file that was met, as it was when it was last read. */
 typedef enum ilk_source_state {
     ILK_SOURCE_INDEXED = 1,
@@ -780,7 +794,7 @@ ILK_API void ilk_question_init_sized(void *question, size_t size);
  * vector.space. In a space of a model that reads texts and pictures each kind is ranked by itself, because a text is nearer
  * to any other text than to the picture it describes. Where hits come from more than one such list, the lists are merged
  * by rank: the score is the sum of 1 / (60 + rank) over them and its kind "rrf", equal ones stay in the order of spaces,
- * texts first; else hits have the score of their space. q->min_score holds for the score that a hit gets.
+ * the question's own kind first; else hits have the score of their space. q->min_score holds for the score that a hit gets.
  * Errors: MISMATCH where no space was made by these models, where none of them reads the terms, or for another precision;
  * BAD_ARGUMENT for terms that cancel each other out; what a term could not be embedded for; UNSUPPORTED for several terms
  * in a space that compares by distance. */

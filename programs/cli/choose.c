@@ -318,3 +318,66 @@ bool cli_choose_model(cli *c, ilk_store *store, ilk_model **m)
         cli_note(c, "\"%s\" comes from %s", where, from);
     return false;
 }
+
+/* ------------------------------------------------------------------ several */
+
+/* Has an earlier space the same model in the same precision? */
+static bool seen_before(ilk_store *store, size_t at, const ilk_space *space)
+{
+    ilk_space other;
+    ilk_space_init(&other);
+    for (size_t i = 0; i < at && ilk_store_get_space(store, i, &other, NULL) == ILK_OK; i++)
+        if (other.fingerprint && space->fingerprint && strcmp(other.fingerprint, space->fingerprint) == 0)
+            return true;
+    return false;
+}
+
+static bool add_model(cli_models *m, ilk_model *model)
+{
+    ilk_model **more = realloc(m->list, (m->n + 1) * sizeof *more);
+    if (!more) {
+        ilk_model_close(model);
+        return false;
+    }
+    m->list = more;
+    m->list[m->n++] = model;
+    return true;
+}
+
+bool cli_choose_models(cli *c, ilk_store *store, const char *space_name, cli_models *m)
+{
+    const char *from = NULL, *where = cli_setting_text(c, "model", &from);
+    ilk_space space;
+    ilk_model *one = NULL;
+    size_t n_made = 0;
+    bool ok = true;
+    *m = (cli_models){0};
+    ilk_space_init(&space);
+    bool given = where && strcmp(from, "command line") == 0;
+    for (size_t i = 0; ok && !given && store && ilk_store_get_space(store, i, &space, NULL) == ILK_OK; i++) {
+        if (!space.model || (space_name && strcmp(space.name, space_name) != 0) ||
+            (!space_name && seen_before(store, i, &space)))
+            continue;
+        n_made++;
+        if (open_model(c, space.model, space.precision, &one))
+            ok = add_model(m, one);
+        ilk_error_init(&c->err);
+    }
+    if (m->n && ok)
+        return true;
+    if (n_made)
+        cli_note(c, "the store was made with %s; if it has moved, give its place with -m",
+                 n_made > 1 ? "these models" : "this model");
+    else if (cli_choose_model(c, store, &one))
+        return add_model(m, one);
+    cli_close_models(m);
+    return false;
+}
+
+void cli_close_models(cli_models *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        ilk_model_close(m->list[i]);
+    free(m->list);
+    *m = (cli_models){0};
+}

@@ -23,6 +23,16 @@ void cli_cache_free(cli_cached_model *list, size_t n);
  * flag, else of that space. False: a message has been printed. */
 bool cli_choose_model(cli *c, ilk_store *store, ilk_model **m);
 
+/* The models that a question to a store goes to: that of the command line; else those of all its spaces, or of the space
+ * `space` (NULL: all), each once in the precision of its space; else what cli_choose_model finds. One that cannot be
+ * opened is told and left out, where another can. False: a message has been printed. */
+typedef struct cli_models {
+    ilk_model **list;
+    size_t n;
+} cli_models;
+bool cli_choose_models(cli *c, ilk_store *store, const char *space, cli_models *m);
+void cli_close_models(cli_models *m);
+
 /* As cli_open_model, in f32: what vectors of somebody else's are compared with. */
 bool cli_open_reference(cli *c, const char *where, ilk_model **m);
 

@@ -113,6 +113,15 @@ static void put_segment(ilki_jsonw *w, const ilk_segment *s)
     ilki_base_jsonw_close(w, '}');
 }
 
+static void put_time(ilki_jsonw *w, int64_t us)
+{
+    ilki_buf b;
+    ilki_base_buf_init(&b, 64);
+    cli_time_text(&b, us, true);
+    ilki_base_jsonw_cstring(w, ilki_base_buf_view(&b));
+    ilki_base_buf_deinit(&b);
+}
+
 static void put_value(ilki_jsonw *w, const ilk_value *v)
 {
     switch (v->type) {
@@ -120,8 +129,10 @@ static void put_value(ilki_jsonw *w, const ilk_value *v)
         ilki_base_jsonw_bool(w, v->i != 0);
         break;
     case ILK_VALUE_INT:
-    case ILK_VALUE_TIME:
         ilki_base_jsonw_int(w, v->i);
+        break;
+    case ILK_VALUE_TIME:
+        put_time(w, v->i);
         break;
     case ILK_VALUE_REAL:
         ilki_base_jsonw_double(w, v->d);
@@ -167,14 +178,15 @@ static void put_record(ilki_jsonw *w, const cli_place *p, const ilk_hit *h)
     ilki_base_jsonw_close(w, '}');
 }
 
-static void show_json(cli *c, const cli_place *p, const ilk_hit *hits, size_t n, const char *query)
+static void show_json(cli *c, const cli_place *p, const ilk_hit *hits, size_t n, const cli_question *question)
 {
     ilki_buf b;
     ilki_jsonw w;
     ilki_base_buf_init(&b, (size_t)1 << 31);
     ilki_base_jsonw_init(&w, &b);
     ilki_base_jsonw_open(&w, '{');
-    put_string(&w, "query", query);
+    if (question)
+        cli_question_json(&w, question);
     put_string(&w, "store", p->store);
     ilki_base_jsonw_key(&w, "results");
     ilki_base_jsonw_open(&w, '[');
@@ -237,7 +249,7 @@ static void add_lines(ilki_buf *b, const ilk_segment *s)
                            s->line_first, s->line_last);
 }
 
-/* rank, score, path, lines, heading or symbol, passage */
+/* rank, score, path, lines, heading or symbol, passage or what is known of a picture */
 static void show_lines(cli *c, const cli_place *p, const ilk_hit *hits, size_t n)
 {
     ilki_buf b, path;
@@ -257,8 +269,13 @@ static void show_lines(cli *c, const cli_place *p, const ilk_hit *hits, size_t n
         if (context)
             cli_escape_tsv(&b, context->text, context->n_bytes);
         ilki_base_buf_addc(&b, '\t');
-        if (h->text)
+        if (h->text) {
             cli_escape_tsv(&b, h->text, strlen(h->text));
+        } else {
+            ilki_base_buf_reset(&path);
+            cli_hit_details(&path, h);
+            cli_escape_tsv(&b, ilki_base_buf_view(&path), path.len);
+        }
         ilki_base_buf_addc(&b, '\n');
         cli_put(c, ilki_base_buf_view(&b), b.len);
     }
@@ -276,7 +293,7 @@ static void put_head(cli *c, const cli_place *p, const ilk_hit *h)
     cli_escape(&safe, ilki_base_buf_view(&b), b.len, "");
     cli_putf(c, "%2u  ", h->rank);
     cli_color(c, "32");
-    cli_putf(c, "%.3f", (double)h->score);
+    cli_putf(c, "%.*f", h->score_kind == ILK_SCORE_RRF ? 4 : 3, (double)h->score); /* of sums of 1 / (60 + rank) */
     cli_color(c, "0");
     cli_puts(c, "  ");
     cli_color(c, "35");
@@ -299,6 +316,15 @@ static void put_head(cli *c, const cli_place *p, const ilk_hit *h)
     ilki_base_buf_deinit(&safe);
 }
 
+static void put_details(ilki_buf *b, const ilk_hit *h)
+{
+    ilki_buf details;
+    ilki_base_buf_init(&details, 1 << 20);
+    cli_hit_details(&details, h);
+    cli_escape(b, ilki_base_buf_view(&details), details.len, "");
+    ilki_base_buf_deinit(&details);
+}
+
 static void show_people(cli *c, const cli_place *p, const ilk_hit *hits, size_t n, const char *query, ilk_model *m)
 {
     static cli_sentence sentences[TOTAL];
@@ -307,10 +333,13 @@ static void show_people(cli *c, const cli_place *p, const ilk_hit *hits, size_t 
     size_t n_sentences = 0, n_texts = n < MAX_SHOWN ? n : MAX_SHOWN, room = (size_t)cli_columns(1) * LINES;
     for (size_t i = 0; i < n_texts; i++) {
         ilki_base_buf_init(&clean[i], (size_t)1 << 30);
-        cli_excerpt_clean(&clean[i], hits[i].text ? hits[i].text : "", field(&hits[i], "language") != NULL);
+        if (hits[i].text)
+            cli_excerpt_clean(&clean[i], hits[i].text, field(&hits[i], "language") != NULL);
+        else
+            put_details(&clean[i], &hits[i]);
         texts[i] = ilki_base_buf_view(&clean[i]);
         size_t most = TOTAL - n_sentences < SENTENCES ? TOTAL - n_sentences : SENTENCES;
-        if (query && clean[i].len > room / 2) /* a short passage is shown whole */
+        if (query && hits[i].text && clean[i].len > room / 2) /* a short passage is shown whole */
             n_sentences += cli_excerpt_split(texts[i], clean[i].len, (uint32_t)i, sentences + n_sentences, most);
     }
     if (query)
@@ -329,7 +358,7 @@ static void show_people(cli *c, const cli_place *p, const ilk_hit *hits, size_t 
         put_head(c, p, &hits[i]);
 }
 
-int cli_hits_show(cli *c, const cli_place *p, const ilk_hits *h, const char *query, ilk_model *m)
+int cli_hits_show(cli *c, const cli_place *p, const ilk_hits *h, const cli_question *question, ilk_model *m)
 {
     size_t n = ilk_hits_get_count(h, 0);
     ilk_hit *hits = ilki_base_zalloc(n, sizeof *hits);
@@ -343,13 +372,13 @@ int cli_hits_show(cli *c, const cli_place *p, const ilk_hits *h, const char *que
         }
     }
     if (cli_on(c, "json"))
-        show_json(c, p, hits, n, query);
+        show_json(c, p, hits, n, question);
     else if (cli_on(c, "jsonl"))
         show_jsonl(c, p, hits, n);
     else if (cli_on(c, "paths") || cli_on(c, "null"))
         show_paths(c, p, hits, n, cli_on(c, "null"));
     else if (c->out.out_terminal)
-        show_people(c, p, hits, n, query, m);
+        show_people(c, p, hits, n, question ? question->words : NULL, m);
     else
         show_lines(c, p, hits, n);
     free(hits);

@@ -4,6 +4,7 @@
 #define CLI_SHOW_HITS_H
 
 #include "cli/choose.h"
+#include "question.h"
 
 extern const cli_flag cli_hit_flags[];
 
@@ -13,12 +14,21 @@ void cli_hits_query(cli *c, ilk_query *q);
 /* False, and told, where the flags ask for two forms of output at once. */
 bool cli_hits_one_form(cli *c);
 
-/* Prints the hits of the first query by the flags. `query` and `m` (each may be NULL) serve to find the best sentence.
- * Returns CLI_FOUND or CLI_NOTHING. */
-int cli_hits_show(cli *c, const cli_place *p, const ilk_hits *h, const char *query, ilk_model *m);
+/* Prints the hits of the first query by the flags. The words of `question` and `m` (each may be NULL) serve to find the
+ * best sentence. Returns CLI_FOUND or CLI_NOTHING. */
+int cli_hits_show(cli *c, const cli_place *p, const ilk_hits *h, const cli_question *question, ilk_model *m);
 
 /* The members of a path in JSON, as it can be opened from here: `path`, and `path_bytes` where that is not UTF-8. */
 void cli_json_path(ilki_jsonw *w, const cli_place *p, const char *path);
+
+/* ---- details.c: what is known of a picture, in a line: size, date, camera, place */
+
+/* As stored: to be escaped for where it goes. */
+void cli_hit_details(ilki_buf *b, const ilk_hit *h);
+/* Microseconds since 1970 as "2026-01-31 12:00:00", or with `iso` "2026-01-31T12:00:00Z". */
+void cli_time_text(ilki_buf *b, int64_t us, bool iso);
+/* NULL: it has no such field, or of another type. */
+const ilk_value *cli_hit_field(const ilk_hit *h, const char *name, ilk_value_type type);
 
 /* ---- excerpt.c: a few lines of a passage, around the sentence that answers best */
 

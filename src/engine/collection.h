@@ -86,6 +86,9 @@ ilk_status ilki_engine_ingest(ilk_store *s, ilk_model *const *models, size_t n_m
 ilk_status ilki_engine_prune(ilk_store *s, bool dry_run, ilk_event_fn event, void *user, ilk_job *job,
                              ilk_ingest_result *result, ilk_error *err);
 
+/* ---- document.c */
+ilk_status ilki_engine_probe(const char *name, const void *head, size_t n, ilk_file_info *info, ilk_error *err);
+
 /* ---- sources.c */
 ilk_status ilki_engine_list_sources(ilk_store *s, ilk_source_fn fn, void *user, ilk_error *err);
 

@@ -129,7 +129,8 @@ static ilk_status add_list(asking *a, const ilk_space *space, const float *vecto
     return ILK_OK;
 }
 
-/* The lists of one space: one of each modality that its model reads, or the one that is asked for. */
+/* The lists of one space: one of each modality that its model reads, those of the question first, or the one that is asked
+ * for. */
 static ilk_status add_lists(asking *a, const ilk_space *space, uint32_t modalities, const float *vector, ilk_error *err)
 {
     ilk_modality wanted = a->question->modality;
@@ -137,9 +138,12 @@ static ilk_status add_lists(asking *a, const ilk_space *space, uint32_t modaliti
     if (wanted || !several)
         return add_list(a, space, vector, wanted, err);
     ilk_status st = ILK_OK;
-    for (int m = ILK_TEXT; !st && m <= LAST; m++)
-        if (modalities & 1U << m)
+    for (int i = 0; !st && i < 2 * (LAST + 1); i++) {
+        int m = i % (LAST + 1);
+        bool first = (a->needs >> m & 1) != 0;
+        if (modalities & 1U << m && first == (i <= LAST))
             st = add_list(a, space, vector, (ilk_modality)m, err);
+    }
     return st;
 }
 

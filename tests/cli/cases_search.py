@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""search and similar with pictures, weights, minus signs and several kinds, on a tiny model of two towers."""
+import json
+import os
+import shutil
+
+import harness
+from harness import Place, check, equal, lacks, matches, model
+
+TEXTS = {"a.txt": "a red bicycle", "b.txt": "the dogs at the river"}
+PICTURES = ("jpeg-420.jpg", "png-rgb8.png", "gif-one.gif")
+
+
+def picture(name):
+    return os.path.join(harness.FIXTURES, "picture-files", name)
+
+
+def filled(p):
+    for name, text in TEXTS.items():
+        p.write(name, text)
+    for name in PICTURES:
+        shutil.copy(picture(name), p.dir)
+    r = p.run("index", "-m", model("clip-quick"))
+    equal(r.status, 0, "index: %s" % r)
+
+
+def hits(r):
+    return [json.loads(s) for s in r.out.split("\n") if s]
+
+
+def paths(r):
+    return r.out.split("\n")[:-1]
+
+
+def test_words_find_both_kinds():
+    with Place() as p:
+        filled(p)
+        r = p.run("search", "--jsonl", "a red bicycle")
+        equal(r.status, 0, "search: %s" % r)
+        got = hits(r)
+        equal(len(got), 5, "all there is")
+        equal([h["score_kind"] for h in got], ["rrf"] * 5, "merged by rank")
+        equal([h["modality"] for h in got], ["text", "image", "text", "image", "image"], "kinds in turn")
+        equal(got[0]["path"], "a.txt", "the same words")
+        equal([round(1 / h["score"]) for h in got], [61, 61, 62, 62, 63], "1 / (60 + rank)")
+        png = [h for h in got if h["path"] == "png-rgb8.png"][0]
+        equal((png["metadata"]["width"], png["metadata"]["height"], png["metadata"]["kind"]), (13, 9, "png"), "metadata")
+        check("text" not in png and "segment" not in png, "a picture has no passage")
+        only = hits(p.run("search", "--jsonl", "--modality", "image", "a red bicycle"))
+        equal(sorted(h["path"] for h in only), sorted(PICTURES), "pictures alone")
+        equal({h["score_kind"] for h in only}, {"cosine"}, "with their own scores")
+        equal([h["path"] for h in only], [h["path"] for h in got if h["modality"] == "image"], "in the same order")
+        texts = hits(p.run("search", "--jsonl", "--modality", "text", "a red bicycle"))
+        check(texts[0]["path"] == "a.txt" and abs(texts[0]["score"] - 1) < 1e-5, "texts alone")
+        lines = [s.split("\t") for s in paths(p.run("search", "a red bicycle"))]
+        equal([s for s in lines if s[2] == "png-rgb8.png"][0][3:], ["", "", "13 x 9, 428 bytes"], "a line of a picture")
+        equal(sorted(paths(p.run("search", "-l", "cat"))), sorted([*TEXTS, *PICTURES]), "-l")
+        raw = p.run("search", "-0", "--modality", "image", "cat").raw
+        equal(sorted(raw.split(b"\0")[:-1]), sorted(n.encode() for n in PICTURES), "-0")
+        shown = p.terminal("search", "a red bicycle", "--color=never").out.replace("\r\n", "\n")
+        matches(shown, r"^ 1  0\.0164  a\.txt:1\n    a red bicycle$")
+        matches(shown, r"^ \d  0\.01\d\d  png-rgb8\.png\n    13 x 9, 428 bytes$")
+
+
+def test_a_picture_asks():
+    with Place() as p:
+        filled(p)
+        got = hits(p.run("search", "--jsonl", "--image", "png-rgb8.png"))
+        equal((got[0]["path"], got[1]["modality"]), ("png-rgb8.png", "text"), "itself first")
+        with open(picture("png-rgb8.png"), "rb") as f:
+            r = p.run("search", "--jsonl", "--image", "-", input=f.read())
+        equal(hits(r), got, "from standard input: %s" % r)
+        one = hits(p.run("search", "--jsonl", "--modality", "image", "--image", "png-rgb8.png"))
+        check(abs(one[0]["score"] - 1) < 1e-5 and one[0]["score_kind"] == "cosine", "its own vector")
+        r = p.run("search", "--image", "absent.png")
+        equal(r.status, 2, "a file that is not there")
+        matches(r.err, "absent.png")
+        r = p.run("search", "--image", "a.txt")
+        equal(r.status, 2, "no picture")
+        matches(r.err, "the query: .*a.txt")
+
+
+def test_terms_with_weights():
+    with Place() as p:
+        filled(p)
+        ask = ("search", "--modality", "text", "--json")
+        doc = json.loads(p.run(*ask, "beach", "--image", "0.5:png-rgb8.png", "--minus", "0.25:people", "--plus", "@a.txt",
+                               "--plus", "2:@jpeg-420.jpg").out)
+        equal(doc["query"], "beach", "the words")
+        equal(doc["terms"], [{"text": "beach", "weight": 1}, {"image": "png-rgb8.png", "weight": 0.5},
+                             {"text": "people", "weight": -0.25}, {"file": "a.txt", "weight": 1},
+                             {"image": "jpeg-420.jpg", "weight": 2}], "terms in order")
+        equal({h["score_kind"] for h in doc["results"]}, {"weighted"}, "kind of score")
+        equal(json.loads(p.run(*ask, "beach").out).get("terms"), None, "plain words have no terms")
+        # what is a weight and what is text
+        for given, text, weight in (("10:30 train", "10:30 train", 1), ("16:9", "16:9", 1), ("2: 3 dogs", "3 dogs", 2),
+                                    (":2:dogs", "2:dogs", 1), (".5:x", "x", 0.5), ("2.:x", "x", 2), ("1.5:a:b", "a:b", 1.5),
+                                    ("a:b", "a:b", 1), ("3:", "3:", 1), ("@@home", "@home", 1), ("0.5:@@home", "@home", 0.5),
+                                    (".:x", ".:x", 1), ("-1:x", "-1:x", 1), ("1e3:x", "1e3:x", 1)):
+            doc = json.loads(p.run(*ask, "beach", "--plus=" + given).out)
+            equal(doc["terms"][1], {"text": text, "weight": weight}, "--plus %s" % given)
+        for bad in ("0:x", "1001:x", "0.0:x", "", ":", "0.00000000000000000000000000000000000000000000000001:x"):
+            equal(p.run(*ask, "beach", "--plus=" + bad).status, 2, "--plus '%s'" % bad)
+        # arithmetic: a and a weigh as a; a - a is nothing; - a is its opposite
+        score = {h["path"]: h["score"] for h in json.loads(p.run(*ask, "a red bicycle").out)["results"]}
+        twice = json.loads(p.run(*ask, "a red bicycle", "--plus", "3:a red bicycle").out)["results"]
+        minus = json.loads(p.run(*ask, "--minus", "a red bicycle").out)["results"]
+        for h in twice:
+            check(abs(h["score"] - score[h["path"]]) < 1e-5, "twice: %s" % h["path"])
+        for h in minus:
+            check(abs(h["score"] + score[h["path"]]) < 1e-5, "minus: %s" % h["path"])
+        r = p.run("search", "cat", "--minus", "cat")
+        equal(r.status, 2, "nothing is left")
+        matches(r.err, "2 terms cancel each other out")
+        r = p.run("search")
+        equal(r.status, 2, "nothing is asked for")
+        matches(r.err, "expected a text or a picture")
+        matches(p.run("search", "-", "--image", "-", input="x").err, "standard input is named twice")
+        r = p.run("search", "--plus", "@png-rgb8.png", "-", input="a red bicycle\n")
+        equal(r.status, 0, "words from standard input: %s" % r)
+
+
+def test_what_no_model_reads():
+    with Place() as p:
+        p.write("a.txt", "a red bicycle")
+        equal(p.run("index", "-m", model()).status, 0, "index")
+        r = p.run("search", "--image", picture("png-rgb8.png"))
+        equal(r.status, 2, "a picture and a model of texts")
+        matches(r.err, "made of pictures, and .*bert-mean reads texts; `ilk reindex --model NAME`")
+        matches(p.run("search", "--space", "nothing", "x").err, 'has no space "nothing"')
+        equal(p.run("search", "--space", "text", "red").status, 0, "a space by its name")
+
+
+def test_similar():
+    with Place() as p:
+        filled(p)
+        got = hits(p.run("similar", "--jsonl", "png-rgb8.png"))
+        equal(len(got), 4, "not itself")
+        equal({h["score_kind"] for h in got}, {"cosine"}, "by its own vector")
+        equal([h["modality"] for h in got if h["score"] > 0.3], ["image", "image"], "pictures are nearest")
+        seen = hits(p.run("search", "--jsonl", "--modality", "image", "--image", "png-rgb8.png"))[1:]
+        for a, b in zip(got, seen):
+            check(a["path"] == b["path"] and abs(a["score"] - b["score"]) < 1e-5, "as --image: %s" % a["path"])
