@@ -233,6 +233,9 @@ typedef struct ilk_model_options {
     int no_mmap;          /* read the weights instead of mapping them: safe against other programs that truncate files */
     uint32_t max_tokens;  /* 0: what the checkpoint's files say; a larger value than the positions allow is refused */
     uint32_t batch_tokens; /* token budget of one pass; 0: 1024. It decides speed and memory, never a bit of a vector */
+    const char *projection; /* a linear projection behind the model's vectors, unit length before and after it: a folder as
+                               sentence-transformers saves a Dense module, or a .safetensors of linear.weight [out][in] and
+                               linear.bias [out]; NULL: none, or what stands behind "#projection=" in `where` */
 } ilk_model_options;
 
 ILK_API void ilk_model_options_init_sized(void *opt, size_t size);
@@ -240,7 +243,8 @@ ILK_API void ilk_model_options_init_sized(void *opt, size_t size);
 
 /* Opens a checkpoint as published. `where`: a directory, or an id "org/name" or "org/name@revision", looked for in the
  * Hugging Face cache (HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, ~/.cache), or a short name of ilk_known_get. An existing
- * directory wins over an id, and that over a short name, of the same spelling. `opt` may be NULL. Nothing is fetched, and no code of a checkpoint is run.
+ * directory wins over an id, and that over a short name, of the same spelling. Any of them may end with "#projection=PATH",
+ * which is how a model with a projection is called in its info and in stores. `opt` may be NULL. Nothing is fetched, and no code of a checkpoint is run.
  * Errors: NOT_FOUND, BAD_FORMAT (with file, tensor, expected and found), UNSUPPORTED, LIMIT, NO_MEMORY, IO. */
 ILK_API ilk_status ilk_model_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
                                   ilk_error *err);
@@ -282,6 +286,7 @@ typedef struct ilk_model_info {
     const char *compare_by;    /* what makes probabilities of a picture's scores against texts, compare_scale * cosine +
                                   compare_bias: "softmax" over the texts, "sigmoid" of each; NULL: the model has none */
     float compare_scale, compare_bias;
+    const char *projection; /* path; NULL: none */
 } ilk_model_info;
 
 ILK_API void ilk_model_info_init_sized(void *info, size_t size);
@@ -453,7 +458,7 @@ typedef struct ilk_space {
     const char *tokenizer;   /* mode: "default", "literal" */
     const char *prompt[2];     /* per side: query, document */
     const char *adapter[2];    /* fingerprint */
-    const char *projection[2]; /* fingerprint */
+    const char *projection[2]; /* fingerprint of the model into whose space a projection leads the vectors of that side */
 } ilk_space;
 ILK_API void ilk_space_init_sized(void *space, size_t size);
 #define ilk_space_init(space) ilk_space_init_sized((space), sizeof *(space))

@@ -171,6 +171,15 @@ static void model_options(cli *c, const char *stored, ilk_model_options *o)
     }
 }
 
+/* NULL: not given, or not a flag of this command. */
+static const char *flag_projection(const cli *c)
+{
+    for (size_t i = 0; i < c->n_flags; i++)
+        if (strcmp(c->flags[i]->name, "projection") == 0)
+            return cli_text(c, "projection");
+    return NULL;
+}
+
 void cli_suggest_model(cli *c, const char *word)
 {
     cli_suggestion s = {word, NULL, 0};
@@ -182,20 +191,47 @@ void cli_suggest_model(cli *c, const char *word)
         cli_note(c, "did you mean %s?", s.best);
 }
 
+static const char mark[] = "#projection=";
+
+/* Whether something is there; a directory or, of a projection, also a file, becomes its full name. */
+static bool full_name(ilki_buf *b, const char *path, bool projection)
+{
+    ilki_stat st;
+    bool is_path = ilki_base_vfs_posix.stat(&ilki_base_vfs_posix, path, true, &st, NULL) == ILK_OK;
+    char *full = is_path && (projection || st.type == ILKI_FILE_DIR) ? realpath(path, NULL) : NULL;
+    ilki_base_buf_addf(b, "%s", full ? full : path);
+    free(full);
+    return is_path;
+}
+
+/* A directory is kept by its full name, so that a store finds its model again from anywhere; so is a projection. */
+static bool full_where(ilki_buf *b, const char *where)
+{
+    const char *at = strstr(where, mark);
+    char *model = at ? ilki_base_strndup(where, (size_t)(at - where)) : NULL;
+    ilki_stat st;
+    if (!model || ilki_base_vfs_posix.stat(&ilki_base_vfs_posix, where, true, &st, NULL) == ILK_OK) {
+        free(model);
+        return full_name(b, where, false);
+    }
+    bool is_path = full_name(b, model, false);
+    ilki_base_buf_addf(b, "%s", mark);
+    full_name(b, at + sizeof mark - 1, true);
+    free(model);
+    return is_path;
+}
+
 static bool open_model(cli *c, const char *where, const char *stored, ilk_model **m)
 {
     ilk_model_options o;
-    char *absolute = NULL;
+    ilki_buf name;
     if (!cli_open_runtime(c))
         return false;
     model_options(c, stored, &o);
-    /* a directory is kept by its full name, so that a store finds its model again from anywhere */
-    ilki_stat st;
-    bool is_path = ilki_base_vfs_posix.stat(&ilki_base_vfs_posix, where, true, &st, NULL) == ILK_OK;
-    if (is_path && st.type == ILKI_FILE_DIR)
-        absolute = realpath(where, NULL);
-    ilk_status status = ilk_model_open(m, c->rt, absolute ? absolute : where, &o, &c->err);
-    free(absolute);
+    ilki_base_buf_init(&name, 65536);
+    bool is_path = full_where(&name, where);
+    ilk_status status = ilk_model_open(m, c->rt, ilki_base_buf_view(&name), &o, &c->err);
+    ilki_base_buf_deinit(&name);
     if (status == ILK_OK)
         return true;
     cli_fail_err(c);
@@ -295,6 +331,18 @@ static bool from_cache(cli *c, const char *stored, ilk_model **m)
     return n_fit == 1;
 }
 
+/* The model that the caller names, with the projection of the flag. */
+static bool open_named(cli *c, const char *where, const char *stored, ilk_model **m)
+{
+    const char *projection = flag_projection(c);
+    ilki_buf b;
+    ilki_base_buf_init(&b, 65536);
+    ilki_base_buf_addf(&b, "%s%s%s", where, projection ? mark : "", projection ? projection : "");
+    bool ok = open_model(c, ilki_base_buf_view(&b), stored, m);
+    ilki_base_buf_deinit(&b);
+    return ok;
+}
+
 bool cli_choose_model(cli *c, ilk_store *store, ilk_model **m)
 {
     const char *from = NULL, *where = cli_setting_text(c, "model", &from);
@@ -304,6 +352,10 @@ bool cli_choose_model(cli *c, ilk_store *store, ilk_model **m)
     *m = NULL;
     if (!cli_open_runtime(c))
         return false;
+    if (flag_projection(c) && (!where || strcmp(from, "command line") != 0)) {
+        cli_usage(c, "--projection stands behind a model: give that with -m");
+        return false;
+    }
     if (made && (!where || strcmp(from, "command line") != 0)) {
         if (open_model(c, space.model, stored, m))
             return true;
@@ -312,7 +364,7 @@ bool cli_choose_model(cli *c, ilk_store *store, ilk_model **m)
     }
     if (!where)
         return from_cache(c, stored, m);
-    if (open_model(c, where, stored, m))
+    if (open_named(c, where, stored, m))
         return true;
     if (strcmp(from, "command line") != 0)
         cli_note(c, "\"%s\" comes from %s", where, from);

@@ -23,7 +23,8 @@ const cli_flag cli_common_flags[] = {
 };
 
 const cli_flag cli_model_flags[] = {
-    {"model", 'm', CLI_MODEL, "MODEL", "a Hugging Face id (ORG/NAME, ORG/NAME@REVISION), a short name or a directory", 0, 0},
+    {"model", 'm', CLI_MODEL, "MODEL", "a Hugging Face id (ORG/NAME, ORG/NAME@REVISION), a short name or a directory",
+     0, 0},
     {"max-tokens", 0, CLI_COUNT, "N", "read at most N tokens of a text (default: what the model's files say)", 2,
      1 << 20},
     {"precision", 0, CLI_CHOICE, "auto|f32|bf16|int8|int8w",
@@ -31,6 +32,9 @@ const cli_flag cli_model_flags[] = {
      "fastest that keeps the vectors, as ilk verify or the first ilk index measured; until then f32)",
      0, 0},
     {"no-mmap", 0, CLI_SWITCH, NULL, "read the weights instead of mapping them", 0, 0},
+    {"projection", 0, CLI_FILE, "PATH",
+     "a linear projection behind the model's vectors, a Dense folder or .safetensors (also: -m 'MODEL#projection=PATH')",
+     0, 0},
     {0},
 };
 

@@ -154,6 +154,7 @@ static void put_json(cli *c, ilk_model *m, const ilk_model_info *i, const char *
     ilki_base_jsonw_key(&w, "normalized");
     ilki_base_jsonw_bool(&w, i->normalized != 0);
     cli_json_string(&w, "similarity", i->similarity);
+    cli_json_string(&w, "projection", i->projection);
     cli_json_uint(&w, "layers", i->n_layers);
     cli_json_uint(&w, "parameters", i->n_parameters);
     cli_json_uint(&w, "vocabulary", i->vocab_size);
@@ -191,6 +192,8 @@ static void put_fields(cli *c, ilk_model *m, const ilk_model_info *i, const char
         cli_field(c, "max tokens", "%u", i->max_tokens);
     cli_field(c, "pooling", "%s%s", i->pooling, i->normalized ? ", unit length" : "");
     cli_field(c, "similarity", "%s", i->similarity);
+    if (i->projection)
+        cli_field(c, "projection", "%s", i->projection);
     cli_field(c, "layers", "%u", i->n_layers);
     if (i->image_size) {
         cli_field(c, "pictures", "%u x %u in patches of %u, %u layers, pooling %s", i->image_size, i->image_size,

@@ -37,6 +37,10 @@ ilk_status ilki_embed_need(const ilk_model *m, uint32_t modalities, ilk_error *e
 ilk_status ilki_embed_space(ilk_model *m, ilk_job *job, const ilk_space **space, ilk_error *err);
 ilk_status ilki_embed_fingerprint(ilk_model *m, ilk_job *job, const char **hex, ilk_error *err);
 
+/* Whether vectors of the model, whose fingerprint is `hex`, are comparable with those of the space: one made both, or a
+ * projection leads the one into the space of the other, or both into the same. */
+bool ilki_embed_joins(const ilk_model *m, const char *hex, const ilk_space *space);
+
 /* Public semantics of ilk_embed; n_in may be any number: batches by token budget are made inside. */
 ilk_status ilki_embed_run(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt, ilk_job *job,
                           ilk_vectors **out, ilk_error *err);

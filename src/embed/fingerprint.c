@@ -186,8 +186,8 @@ static void add(entry *list, size_t *n, const char *role, const char *dir, const
         list[(*n)++] = (entry){.role = role, .dir = dir, .path = path};
 }
 
-/* Files that are there of those that decide a vector. */
-static size_t collect(const ilk_model *m, entry *list)
+/* Files that are there of those that decide a vector, of one before the projection where not `projected`. */
+static size_t collect(const ilk_model *m, bool projected, entry *list)
 {
     static const char *const tokenizer[] = {"tokenizer.json", "tokenizer_config.json",   "special_tokens_map.json",
                                             "vocab.txt",      "added_tokens.json",       "vocab.json",
@@ -211,6 +211,11 @@ static size_t collect(const ilk_model *m, entry *list)
     }
     if (m->processor)
         add(list, &n, m->processor, m->dir, m->processor);
+    if (m->projection && projected) {
+        add(list, &n, "projection", m->projection->dir, m->projection->weights);
+        if (m->projection->config)
+            add(list, &n, "projection_config.json", m->projection->dir, m->projection->config);
+    }
     add(list, &n, "weights", m->dir, m->weights_path);
     return n;
 }
@@ -239,12 +244,12 @@ static ilk_status hash_shards(ilk_model *m, ilk_job *job, ilki_sha256 *sha, ilk_
     return st;
 }
 
-static ilk_status compute(ilk_model *m, ilk_job *job, char out[65], ilk_error *err)
+static ilk_status compute(ilk_model *m, bool projected, ilk_job *job, char out[65], ilk_error *err)
 {
     entry list[MAX_ROLES];
     ilki_sha256 sha;
     uint8_t digest[32];
-    size_t n = collect(m, list);
+    size_t n = collect(m, projected, list);
     ilk_status st = ILK_OK;
     qsort(list, n, sizeof *list, by_role);
     ilki_base_sha256_init(&sha);
@@ -273,7 +278,7 @@ ilk_status ilki_embed_fingerprint(ilk_model *m, ilk_job *job, const char **hex, 
     bool known = m->fingerprint[0] != 0;
     pthread_mutex_unlock(&m->lock);
     if (!known) {
-        ilk_status st = compute(m, job, out, err);
+        ilk_status st = compute(m, true, job, out, err);
         if (st != ILK_OK)
             return st;
         pthread_mutex_lock(&m->lock);
@@ -286,10 +291,40 @@ ilk_status ilki_embed_fingerprint(ilk_model *m, ilk_job *job, const char **hex, 
     return ILK_OK;
 }
 
+/* A projection says whose vectors it was fitted on: behind another model, even one of the same dimension, it gives noise. */
+static ilk_status check_source(ilk_model *m, ilk_job *job, ilk_error *err)
+{
+    const ilki_projection *p = m->projection;
+    char hex[65];
+    if (!p || !p->source[0])
+        return ILK_OK;
+    ilk_status st = compute(m, false, job, hex, err);
+    if (st == ILK_OK && strcmp(hex, p->source) != 0)
+        st = ilki_base_fail(
+            err, ILK_MISMATCH,
+            "projection %s was fitted behind %s (%.12s), the model before it is %.12s: vectors of the one "
+            "mean nothing to the other",
+            m->info.projection, p->source_model ? p->source_model : "another model", p->source, hex);
+    return st;
+}
+
+bool ilki_embed_joins(const ilk_model *m, const char *hex, const ilk_space *space)
+{
+    const char *own[2] = {hex, m->projection && m->projection->target[0] ? m->projection->target : NULL};
+    const char *theirs[2] = {space->fingerprint, space->projection[1]};
+    for (size_t i = 0; i < 4; i++)
+        if (own[i / 2] && theirs[i % 2] && strcmp(own[i / 2], theirs[i % 2]) == 0)
+            return true;
+    return false;
+}
+
 ilk_status ilki_embed_space(ilk_model *m, ilk_job *job, const ilk_space **space, ilk_error *err)
 {
     const char *hex;
+    const char *target = m->projection && m->projection->target[0] ? m->projection->target : NULL;
     ilk_status st = ilki_embed_fingerprint(m, job, &hex, err);
+    if (st == ILK_OK)
+        st = check_source(m, job, err);
     if (st != ILK_OK)
         return st;
     pthread_mutex_lock(&m->lock);
@@ -308,7 +343,8 @@ ilk_status ilki_embed_space(ilk_model *m, ilk_job *job, const ilk_space **space,
                                .layer = -1,
                                .precision = ilk_precision_name(m->info.precision),
                                .tokenizer = "default",
-                               .prompt = {m->info.prompt_query, m->info.prompt_document}};
+                               .prompt = {m->info.prompt_query, m->info.prompt_document},
+                               .projection = {target, target}};
     pthread_mutex_unlock(&m->lock);
     *space = &m->space;
     return ILK_OK;

@@ -132,7 +132,7 @@ static ilk_status check_shape(const ilki_tensor *t, const char *file, const char
 }
 
 /* Its weights' file: what the reference looks for first, else what older folders have. */
-static const char *dense_file(const ilki_vfs *vfs, const char *dir)
+const char *ilki_embed_dense_file(const ilki_vfs *vfs, const char *dir)
 {
     static const char *const names[] = {"model.safetensors", "pytorch_model.bin"};
     char *bin = ilki_base_path_join(dir, names[1]), *path = ilki_base_path_join(dir, names[0]);
@@ -144,8 +144,8 @@ static const char *dense_file(const ilki_vfs *vfs, const char *dir)
     return names[old];
 }
 
-static ilk_status read_dense(ilki_module *to, const ilki_vfs *vfs, const char *dir, const char *file,
-                             const ilki_json *j, const ilki_kern_ops *ops, uint32_t dim, ilk_error *err)
+ilk_status ilki_embed_read_dense(ilki_module *to, const ilki_vfs *vfs, const char *dir, const char *file,
+                                 const ilki_json *j, const ilki_kern_ops *ops, uint32_t dim, ilk_error *err)
 {
     ilki_json_node root = ilki_base_json_root(j);
     int64_t in = 0, out = 0;
@@ -160,7 +160,7 @@ static ilk_status read_dense(ilki_module *to, const ilki_vfs *vfs, const char *d
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: use_residual is not built", file);
     bool bias = ilki_base_json_bool(j, ilki_base_json_get(j, root, "bias"), true);
     ilk_status st = read_activation(j, file, &to->act, err);
-    char *path = st == ILK_OK ? ilki_base_path_join(dir, dense_file(vfs, dir)) : NULL;
+    char *path = st == ILK_OK ? ilki_base_path_join(dir, ilki_embed_dense_file(vfs, dir)) : NULL;
     if (st == ILK_OK && !path)
         st = ilki_base_fail_memory(err, strlen(dir), "a path");
     const char *paths[1] = {path};
@@ -245,9 +245,9 @@ static ilk_status read_module(chain *c, const char *type, const char *sub, ilk_e
     } else if (st == ILK_OK) {
         to->kind = ILKI_MODULE_DENSE;
         c->m->n++; /* first, so that half of it is freed too */
-        st = read_dense(to, c->vfs, folder, file, j, c->ops, c->dim, err);
+        st = ilki_embed_read_dense(to, c->vfs, folder, file, j, c->ops, c->dim, err);
         if (st == ILK_OK)
-            st = add_file(c->m, c->arena, sub, dense_file(c->vfs, folder), err);
+            st = add_file(c->m, c->arena, sub, ilki_embed_dense_file(c->vfs, folder), err);
         c->dim = (uint32_t)to->dense.n_out;
     }
     ilki_base_json_free(j);

@@ -56,6 +56,12 @@ void ilki_embed_free_modules(ilki_modules *m);
 /* Dimension behind the whole chain, truncate_dim not applied. */
 uint32_t ilki_embed_modules_dim(const ilki_modules *m, uint32_t pool_dim);
 
+/* A Dense module of folder `dir`, whose config.json is `j`; `file` is what messages call that. `dim` comes in. */
+ilk_status ilki_embed_read_dense(ilki_module *to, const ilki_vfs *vfs, const char *dir, const char *file,
+                                 const ilki_json *j, const ilki_kern_ops *ops, uint32_t dim, ilk_error *err);
+/* The name of its weights' file. */
+const char *ilki_embed_dense_file(const ilki_vfs *vfs, const char *dir);
+
 /* "mean", "cls+max", …; into `to`. */
 void ilki_embed_pooling_name(unsigned pooling, char *to, size_t n_bytes);
 

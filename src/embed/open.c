@@ -298,6 +298,13 @@ static ilk_status join_notes(ilk_model *m, ilk_error *err)
     if (m->adapter)
         ilki_base_buf_addf(&b, "%sadapter %s: LoRA of rank %zu, merged into %zu matrices", b.len ? "\n" : "",
                            m->adapter->dir, m->adapter->rank, m->adapter->n_changed);
+    const ilki_projection *p = m->projection;
+    if (p)
+        ilki_base_buf_addf(&b, "%sprojection %s: %u to %u entries%s%s", b.len ? "\n" : "", m->info.projection, p->n_in,
+                           p->n_out, p->target[0] ? ", into the space of " : "",
+                           !p->target[0]     ? ""
+                           : p->target_model ? p->target_model
+                                             : p->target);
     ilk_status st = ilki_base_buf_check(&b, "notes", err);
     if (st == ILK_OK && b.len)
         m->info.notes = copy(m, b.data);
@@ -352,9 +359,11 @@ static ilk_status describe(ilk_model *m, const char *where, ilk_error *err)
     i->similarity = m->modules.similarity;
     i->prompt_query = m->modules.prompt_query;
     i->prompt_document = m->modules.prompt_document;
-    i->compare_by = m->net->compare_by;
-    i->compare_scale = m->net->compare_scale;
-    i->compare_bias = m->net->compare_bias;
+    if (!m->projection) { /* what the scale was learned for are the vectors before it */
+        i->compare_by = m->net->compare_by;
+        i->compare_scale = m->net->compare_scale;
+        i->compare_bias = m->net->compare_bias;
+    }
     if (!i->id || !i->path || !i->pooling)
         return ilki_base_fail_memory(err, strlen(where), "a model's description");
     ilk_status st = m->image_tower < 0 ? ILK_OK : describe_pictures(m, err);
@@ -488,6 +497,45 @@ static ilk_status open_processor(ilk_model *m, ilk_error *err)
     return ILK_OK;
 }
 
+/* The folder of the model and what it is called, with its projection: "NAME#projection=PATH", which opens it again. */
+static ilk_status find_model(ilk_model *m, const char *where, const char *projection, char **name, ilk_error *err)
+{
+    char *model = NULL, *path = NULL, *own = NULL;
+    ilki_buf b;
+    ilki_base_buf_init(&b, 65536);
+    ilk_status st = ilki_embed_split_where(m->rt->vfs, where, &model, &path, err);
+    if (st == ILK_OK && path && projection)
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "%s: expected one projection, found another beside it: %s", where,
+                            projection);
+    const char *given = projection ? projection : path;
+    if (st == ILK_OK)
+        st = ilki_embed_resolve(m->rt->vfs, model, &m->dir, &own, err);
+    if (st == ILK_OK && given) {
+        ilki_base_buf_addf(&b, "%s" ILKI_PROJECTION_MARK "%s", own, given);
+        m->info.projection = copy(m, given);
+        st = m->info.projection ? ilki_base_buf_check(&b, "a name", err)
+                                : ilki_base_fail_memory(err, strlen(given), "a path");
+    }
+    if (st == ILK_OK)
+        *name = given ? ilki_base_strndup(b.data, b.len) : ilki_base_strndup(own, strlen(own));
+    if (st == ILK_OK && !*name)
+        st = ilki_base_fail_memory(err, strlen(own), "a name");
+    ilki_base_buf_deinit(&b);
+    free(model);
+    free(path);
+    free(own);
+    return st;
+}
+
+static ilk_status open_projection(ilk_model *m, ilk_error *err)
+{
+    const ilki_tower_info *t = &m->net->tower[m->text_tower < 0 ? 0 : m->text_tower];
+    uint32_t dim = ilki_embed_modules_dim(&m->modules, m->own ? t->embed_dim : t->dim);
+    m->glance[0] = 0; /* of one folder, and the vectors are of two */
+    return ilki_embed_open_projection(&m->projection, &m->modules, m->rt->vfs, m->info.projection, dim, m->rt->ops,
+                                      &m->arena, err);
+}
+
 ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
                            ilk_error *err)
 {
@@ -501,7 +549,7 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->idle, NULL);
     char *name = NULL;
-    ilk_status st = ilki_embed_resolve(rt->vfs, where, &m->dir, &name, err);
+    ilk_status st = find_model(m, where, opt->projection, &name, err);
     if (st == ILK_OK)
         st = split_file(m, err);
     if (st == ILK_OK)
@@ -514,6 +562,8 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
         st = open_parts(m, err);
     if (st == ILK_OK)
         st = open_modules(m, err);
+    if (st == ILK_OK && m->info.projection)
+        st = open_projection(m, err);
     if (st == ILK_OK && m->image_tower >= 0)
         st = open_processor(m, err);
     if (st == ILK_OK)
@@ -543,6 +593,7 @@ void ilki_embed_close(ilk_model *m)
         pthread_cond_wait(&m->idle, &m->lock);
     pthread_mutex_unlock(&m->lock);
     ilki_embed_free_modules(&m->modules);
+    ilki_embed_free_projection(m->projection);
     ilki_text_tokenizer_free(m->tokenizer);
     ilki_models_close(m->net);
     ilki_format_close(m->weights);

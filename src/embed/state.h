@@ -9,6 +9,7 @@
 #include "embed/embed.h"
 #include "embed/modality.h"
 #include "embed/modules.h"
+#include "embed/projection.h"
 #include "media/processor.h"
 
 struct ilki_request;
@@ -26,6 +27,7 @@ struct ilk_model {
     ilki_net *net;
     ilki_tokenizer *tokenizer;
     ilki_modules modules;
+    ilki_projection *projection; /* the last but one of the modules; or NULL */
     ilk_model_info info;
     bool open_clip;              /* config is open_clip_config.json, which tells the processor too */
     int text_tower, image_tower; /* of net; -1: none */

@@ -57,11 +57,6 @@ static uint32_t needs_of(const ilk_question *question)
     return needs & ~1U; /* a part that does not tell is judged when it is embedded */
 }
 
-static bool is_of(const ilk_space *space, const char *hex)
-{
-    return space->kind == ILK_DENSE && space->fingerprint && strcmp(space->fingerprint, hex) == 0;
-}
-
 static ilk_status no_such_space(ilk_store *s, const char *name, const char *model, const char *hex, ilk_error *err)
 {
     ilki_buf made_by;
@@ -150,16 +145,20 @@ static ilk_status add_lists(asking *a, const ilk_space *space, uint32_t modaliti
 static ilk_status add_model(asking *a, ilk_model *m, float **vector, size_t *n_spaces, ilk_error *err)
 {
     const ilk_model_info *info = ilki_embed_info(m);
-    const ilk_space *space;
-    const char *hex, *name = a->q->vector.space;
-    ilk_status st = ilki_embed_fingerprint(m, a->job, &hex, err);
+    const ilk_space *space, *own = NULL;
+    const char *hex = NULL, *name = a->q->vector.space;
+    ilk_status st = ilki_embed_space(m, a->job, &own, err);
+    if (!st)
+        hex = own->fingerprint;
     for (size_t i = 0; !st && a->s->backend->type->space(a->s->backend, i, &space, NULL) == ILK_OK; i++) {
-        if (!is_of(space, hex) || (name && strcmp(space->name, name) != 0))
+        if (space->kind != ILK_DENSE || !ilki_embed_joins(m, hex, space) || (name && strcmp(space->name, name) != 0))
             continue;
         ++*n_spaces;
         if (a->needs & ~info->modalities)
             continue;
-        st = ilki_engine_check_precision(a->s, space, info->precision, err);
+        if (space->fingerprint &&
+            strcmp(space->fingerprint, hex) == 0) /* one that is joined has a precision of its own */
+            st = ilki_engine_check_precision(a->s, space, info->precision, err);
         if (!st && a->question->n_terms > 1 && space->metric == ILK_NEG_L2)
             st = ilki_base_fail(err, ILK_UNSUPPORTED,
                                 "space \"%s\" compares by distance: a question of several terms is compared by angle",

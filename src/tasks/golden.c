@@ -290,6 +290,8 @@ static void check_floor(run *r)
  * ".../models--ORG--NAME/snapshots/...". NULL: none. */
 static const char *known_id(const ilk_model *m)
 {
+    if (m->projection) /* published values are of what comes into it */
+        return NULL;
     const char *at = strchr(m->info.id, '@'), *folder = strstr(m->info.path, "models--");
     const ilk_known *k = ilki_embed_known_find(m->info.id, at ? (size_t)(at - m->info.id) : strlen(m->info.id));
     if (k)
