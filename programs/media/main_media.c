@@ -78,14 +78,15 @@ static int serve(int argc, char **argv)
     static ilki_media_hello hello;
     uint64_t memory = number_of(argc, argv, "memory");
     media_close_from(ILKI_MEDIA_WINDOW_FD + 1);
-    void *window = mmap(NULL, ILKI_MEDIA_WINDOW, PROT_READ | PROT_WRITE, MAP_SHARED, ILKI_MEDIA_WINDOW_FD, 0);
+    const size_t n_window = ILKI_MEDIA_WINDOW + ILKI_MEDIA_INBOX;
+    void *window = mmap(NULL, n_window, PROT_READ | PROT_WRITE, MAP_SHARED, ILKI_MEDIA_WINDOW_FD, 0);
     if (window == MAP_FAILED)
         return FAILED;
     describe(&hello);
     for (size_t i = 0; i < media_n_readers; i++)
         if (media_readers[i]->prepare && !media_readers[i]->lacks)
             media_readers[i]->prepare();
-    if (!media_limit(memory ? memory + ILKI_MEDIA_WINDOW : 0, number_of(argc, argv, "cpu"), 0))
+    if (!media_limit(memory ? memory + n_window : 0, number_of(argc, argv, "cpu"), 0))
         return FAILED;
     hello.sandbox = media_lock(hello.note, sizeof hello.note);
     return serve_all(&hello, window);

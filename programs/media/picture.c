@@ -20,13 +20,14 @@ ilk_status media_picture_begin(media_picture *p, const char *what, uint64_t widt
     if (p->size_only)
         return ILK_OK;
     size_t step = ilki_media_pixel_bytes(p->form);
-    p->pixels = ilki_base_zalloc((size_t)(width * height), step);
+    p->pixels = p->room ? p->room : ilki_base_zalloc((size_t)(width * height), step);
     return p->pixels ? ILK_OK : ilki_base_fail_memory(err, (size_t)(width * height) * step, "a picture");
 }
 
 void media_picture_end(media_picture *p)
 {
-    free(p->pixels);
+    if (p->pixels != p->room)
+        free(p->pixels);
     p->pixels = NULL;
 }
 
@@ -99,7 +100,7 @@ ilk_status media_picture_orient(media_picture *p, ilk_error *err)
             sy = ways[o].bottom ? h - 1 - sy : sy;
             memcpy(turned + (y * p->width + x) * step, p->pixels + (sy * w + sx) * step, step);
         }
-    free(p->pixels);
+    media_picture_end(p);
     p->pixels = turned;
     return ILK_OK;
 }

@@ -17,7 +17,8 @@ struct media_picture {
     bool as_stored;       /* asked: forms behind FORM_PIXELS are welcome */
     ilki_media_form form; /* FORM_PIXELS from the beginning, unless the decoder set another */
     uint32_t width, height;
-    unsigned char *pixels;         /* owned: [height][width] of the form */
+    unsigned char *room;           /* NULL, or where ILKI_MEDIA_WINDOW bytes of pixels may lie */
+    unsigned char *pixels;         /* [height][width] of the form: the room, or owned */
     unsigned char palette[256][3]; /* FORM_PICKED: what stands behind the pixels */
     uint32_t orientation;          /* of EXIF, 1 to 8; 0: none is told */
 };
@@ -25,7 +26,8 @@ struct media_picture {
 extern const media_reader media_bmp, media_gif, media_jpeg, media_png, media_pnm, media_tiff, media_webp;
 
 /* Width and height from a file's header, as soon as they are known: LIMIT and BAD_FORMAT before anything is allocated.
- * Then, unless the size alone was asked for, pixels of zeros. `what` names the reader. */
+ * Then, unless the size alone was asked for, pixels, which hold anything: a decoder fills all of them or fails. `what` names
+ * the reader. */
 ilk_status media_picture_begin(media_picture *p, const char *what, uint64_t width, uint64_t height, ilk_error *err);
 void media_picture_end(media_picture *p);
 

@@ -111,7 +111,8 @@ static ilk_status op_pixels(object *o, ilki_cur *args, ilk_error *err)
     a->channels = 3;
     a->frames = 1;
     a->n_bytes = (uint64_t)a->width * a->height * 3;
-    memcpy(o->window, o->picture.pixels, (size_t)a->n_bytes);
+    if (o->picture.pixels != o->window)
+        memcpy(o->window, o->picture.pixels, (size_t)a->n_bytes);
     o->answered = true;
     return ILK_OK;
 }
@@ -131,7 +132,8 @@ static ilk_status op_stored(object *o, ilki_cur *args, ilk_error *err)
     a->channels = step == 2 ? 1 : (uint32_t)step;
     a->frames = 1;
     a->n_bytes = n + ilki_media_behind_bytes(p->form);
-    memcpy(o->window, p->pixels, n);
+    if (p->pixels != o->window)
+        memcpy(o->window, p->pixels, n);
     memcpy(o->window + n, p->palette, ilki_media_behind_bytes(p->form));
     o->answered = true;
     return ILK_OK;
@@ -183,13 +185,28 @@ static ilk_status run_steps(object *o, ilki_media_step *steps, size_t n, ilk_err
     return st;
 }
 
+/* Small files lie behind the window; *n_taken operations said so. */
+static ilk_status take_inbox(object *o, ilki_media_step *first, size_t *n_taken, ilk_error *err)
+{
+    *n_taken = first->op == ILKI_MEDIA_IN_INBOX;
+    if (!*n_taken)
+        return ILK_OK;
+    uint64_t n = ilki_base_cur_u64(&first->args);
+    if (first->args.bad || n > ILKI_MEDIA_INBOX)
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "request: expected a file of at most %d bytes behind the window",
+                              (int)ILKI_MEDIA_INBOX);
+    o->data = o->window + ILKI_MEDIA_WINDOW;
+    o->n = (size_t)n;
+    return ILK_OK;
+}
+
 /* fstat takes a path in newer C libraries, which the sandbox refuses. */
 static ilk_status map_input(int input, object *o, ilk_error *err)
 {
     off_t n = input >= 0 ? lseek(input, 0, SEEK_END) : -1;
     if (n < 0)
         return ilki_base_fail(err, ILK_BAD_FORMAT, "request: no file came with it");
-    void *map = n > 0 ? mmap(NULL, (size_t)n, PROT_READ, MAP_PRIVATE, input, 0) : NULL;
+    void *map = n > 0 ? mmap(NULL, (size_t)n, PROT_READ, MAP_PRIVATE | MAP_POPULATE, input, 0) : NULL;
     if (map == MAP_FAILED)
         return ilki_base_fail_memory(err, (size_t)n, "the file");
     o->data = map;
@@ -199,18 +216,21 @@ static ilk_status map_input(int input, object *o, ilk_error *err)
 
 void media_answer(const ilki_buf *payload, int input, unsigned char *window, ilki_media_answer *answer)
 {
-    object o = {.window = window, .answer = answer};
+    object o = {.window = window, .answer = answer, .picture.room = window};
     ilki_media_step steps[ILKI_MEDIA_MAX_OPS];
     ilk_error err;
     size_t n;
     ilk_error_init_sized(&err, sizeof err);
     memset(answer, 0, sizeof *answer);
     ilk_status st = ilki_media_get_request(&answer->id, steps, &n, ilki_base_buf_view(payload), payload->len, &err);
+    size_t taken = 0;
     if (st == ILK_OK)
+        st = take_inbox(&o, steps, &taken, &err);
+    if (st == ILK_OK && !taken)
         st = map_input(input, &o, &err);
     if (st == ILK_OK)
-        st = run_steps(&o, steps, n, &err);
-    if (o.data)
+        st = run_steps(&o, steps + taken, n - taken, &err);
+    if (o.data && !taken)
         munmap((void *)(uintptr_t)o.data, o.n);
     media_picture_end(&o.picture);
     answer->status = st;

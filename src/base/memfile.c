@@ -86,8 +86,28 @@ ilk_status ilki_base_memfile_read(int fd, void *to, size_t n, const char *what, 
     return ILK_OK;
 }
 
+bool ilki_base_memfile_fix(int fd)
+{
+#ifdef F_ADD_SEALS
+    return fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
+#else
+    (void)fd;
+    return false;
+#endif
+}
+
+const void *ilki_base_memfile_view(int fd, size_t n)
+{
+    const void *view = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0);
+    return view == MAP_FAILED ? NULL : view;
+}
+
 void ilki_base_memfile_clear(int fd, size_t n)
 {
+#ifdef FALLOC_FL_PUNCH_HOLE
+    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)n) == 0)
+        return;
+#endif
     if (ftruncate(fd, 0) != 0 || ftruncate(fd, (off_t)n) != 0)
         return; /* it stays as it was: memory, not correctness */
 }

@@ -3,6 +3,7 @@
 #ifndef ILKI_BASE_MEMFILE_H
 #define ILKI_BASE_MEMFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -17,6 +18,13 @@ ilk_status ilki_base_memfile_from(int *fd, const void *data, size_t n, const cha
 /* Copies n bytes from the beginning out; IO where there are fewer. No mapping: a file that another process shortens
  * costs an error here, not a signal. */
 ilk_status ilki_base_memfile_read(int fd, void *to, size_t n, const char *what, ilk_error *err);
+
+/* From here on nobody changes its size. False: the system cannot. */
+bool ilki_base_memfile_fix(int fd);
+
+/* The first n bytes, to be read while others write them, or NULL: only of a file whose size is fixed, since a shorter one
+ * would cost a signal. munmap() ends it. */
+const void *ilki_base_memfile_view(int fd, size_t n);
 
 /* Gives the touched memory back; the size stays. */
 void ilki_base_memfile_clear(int fd, size_t n);

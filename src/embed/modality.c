@@ -93,66 +93,66 @@ static ilk_status read_file(const ilk_model *m, const char *path, char **data, s
     return st == ILK_OK ? ilki_base_read_file(vfs, path, MAX_FILE_BYTES, data, n, err) : st;
 }
 
+/* A picture on its way: decoded, prepared, either or neither. */
+typedef struct sight {
+    ilki_media *media;
+    ilki_media_picture decoded;
+    uint8_t *prepared;
+    const uint8_t *pixels; /* [side][side][3], as the processor leaves them */
+} sight;
+
+static void end_sight(sight *s)
+{
+    if (s->media)
+        ilki_media_end_picture(s->media, &s->decoded);
+    free(s->prepared);
+}
+
 /* Where the reference resizes what a file holds, it is decoded to that; else to RGB. */
-static ilk_status decode_file(const ilk_model *m, const ilk_part *p, ilk_job *job, ilki_media_picture *picture,
-                              ilk_error *err)
+static ilk_status decode_file(sight *s, const ilk_model *m, const ilk_part *p, ilk_job *job, ilk_error *err)
 {
     unsigned how = ILKI_MEDIA_TURNED | (m->image.family == ILKI_IMAGE_OPEN_CLIP ? ILKI_MEDIA_AS_STORED : 0);
-    ilki_media *media;
     char *data = NULL;
     size_t n = p->n_bytes;
-    ilk_status st = ilki_media_of(m->rt, &media, err);
+    ilk_status st = ilki_media_of(m->rt, &s->media, err);
     if (st == ILK_OK && p->kind == ILK_PART_PATH)
         st = read_file(m, p->data, &data, &n, err);
     if (st != ILK_OK)
         return st;
-    st = ilki_media_read_picture(media, data ? data : p->data, n, how, job, picture, err);
+    st = ilki_media_read_picture(s->media, data ? data : p->data, n, how, job, &s->decoded, err);
     free(data);
     if (st != ILK_OK)
         ilki_base_error_prefix(err, "%s", p->kind == ILK_PART_PATH ? (const char *)p->data : "picture");
     return st;
 }
 
-/* Pixels to bytes [side][side][3], as the processor leaves them: *pixels, which are the picture's own or become *owned. */
-static ilk_status prepare(const ilk_model *m, const ilki_picture *in, ilk_job *job, const uint8_t **pixels,
-                          uint8_t **owned, ilk_error *err)
+static ilk_status prepare(sight *s, const ilk_model *m, const ilki_picture *in, ilk_job *job, ilk_error *err)
 {
     ilki_image_plan plan;
     ilk_status st = plan_picture(&plan, m, in, err);
-    *pixels = in->pixels;
+    s->pixels = in->pixels;
     if (st != ILK_OK || plan.unchanged)
         return st;
     size_t n_bytes = (size_t)plan.width * plan.height * 3; /* the network's own size: checked */
-    uint8_t *prepared = ilki_base_alloc_aligned(n_bytes, 1);
-    if (!prepared)
+    s->pixels = s->prepared = ilki_base_alloc_aligned(n_bytes, 1);
+    if (!s->prepared)
         return ilki_base_fail_memory(err, n_bytes, "a picture");
-    st = ilki_media_prepare(prepared, m->rt->ops, &m->image, in, job, err);
-    free(*owned);
-    *pixels = *owned = prepared;
-    return st;
+    return ilki_media_prepare(s->prepared, m->rt->ops, &m->image, in, job, err);
 }
 
-/* The picture as bytes [side][side][3], from pixels of any size or a file: `*owned` is then to be freed, whatever is
- * returned. */
-static ilk_status get_pixels(const ilk_model *m, const ilk_part *p, ilk_job *job, const uint8_t **pixels,
-                             uint8_t **owned, ilk_error *err)
+/* From pixels of any size or a file. The sight is to be ended, whatever is returned. */
+static ilk_status see(sight *s, const ilk_model *m, const ilk_part *p, ilk_job *job, ilk_error *err)
 {
     ilki_picture in;
-    ilki_media_picture decoded;
-    *owned = NULL;
+    ilk_status st;
     if (p->kind == ILK_PART_PATH || p->kind == ILK_PART_ENCODED) {
-        ilk_status st = decode_file(m, p, job, &decoded, err);
-        if (st != ILK_OK)
-            return st;
-        *owned = decoded.pixels;
-        in = ilki_media_view_picture(&decoded);
+        st = decode_file(s, m, p, job, err);
+        in = ilki_media_view_picture(&s->decoded);
     } else {
-        ilk_status st = check_picture(m, p, err);
-        if (st != ILK_OK)
-            return st;
+        st = check_picture(m, p, err);
         in = picture_of(p);
     }
-    return prepare(m, &in, job, pixels, owned, err);
+    return st == ILK_OK ? prepare(s, m, &in, job, err) : st;
 }
 
 static void cut_patches(const ilk_model *m, const uint8_t *pixels, float *rows)
@@ -169,18 +169,28 @@ static void cut_patches(const ilk_model *m, const uint8_t *pixels, float *rows)
             }
 }
 
+ilk_status ilki_embed_fill_picture(const ilk_model *m, const ilki_picture *in, ilk_job *job, float *rows,
+                                   ilk_error *err)
+{
+    sight s = {0};
+    ilk_status st = prepare(&s, m, in, job, err);
+    if (st == ILK_OK)
+        cut_patches(m, s.pixels, rows);
+    end_sight(&s);
+    return st;
+}
+
 static ilk_status fill_picture(const ilk_model *m, const ilk_part *p, ilk_job *job, float *rows, ilk_error *err)
 {
-    const uint8_t *pixels;
-    uint8_t *owned;
+    sight s = {0};
     if (p->kind == ILK_PART_ROWS) {
         memcpy(rows, p->data, (size_t)p->shape[0] * p->shape[1] * sizeof *rows);
         return ILK_OK;
     }
-    ilk_status st = get_pixels(m, p, job, &pixels, &owned, err);
+    ilk_status st = see(&s, m, p, job, err);
     if (st == ILK_OK)
-        cut_patches(m, pixels, rows);
-    free(owned);
+        cut_patches(m, s.pixels, rows);
+    end_sight(&s);
     return st;
 }
 

@@ -4,6 +4,7 @@
 #define ILKI_EMBED_MODALITY_H
 
 #include "embed/embed.h"
+typedef struct ilki_picture ilki_picture; /* media/resample.h */
 
 typedef struct ilki_modality {
     ilk_modality modality;
@@ -22,5 +23,8 @@ ilk_modality ilki_embed_part_modality(const ilk_part *p);
 int ilki_embed_tower(const ilk_model *m, ilk_modality modality);
 /* Rows and their width of a part of ILK_PART_ROWS, of a modality that the model reads. */
 void ilki_embed_rows_shape(const ilk_model *m, ilk_modality modality, uint32_t shape[2]);
+/* Rows of a picture that is decoded already, of any kind, for a model that sees. */
+ilk_status ilki_embed_fill_picture(const ilk_model *m, const ilki_picture *in, ilk_job *job, float *rows,
+                                   ilk_error *err);
 
 #endif

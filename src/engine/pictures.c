@@ -62,34 +62,31 @@ ilk_status ilki_engine_plan_picture(ilki_ingest *g, ilki_file_work *w, ilk_error
 /* What the tower of model m reads of the pixels. */
 static ilk_status make_rows(ilki_ingest *g, ilki_file_work *w, size_t m, const ilki_media_picture *p, ilk_error *err)
 {
-    ilk_part part = {.size = sizeof part, .kind = ILK_PART_PIXELS, .modality = ILK_IMAGE, .data = p->pixels};
-    part.shape[0] = p->height;
-    part.shape[1] = p->width;
-    part.shape[2] = 3;
+    ilki_picture in = ilki_media_view_picture(p);
     w->rows[m] = malloc(rows_bytes(g, m));
     if (!w->rows[m])
         return ilki_base_fail_memory(err, rows_bytes(g, m), "a picture");
-    const ilki_modality *image = ilki_embed_modality(ILK_IMAGE);
-    ilk_status st = image->check(g->models[m], &part, err);
-    return st ? st : image->fill(g->models[m], &part, g->job, w->rows[m], err);
+    return ilki_embed_fill_picture(g->models[m], &in, g->job, w->rows[m], err);
 }
 
 ilk_status ilki_engine_read_picture(ilki_ingest *g, ilki_file_work *w, ilk_error *err)
 {
-    ilki_media *media;
-    ilki_media_picture p = {.pixels = NULL};
+    ilki_media *media = NULL;
+    ilki_media_picture p = {0};
     w->by_helper = true;
     ilk_status st = ilki_media_of(g->rt, &media, err);
     if (!st)
         st = ilki_media_check(media, w->picture, g->job, err);
     w->lacking = st == ILK_UNSUPPORTED;
     if (!st)
-        st = ilki_media_read_picture(media, w->data, w->n_data, true, g->job, &p, err);
+        st = ilki_media_read_picture(media, w->data, w->n_data, ILKI_MEDIA_TURNED | ILKI_MEDIA_AS_STORED, g->job, &p,
+                                     err);
     w->width = p.width;
     w->height = p.height;
     for (size_t m = 0; !st && w->rows && m < g->n_models; m++)
         if (w->passages[0].todo >> m & 1)
             st = make_rows(g, w, m, &p, err);
-    free(p.pixels);
+    if (media)
+        ilki_media_end_picture(media, &p);
     return st;
 }

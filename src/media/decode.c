@@ -2,7 +2,6 @@
  * One request per picture. */
 #include "media/decode.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const ilki_picture_kind kinds[ILKI_MEDIA_FORMS] = {
@@ -23,7 +22,6 @@ ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, un
 {
     static const uint8_t channels = 3;
     bool as_stored = how & ILKI_MEDIA_AS_STORED;
-    ilki_media_result r = {.data = NULL};
     ilki_buf ops;
     memset(out, 0, sizeof *out);
     ilki_base_buf_init(&ops, 4096);
@@ -34,18 +32,27 @@ ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, un
         ilki_media_add_op(&ops, ILKI_MEDIA_STORED, NULL, 0);
     else
         ilki_media_add_op(&ops, ILKI_MEDIA_PIXELS, &channels, 1);
-    ilk_status st = ilki_media_run(m, data, n, &ops, 0, job, &r, err);
+    ilk_status st = ilki_media_borrow(m, data, n, &ops, 0, job, &out->held, err);
     ilki_base_buf_deinit(&ops);
-    const ilki_media_answer *a = &r.about;
+    const ilki_media_answer *a = &out->held.about;
     if (st == ILK_OK && !is_expected(a, as_stored))
         st = ilki_base_fail(err, ILK_BAD_FORMAT, "its reader broke the protocol: expected one picture, found form %d",
                             (int)a->form);
     if (st != ILK_OK) {
-        free(r.data);
+        ilki_media_end_picture(m, out);
         return st;
     }
-    *out = (ilki_media_picture){a->width, a->height, r.data, kinds[a->form]};
+    out->width = a->width;
+    out->height = a->height;
+    out->kind = kinds[a->form];
+    out->pixels = out->held.view ? out->held.view : out->held.data;
     return ILK_OK;
+}
+
+void ilki_media_end_picture(ilki_media *m, ilki_media_picture *p)
+{
+    ilki_media_give_back(m, &p->held);
+    memset(p, 0, sizeof *p);
 }
 
 ilki_picture ilki_media_view_picture(const ilki_media_picture *p)

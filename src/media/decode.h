@@ -8,8 +8,9 @@
 
 typedef struct ilki_media_picture {
     uint32_t width, height;
-    uint8_t *pixels; /* owned: RGB [height][width][3], or what `kind` says, and behind them a palette; free() */
+    const uint8_t *pixels; /* RGB [height][width][3], or what `kind` says, and behind them a palette */
     ilki_picture_kind kind;
+    ilki_media_result held; /* what pixels point into */
 } ilki_media_picture;
 
 ilki_picture ilki_media_view_picture(const ilki_media_picture *p);
@@ -20,8 +21,11 @@ enum {
     ILKI_MEDIA_AS_STORED = 2 /* of any kind; else plain RGB, alpha dropped */
 };
 
-/* n bytes of a file of any kind the helper knows. On an error out is zeroed; errors as those of ilki_media_run. */
+/* n bytes of a file of any kind the helper knows. On an error out is zeroed; errors as those of ilki_media_run. The pixels
+ * are where the helper wrote them, which waits until they are given back: use them soon, and read no second picture before.
+ * They are bytes of a stranger: it may change them meanwhile. */
 ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, unsigned how, ilk_job *job,
                                    ilki_media_picture *out, ilk_error *err);
+void ilki_media_end_picture(ilki_media *m, ilki_media_picture *p); /* a zeroed one too */
 
 #endif

@@ -97,7 +97,7 @@ ilk_status ilki_media_new(ilki_media **out, const char *helper, const ilki_media
         m->limits = *limits;
     m->limits.memory_bytes = m->limits.memory_bytes ? m->limits.memory_bytes : (uint64_t)1 << 30;
     m->limits.cpu_seconds = m->limits.cpu_seconds ? m->limits.cpu_seconds : 600;
-    m->limits.max_files = m->limits.max_files ? m->limits.max_files : 256;
+    m->limits.max_files = m->limits.max_files ? m->limits.max_files : 1024;
     m->limits.max_processes = m->limits.max_processes ? m->limits.max_processes : 1;
     m->path = helper ? ilki_base_strndup(helper, strlen(helper)) : find_helper();
     ilk_status st = helper && !m->path ? ilki_base_fail_memory(err, strlen(helper), "a path") : init_locks(m, err);
@@ -322,8 +322,8 @@ static ilk_status blame(ilki_media *m, ilki_media_process *p, ilki_media_outcome
     }
 }
 
-static ilk_status run_input(ilki_media *m, int input, const ilki_buf *ops, double seconds, ilk_job *job,
-                            ilki_media_result *result, ilk_error *err)
+static ilk_status run_input(ilki_media *m, ilki_media_question *q, ilk_job *job, ilki_media_result *result,
+                            ilk_error *err)
 {
     for (int try = 0;; try++) {
         ilki_media_process *p;
@@ -331,37 +331,71 @@ static ilk_status run_input(ilki_media *m, int input, const ilki_buf *ops, doubl
         if (st != ILK_OK)
             return st;
         bool fresh = p->n_served == 0;
-        ilki_media_outcome outcome = ilki_media_ask(p, input, ops, seconds, job, result, err);
+        if (q->input < 0 && !ilki_media_fits_inbox(p, q))
+            st = ilki_base_memfile_from(&q->input, q->data, q->n, "a file", err);
+        if (st != ILK_OK) {
+            give(m, p);
+            return st;
+        }
+        ilki_media_outcome outcome = ilki_media_ask(p, q, job, result, err);
+        if (outcome == ILKI_MEDIA_ANSWERED && result->view) {
+            result->lender = p;
+            break;
+        }
         if (outcome == ILKI_MEDIA_ANSWERED) {
             give(m, p);
             break;
         }
-        st = blame(m, p, outcome, seconds, job, err);
+        st = blame(m, p, outcome, q->seconds, job, err);
         if (outcome != ILKI_MEDIA_GONE || fresh || try > (int)m->limits.max_processes)
             return st;
     }
     if (result->about.status == ILK_OK)
         return ILK_OK;
-    free(result->data);
-    result->data = NULL;
+    ilki_media_give_back(m, result);
     return ilki_base_fail(err, result->about.status, "%s",
                           result->about.message[0] ? result->about.message : "its reader gave no reason");
+}
+
+void ilki_media_give_back(ilki_media *m, ilki_media_result *r)
+{
+    if (r->lender) {
+        ilki_media_tidy(r->lender, r->about.n_bytes);
+        give(m, r->lender);
+    }
+    free(r->data);
+    r->data = NULL;
+    r->view = NULL;
+    r->lender = NULL;
+}
+
+static ilk_status run(ilki_media *m, ilki_media_question *q, ilk_job *job, ilki_media_result *result, ilk_error *err)
+{
+    memset(result, 0, sizeof *result);
+    ilk_error why; /* a caller without an error still gets its status */
+    ilk_error_init_sized(&why, sizeof why);
+    err = err ? err : &why;
+    ilk_status st = ilki_base_buf_check(q->ops, "operations", err);
+    if (st != ILK_OK)
+        return st;
+    q->input = -1;
+    q->seconds = q->seconds > 0 ? q->seconds : DEFAULT_SECONDS;
+    st = run_input(m, q, job, result, err);
+    if (q->input >= 0)
+        close(q->input);
+    return st;
 }
 
 ilk_status ilki_media_run(ilki_media *m, const void *data, size_t n, const ilki_buf *ops, double seconds, ilk_job *job,
                           ilki_media_result *result, ilk_error *err)
 {
-    int input;
-    memset(result, 0, sizeof *result);
-    ilk_error why; /* a caller without an error still gets its status */
-    ilk_error_init_sized(&why, sizeof why);
-    err = err ? err : &why;
-    ilk_status st = ilki_base_buf_check(ops, "operations", err);
-    if (st == ILK_OK)
-        st = ilki_base_memfile_from(&input, data, n, "a file", err);
-    if (st != ILK_OK)
-        return st;
-    st = run_input(m, input, ops, seconds > 0 ? seconds : DEFAULT_SECONDS, job, result, err);
-    close(input);
-    return st;
+    ilki_media_question q = {.data = data, .n = n, .ops = ops, .seconds = seconds};
+    return run(m, &q, job, result, err);
+}
+
+ilk_status ilki_media_borrow(ilki_media *m, const void *data, size_t n, const ilki_buf *ops, double seconds,
+                             ilk_job *job, ilki_media_result *result, ilk_error *err)
+{
+    ilki_media_question q = {.data = data, .n = n, .ops = ops, .seconds = seconds, .lend = true};
+    return run(m, &q, job, result, err);
 }

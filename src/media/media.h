@@ -14,7 +14,7 @@ typedef struct ilki_media ilki_media;
 typedef struct ilki_media_limits {
     uint64_t memory_bytes; /* address space of a helper, the window apart; 0: 1 GiB */
     uint32_t cpu_seconds;  /* of a helper's whole life; 0: 600 */
-    uint32_t max_files;    /* after which it is replaced; 0: 256 */
+    uint32_t max_files;    /* after which it is replaced; 0: 1024 */
     uint32_t max_processes;
 } ilki_media_limits;
 
@@ -40,8 +40,10 @@ void ilki_media_list(const ilki_media *m, const char **reads, const char **lacks
 ilk_status ilki_media_check(ilki_media *m, const char *reader, ilk_job *job, ilk_error *err);
 
 typedef struct ilki_media_result {
-    ilki_media_answer about; /* form, dimensions */
-    unsigned char *data;     /* owned: about.n_bytes of it, with a NUL behind */
+    ilki_media_answer about;           /* form, dimensions */
+    unsigned char *data;               /* owned: about.n_bytes of it, with a NUL behind; or NULL, and */
+    const unsigned char *view;         /* the bytes where the helper wrote them, and might still write */
+    struct ilki_media_process *lender; /* who waits until they are given back */
 } ilki_media_result;
 
 /* Runs a list of operations (protocol.h) on n bytes of a file, within `seconds` (0: 30). BAD_FORMAT, UNSUPPORTED, LIMIT:
@@ -56,6 +58,12 @@ typedef struct ilki_media_converted {
     int exit_status;
     char said[512]; /* the beginning of its error output, printable ASCII */
 } ilki_media_converted;
+
+/* The same, but pixels are not copied where that is not needed: result->view is for who does not mind if they change while
+ * he looks. Whatever came is given back with the next call, and before this thread asks for more. */
+ilk_status ilki_media_borrow(ilki_media *m, const void *data, size_t n, const ilki_buf *ops, double seconds,
+                             ilk_job *job, ilki_media_result *result, ilk_error *err);
+void ilki_media_give_back(ilki_media *m, ilki_media_result *result); /* frees data, too; may be zeroed */
 
 /* Hands the bytes of a file to another's program, a row of programs/media/converters.c, that runs under limits of its own
  * for this one file. OK where it ended by itself, however; errors as above. Free result->out. */

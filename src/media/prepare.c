@@ -5,6 +5,7 @@
 #include "media/prepare.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -75,7 +76,7 @@ static void fill(uint8_t *out, const ilki_image_plan *p, const ilki_picture *in)
     if (in->kind == ILKI_PICTURE_PICKED)
         memcpy(color, in->palette + (size_t)p->fill * 3, 3);
     else if (in->kind == ILKI_PICTURE_INK)
-        ilki_media_ink_to_rgb(color, ink, 1);
+        ilki_media_stored_to_rgb(color, &(ilki_picture){ink, 1, 1, 4, ILKI_PICTURE_INK, NULL});
     for (size_t i = 0; i < (size_t)p->width * p->height; i++)
         memcpy(out + 3 * i, color, 3);
 }
@@ -90,8 +91,8 @@ static void spread_gray(ilki_rows out, const ilki_window *w)
     }
 }
 
-ilk_status ilki_media_prepare(uint8_t *out, const ilki_kern_ops *ops, const ilki_image_spec *s, const ilki_picture *in,
-                              const ilk_job *job, ilk_error *err)
+static ilk_status prepare(uint8_t *out, const ilki_kern_ops *ops, const ilki_image_spec *s, const ilki_picture *in,
+                          const ilk_job *job, ilk_error *err)
 {
     ilki_image_plan p;
     ilk_status st = ilki_media_plan(&p, s, in, err);
@@ -100,9 +101,6 @@ ilk_status ilki_media_prepare(uint8_t *out, const ilki_kern_ops *ops, const ilki
                             "picture: expected 3 channels, since its processor converts nothing, found 1");
     if (st == ILK_OK && in->kind == ILKI_PICTURE_PLAIN && in->n_channels != 1 && in->n_channels != 3)
         st = ilki_base_fail(err, ILK_UNSUPPORTED, "picture: expected 1 or 3 channels, found %u", in->n_channels);
-    if (st == ILK_OK && in->kind != ILKI_PICTURE_PLAIN && s->family != ILKI_IMAGE_OPEN_CLIP)
-        st = ilki_base_fail(err, ILK_BAD_ARGUMENT,
-                            "picture: expected bytes of RGB, which is what its processor resizes");
     if (st != ILK_OK)
         return st;
     ilki_rows rows = {out + ((size_t)p.top * p.width + p.left) * 3, (size_t)p.width * 3};
@@ -114,5 +112,25 @@ ilk_status ilki_media_prepare(uint8_t *out, const ilki_kern_ops *ops, const ilki
         st = ilki_media_resize_torch(ops, in, s->filter, &p.resized, rows, job, err);
     if (st == ILK_OK && in->n_channels == 1)
         spread_gray(rows, &p.resized);
+    return st;
+}
+
+/* What converts before it resizes gets a copy of what is not RGB already. */
+ilk_status ilki_media_prepare(uint8_t *out, const ilki_kern_ops *ops, const ilki_image_spec *s, const ilki_picture *in,
+                              const ilk_job *job, ilk_error *err)
+{
+    ilki_picture plain = ilki_media_plain(in->pixels, in->width, in->height, 3);
+    uint8_t *rgb = NULL;
+    if (in->kind == ILKI_PICTURE_PLAIN || s->family == ILKI_IMAGE_OPEN_CLIP)
+        return prepare(out, ops, s, in, job, err);
+    if (in->kind != ILKI_PICTURE_PICKED) {
+        size_t n = (size_t)in->width * in->height;
+        plain.pixels = rgb = ilki_base_alloc_aligned(n * 3, 1);
+        if (!rgb)
+            return ilki_base_fail_memory(err, n * 3, "a picture");
+        ilki_media_stored_to_rgb(rgb, in);
+    }
+    ilk_status st = prepare(out, ops, s, &plain, job, err);
+    free(rgb);
     return st;
 }

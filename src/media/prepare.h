@@ -18,8 +18,8 @@ typedef struct ilki_image_plan {
 /* LIMIT, by arithmetic alone, where a side or what a resize would make of it is absurd. */
 ilk_status ilki_media_plan(ilki_image_plan *plan, const ilki_image_spec *spec, const ilki_picture *in, ilk_error *err);
 
-/* out: [plan.height][plan.width][3]. A gray picture becomes RGB if the spec converts, and is refused if not; pictures of
- * other kinds than plain are for ILKI_IMAGE_OPEN_CLIP alone. The job is looked at between blocks of rows. */
+/* out: [plan.height][plan.width][3]. A gray picture becomes RGB if the spec converts, and is refused if not; of other
+ * kinds, ILKI_IMAGE_OPEN_CLIP resizes what they are, the other family RGB. The job is looked at between blocks of rows. */
 ilk_status ilki_media_prepare(uint8_t *out, const ilki_kern_ops *ops, const ilki_image_spec *spec,
                               const ilki_picture *in, const ilk_job *job, ilk_error *err);
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,7 +21,11 @@
 #include "base/cpu.h"
 #include "base/memfile.h"
 
-enum { POLL_MS = 10, HELLO_SECONDS = 20, BIG_ANSWER = 4 << 20 };
+enum {
+    POLL_MS = 10,
+    HELLO_SECONDS = 20,
+    BIG_ANSWER = 64 << 20 /* of a window that is kept: new pages cost more than old ones */
+};
 
 /* ---- waiting */
 
@@ -137,7 +142,14 @@ static ilk_status make_ends(ilki_media_process *p, int *child, ilk_error *err)
     *child = ilki_base_fd_guard(ends[1]);
     if (p->sock < 0 || *child < 0)
         return ilki_base_fail_errno(err, ILK_IO, p->sock < 0 ? e : errno, "a socket for the helper");
-    return ilki_base_memfile_new(&p->window, ILKI_MEDIA_WINDOW, "the helper's answers", err);
+    ilk_status st = ilki_base_memfile_new(&p->window, ILKI_MEDIA_WINDOW + ILKI_MEDIA_INBOX, "the helper's answers",
+                                          err);
+    if (st != ILK_OK || !ilki_base_memfile_fix(p->window))
+        return st;
+    p->view = ilki_base_memfile_view(p->window, ILKI_MEDIA_WINDOW);
+    void *inbox = mmap(NULL, ILKI_MEDIA_INBOX, PROT_READ | PROT_WRITE, MAP_SHARED, p->window, (off_t)ILKI_MEDIA_WINDOW);
+    p->inbox = inbox == MAP_FAILED ? NULL : inbox;
+    return ILK_OK;
 }
 
 static ilk_status greet(ilki_media_process *p, const char *path, ilk_job *job, ilki_media_hello *hello, ilk_error *err)
@@ -205,6 +217,10 @@ void ilki_media_end(ilki_media_process *p, bool forked, char *how, size_t n_how)
         return;
     if (p->sock >= 0)
         close(p->sock);
+    if (p->view)
+        munmap((void *)(uintptr_t)p->view, ILKI_MEDIA_WINDOW);
+    if (p->inbox)
+        munmap(p->inbox, ILKI_MEDIA_INBOX);
     if (p->window >= 0)
         close(p->window);
     int status = p->pid > 0 && !forked ? ilki_media_kill(p->pid) : -1;
@@ -215,6 +231,29 @@ void ilki_media_end(ilki_media_process *p, bool forked, char *how, size_t n_how)
 
 /* ---- asking */
 
+bool ilki_media_fits_inbox(const ilki_media_process *p, const ilki_media_question *q)
+{
+    return p->inbox && q->n <= ILKI_MEDIA_INBOX;
+}
+
+/* The request's frame, and the file where it fits behind the window. */
+static ilk_status write_request(ilki_media_process *p, const ilki_media_question *q, uint32_t id, ilki_buf *frame,
+                                ilk_error *err)
+{
+    ilki_buf ops;
+    ilki_base_buf_init(&ops, ILKI_MEDIA_FRAME);
+    if (ilki_media_fits_inbox(p, q)) {
+        if (q->n)
+            memcpy(p->inbox, q->data, q->n);
+        ilki_media_add_inbox(&ops, q->n);
+    }
+    ilki_base_buf_add(&ops, ilki_base_buf_view(q->ops), q->ops->len);
+    ilki_media_put_request(frame, id, ilki_base_buf_view(&ops), ops.len);
+    ilk_status st = ilki_base_buf_check(&ops, "a request to the helper", err);
+    ilki_base_buf_deinit(&ops);
+    return st == ILK_OK ? ilki_base_buf_check(frame, "a request to the helper", err) : st;
+}
+
 static ilk_status copy_window(ilki_media_process *p, ilki_media_result *r, ilk_error *err)
 {
     size_t n = (size_t)r->about.n_bytes;
@@ -223,20 +262,28 @@ static ilk_status copy_window(ilki_media_process *p, ilki_media_result *r, ilk_e
         return ilki_base_fail_memory(err, n + 1, "a helper's answer");
     ilk_status st = ilki_base_memfile_read(p->window, r->data, n, "a helper's answer", err);
     r->data[n] = '\0';
-    if (n > BIG_ANSWER)
-        ilki_base_memfile_clear(p->window, ILKI_MEDIA_WINDOW);
+    ilki_media_tidy(p, n);
     return st;
 }
 
-static ilki_media_outcome read_answer(ilki_media_process *p, const ilki_buf *frame, uint32_t id, ilki_media_result *r,
+void ilki_media_tidy(ilki_media_process *p, uint64_t n_bytes)
+{
+    if (n_bytes > BIG_ANSWER)
+        ilki_base_memfile_clear(p->window, ILKI_MEDIA_WINDOW + ILKI_MEDIA_INBOX);
+}
+
+static ilki_media_outcome read_answer(ilki_media_process *p, const ilki_buf *frame, bool lend, ilki_media_result *r,
                                       ilk_error *err)
 {
+    uint32_t id = p->next_id;
     ilk_status st = ilki_media_get_answer(&r->about, ilki_base_buf_view(frame), frame->len, err);
     if (st == ILK_OK && r->about.id != id)
         st = ilki_base_fail(err, ILK_BAD_FORMAT, "answer: expected id %u, found %u", id, r->about.id);
     if (st != ILK_OK)
         return ILKI_MEDIA_LIED;
-    if (r->about.n_bytes && (st = copy_window(p, r, err)) != ILK_OK) {
+    if (lend && p->view && r->about.form >= ILKI_MEDIA_FORM_PIXELS)
+        r->view = p->view;
+    else if (r->about.n_bytes && (st = copy_window(p, r, err)) != ILK_OK) {
         free(r->data);
         r->data = NULL;
         return st == ILK_NO_MEMORY ? ILKI_MEDIA_FAILED : ILKI_MEDIA_LIED; /* a window that it made shorter */
@@ -244,10 +291,10 @@ static ilki_media_outcome read_answer(ilki_media_process *p, const ilki_buf *fra
     return ILKI_MEDIA_ANSWERED;
 }
 
-ilki_media_outcome ilki_media_ask(ilki_media_process *p, int input, const ilki_buf *ops, double seconds, ilk_job *job,
+ilki_media_outcome ilki_media_ask(ilki_media_process *p, const ilki_media_question *q, ilk_job *job,
                                   ilki_media_result *result, ilk_error *err)
 {
-    ilki_media_watch watch = {.until_ns = ilki_base_now_ns() + (uint64_t)(seconds * 1e9), .job = job};
+    ilki_media_watch watch = {.until_ns = ilki_base_now_ns() + (uint64_t)(q->seconds * 1e9), .job = job};
     ilki_media_wire wire = {p->sock, ilki_media_wait, &watch};
     ilki_media_outcome outcome;
     ilki_buf frame;
@@ -256,12 +303,12 @@ ilki_media_outcome ilki_media_ask(ilki_media_process *p, int input, const ilki_b
     ilki_base_buf_init(&frame, ILKI_MEDIA_FRAME + 1);
     ilki_base_buf_reserve(&frame,
                           ILKI_MEDIA_FRAME); /* nothing is allocated on the way, so a failure there is its end */
-    ilki_media_put_request(&frame, id, ilki_base_buf_view(ops), ops->len);
-    if (ilki_base_buf_check(&frame, "a request to the helper", err) != ILK_OK)
+    if (write_request(p, q, id, &frame, err) != ILK_OK)
         outcome = ILKI_MEDIA_FAILED;
-    else if (ilki_media_send(&wire, ilki_base_buf_view(&frame), frame.len, input) &&
+    else if (ilki_media_send(&wire, ilki_base_buf_view(&frame), frame.len,
+                             ilki_media_fits_inbox(p, q) ? -1 : q->input) &&
              ilki_media_receive(&wire, &frame, NULL))
-        outcome = read_answer(p, &frame, id, result, err);
+        outcome = read_answer(p, &frame, q->lend, result, err);
     else
         outcome = watch.stopped ? ILKI_MEDIA_STOPPED : watch.timed_out ? ILKI_MEDIA_LATE : ILKI_MEDIA_GONE;
     p->n_served++;

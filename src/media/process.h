@@ -10,9 +10,20 @@
 typedef struct ilki_media_process {
     pid_t pid;
     int sock, window;
+    const unsigned char *view; /* of the window; NULL: it can only be copied out */
+    unsigned char *inbox;      /* behind it; NULL: files go as descriptors */
     uint32_t n_served, next_id;
     struct ilki_media_process *next; /* in the list of idle ones */
 } ilki_media_process;
+
+typedef struct ilki_media_question {
+    const void *data; /* the file, and as a descriptor where it is too large for an inbox, or -1 */
+    size_t n;
+    int input;
+    const ilki_buf *ops;
+    double seconds;
+    bool lend; /* where the window can be looked at, its bytes are not copied out */
+} ilki_media_question;
 
 /* Until when somebody waits, and what ended the wait. */
 typedef struct ilki_media_watch {
@@ -46,7 +57,13 @@ typedef enum ilki_media_outcome {
 } ilki_media_outcome;
 
 /* One request. Only an ANSWERED process may be asked again. */
-ilki_media_outcome ilki_media_ask(ilki_media_process *p, int input, const ilki_buf *ops, double seconds, ilk_job *job,
+ilki_media_outcome ilki_media_ask(ilki_media_process *p, const ilki_media_question *q, ilk_job *job,
                                   ilki_media_result *result, ilk_error *err);
+
+/* Whether the file goes without a descriptor. */
+bool ilki_media_fits_inbox(const ilki_media_process *p, const ilki_media_question *q);
+
+/* Behind a big answer, when nobody looks at it any more. */
+void ilki_media_tidy(ilki_media_process *p, uint64_t n_bytes);
 
 #endif

@@ -45,6 +45,14 @@ void ilki_media_add_open(ilki_buf *ops, const char *reader)
     ilki_media_put_str(ops, reader);
 }
 
+void ilki_media_add_inbox(ilki_buf *ops, uint64_t n)
+{
+    unsigned char bytes[8];
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (unsigned char)(n >> 8 * i);
+    ilki_media_add_op(ops, ILKI_MEDIA_IN_INBOX, bytes, sizeof bytes);
+}
+
 void ilki_media_add_text(ilki_buf *ops, uint64_t most_bytes)
 {
     ilki_base_buf_put_u16(ops, ILKI_MEDIA_TEXT);

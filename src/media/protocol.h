@@ -2,7 +2,7 @@
  * What libilk and its helper program ilk-media say to each other: protocol 1.
  *
  * The helper is started as `ilk-media serve memory=BYTES cpu=SECONDS` with three descriptors: 3, a stream socket; 4, the
- * window, shared memory of ILKI_MEDIA_WINDOW bytes that the client made; 0 to 2 are /dev/null. It limits itself, enters
+ * window, shared memory of ILKI_MEDIA_WINDOW bytes that the client made, and ILKI_MEDIA_INBOX more for small files; 0 to 2 are /dev/null. It limits itself, enters
  * its sandbox, says hello, and then answers one request after the other, in order, until the socket ends.
  *
  * Every message is a frame: u32 n, then n bytes, n <= ILKI_MEDIA_FRAME. Numbers are little-endian; str is u16 n and n
@@ -12,7 +12,7 @@
  *                                     it ("" where it reads it)
  *   request  client -> helper         u32 id, u16 n_ops, n_ops of {u16 op, u16 n, n bytes}; the first byte of the frame
  *                                     carries the input as an open descriptor (SCM_RIGHTS): a regular or sealed memory
- *                                     file, to be read from offset 0 to its size
+ *                                     file, to be read from offset 0 to its size; or its first operation is `inbox`
  *   answer   helper -> client         u32 id, u16 status (ilk_status), u16 form (ilki_media_form), u32 width, height,
  *                                     channels, frames, source_width, source_height, u64 n_bytes, str message. The
  *                                     n_bytes lie at the beginning of the window. `message` says what is wrong with the
@@ -30,12 +30,14 @@
  *   8 pixels     u8 channels (1, 3 or 4)         answers FORM_PIXELS: u8 [frames][height][width][channels]
  *   9 size       -                               answers FORM_NONE, with source_width and source_height set
  *  10 stored     -                               answers FORM_PIXELS or a form behind it: pixels as the file holds them
+ *  11 inbox      u64 n                           before `open`: the file is the n bytes behind the window
  * An operation that a helper does not know is answered with UNSUPPORTED; new ones take new numbers, new arguments are put
  * behind the old ones, and a helper that reads fewer of them is an older one. Anything else is a new version.
  *
- * The client trusts nothing that comes back: frames are bounded and parsed with a cursor, the window is copied out with
- * pread before anybody looks at it, a document is parsed as any untrusted file is. A helper that breaks the protocol, is
- * silent for longer than the request allows, or ends, is killed, waited for and replaced; it costs the file it was at. */
+ * The client trusts nothing that comes back: frames are bounded and parsed with a cursor, the window is copied out before
+ * anybody looks at it, but for pixels, where any byte is as good as another and the window's size is fixed; a document is
+ * parsed as any untrusted file is. A helper that breaks the protocol, is silent for longer than the request allows, or
+ * ends, is killed, waited for and replaced; it costs the file it was at. */
 #ifndef ILKI_MEDIA_PROTOCOL_H
 #define ILKI_MEDIA_PROTOCOL_H
 
@@ -44,6 +46,7 @@
 enum {
     ILKI_MEDIA_VERSION = 1,
     ILKI_MEDIA_FRAME = 64 << 10,
+    ILKI_MEDIA_INBOX = 4 << 20,
     ILKI_MEDIA_WINDOW = 342 << 20, /* as many pixels of four bytes as a picture may have */
     ILKI_MEDIA_SOCKET_FD = 3,
     ILKI_MEDIA_WINDOW_FD = 4,
@@ -62,7 +65,8 @@ typedef enum ilki_media_op {
     ILKI_MEDIA_TEXT,
     ILKI_MEDIA_PIXELS,
     ILKI_MEDIA_SIZE,
-    ILKI_MEDIA_STORED
+    ILKI_MEDIA_STORED,
+    ILKI_MEDIA_IN_INBOX
 } ilki_media_op;
 
 /* Those behind PIXELS answer `stored` alone: what a resize sees that comes before the conversion to RGB. */
@@ -124,6 +128,7 @@ void ilki_media_put_request(ilki_buf *b, uint32_t id, const void *ops, size_t n_
 void ilki_media_put_answer(ilki_buf *b, const ilki_media_answer *a);
 
 void ilki_media_add_open(ilki_buf *ops, const char *reader);
+void ilki_media_add_inbox(ilki_buf *ops, uint64_t n); /* goes first */
 void ilki_media_add_text(ilki_buf *ops, uint64_t most_bytes);
 /* any operation, its arguments as bytes */
 void ilki_media_add_op(ilki_buf *ops, ilki_media_op op, const void *args, size_t n);

@@ -56,7 +56,7 @@ ilk_status ilki_media_resize_torch(const ilki_kern_ops *ops, const ilki_picture 
 /* The first on what a file holds, any kind of picture, and then converted to RGB: out has 3 channels, but 1 of plain gray. */
 ilk_status ilki_media_resize_stored(const ilki_kern_ops *ops, const ilki_picture *in, ilki_image_filter filter,
                                     const ilki_window *window, ilki_rows out, const ilk_job *job, ilk_error *err);
-void ilki_media_ink_to_rgb(uint8_t *to, const uint8_t *from, size_t n); /* n pixels of CMYK */
+void ilki_media_stored_to_rgb(uint8_t *to, const ilki_picture *in); /* the whole of it, any kind but plain gray */
 
 /* ---- what the resizers share */
 

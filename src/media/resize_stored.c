@@ -44,7 +44,7 @@ static void drop(uint8_t *to, const uint8_t *from, size_t n)
         memcpy(to, from, 3);
 }
 
-void ilki_media_ink_to_rgb(uint8_t *to, const uint8_t *from, size_t n)
+static void mix(uint8_t *to, const uint8_t *from, size_t n)
 {
     for (size_t i = 0; i < n; i++, to += 3, from += 4)
         for (size_t c = 0; c < 3; c++) {
@@ -69,10 +69,9 @@ static ilk_status resize_four(const ilki_kern_ops *ops, const ilki_picture *in, 
     if (st == ILK_OK)
         st = ilki_media_resize_pillow(ops, &plain, filter, w, (ilki_rows){four, (size_t)w->n_x * 4}, job, err);
     for (size_t y = 0; st == ILK_OK && y < w->n_y; y++)
-        (multiplied ? divide
-         : in->kind == ILKI_PICTURE_ALPHA
-             ? drop
-             : ilki_media_ink_to_rgb)(out.pixels + y * out.stride, four + y * w->n_x * 4, w->n_x);
+        (multiplied                       ? divide
+         : in->kind == ILKI_PICTURE_ALPHA ? drop
+                                          : mix)(out.pixels + y * out.stride, four + y * w->n_x * 4, w->n_x);
     free(four);
     free(whole);
     return st;
@@ -224,4 +223,19 @@ ilk_status ilki_media_resize_stored(const ilki_kern_ops *ops, const ilki_picture
     }
     plain.kind = ILKI_PICTURE_PLAIN;
     return ilki_media_resize_pillow(ops, &plain, filter, w, out, job, err);
+}
+
+void ilki_media_stored_to_rgb(uint8_t *to, const ilki_picture *in)
+{
+    size_t n = (size_t)in->width * in->height;
+    deep d = {.in = in};
+    if (in->kind == ILKI_PICTURE_ALPHA)
+        drop(to, in->pixels, n);
+    else if (in->kind == ILKI_PICTURE_INK)
+        mix(to, in->pixels, n);
+    else if (in->kind == ILKI_PICTURE_PLAIN || in->kind == ILKI_PICTURE_PICKED)
+        memcpy(to, in->pixels, n * 3);
+    else
+        for (size_t i = 0; i < n; i++)
+            put_gray(to + 3 * i, value(&d, (uint32_t)(i % in->width), (uint32_t)(i / in->width)));
 }

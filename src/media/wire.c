@@ -27,12 +27,12 @@ static bool again(const ilki_media_wire *w, short events)
     return w->wait && (errno == EAGAIN || errno == EWOULDBLOCK) && w->wait(w->user, w->sock, events);
 }
 
-static bool send_bytes(const ilki_media_wire *w, const void *data, size_t n, int pass)
+/* Head and payload at once: the other side wakes up once. */
+static bool send_parts(const ilki_media_wire *w, struct iovec io[2], int pass)
 {
-    for (size_t done = 0; done < n;) {
+    while (io[0].iov_len + io[1].iov_len > 0) {
         control space;
-        struct iovec io = {(char *)(uintptr_t)data + done, n - done};
-        struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1};
+        struct msghdr m = {.msg_iov = io, .msg_iovlen = 2};
         if (pass >= 0) {
             memset(&space, 0, sizeof space);
             m.msg_control = space.bytes;
@@ -45,7 +45,12 @@ static bool send_bytes(const ilki_media_wire *w, const void *data, size_t n, int
         }
         ssize_t sent = sendmsg(w->sock, &m, flags_of(w));
         if (sent > 0) {
-            done += (size_t)sent;
+            for (size_t i = 0, left = (size_t)sent; i < 2; i++) {
+                size_t part = left < io[i].iov_len ? left : io[i].iov_len;
+                io[i].iov_base = (char *)io[i].iov_base + part;
+                io[i].iov_len -= part;
+                left -= part;
+            }
             pass = -1;
         } else if (!again(w, POLLOUT)) {
             return false;
@@ -58,9 +63,10 @@ bool ilki_media_send(const ilki_media_wire *w, const void *payload, size_t n, in
 {
     if (n > ILKI_MEDIA_FRAME)
         return false;
-    const unsigned char head[4] = {(unsigned char)n, (unsigned char)(n >> 8), (unsigned char)(n >> 16),
-                                   (unsigned char)(n >> 24)};
-    return send_bytes(w, head, sizeof head, pass) && send_bytes(w, payload, n, -1);
+    unsigned char head[4] = {(unsigned char)n, (unsigned char)(n >> 8), (unsigned char)(n >> 16),
+                             (unsigned char)(n >> 24)};
+    struct iovec io[2] = {{head, sizeof head}, {(void *)(uintptr_t)payload, n}};
+    return send_parts(w, io, pass);
 }
 
 /* Descriptors that came with a piece: the first stays where one is wanted, every other is closed. */

@@ -285,7 +285,7 @@ static void check_file(ilki_media *m, const ilki_image_spec *spec, const char *n
     }
     free(data);
     free(out);
-    free(p.pixels);
+    ilki_media_end_picture(m, &p);
 }
 
 static bool is_built(ilki_media *m, const char *name)

@@ -102,7 +102,7 @@ static void lies(void)
         {"pixels", ILK_BAD_FORMAT, "broke the protocol"},
         {"form", ILK_BAD_FORMAT, "broke the protocol"},
         {"trailing", ILK_BAD_FORMAT, "broke the protocol"},
-        {"shorter", ILK_BAD_FORMAT, "broke the protocol: shared memory"},
+        {"shorter", ILK_BAD_FORMAT, "its reader"},
         {"memory", ILK_LIMIT, "no reason"},
         {"cancelled", ILK_BAD_FORMAT, "no reason"},
     };
