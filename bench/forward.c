@@ -8,54 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/cpu.h"
-#include "base/runtime.h"
-#include "models/model.h"
-
-typedef struct setup {
-    ilk_runtime *rt;
-    ilki_json *config;
-    ilki_weights *weights;
-    ilki_net *net;
-    ilki_form form;
-    ilk_error err;
-} setup;
-
-static ilk_status open_all(setup *s, const char *dir, unsigned n_threads)
-{
-    ilk_runtime_options opt;
-    ilk_runtime_options_init(&opt);
-    opt.n_threads = n_threads;
-    char *text = NULL, *config = ilki_base_path_join(dir, "config.json");
-    char *file = ilki_base_path_join(dir, "model.safetensors");
-    const char *const paths[] = {file};
-    size_t n = 0;
-    ilk_status st = ilk_runtime_open(&s->rt, &opt, &s->err);
-    uint64_t start = ilki_base_now_ns();
-    if (st == ILK_OK)
-        st = ilki_base_read_file(s->rt->vfs, config, 1 << 20, &text, &n, &s->err);
-    if (st == ILK_OK)
-        st = ilki_base_json_parse(&s->config, text, n, config, NULL, &s->err);
-    if (st == ILK_OK)
-        st = ilki_format_open(&s->weights, s->rt->vfs, paths, 1, false, &s->err);
-    if (st == ILK_OK) {
-        ilki_model_source src = {.dir = dir,
-                                 .config = s->config,
-                                 .weights = s->weights,
-                                 .ops = s->rt->ops,
-                                 .pool = s->rt->pool,
-                                 .form = s->form,
-                                 .rt = s->rt};
-        st = ilki_models_open(&s->net, &src, &s->err);
-    }
-    if (st == ILK_OK)
-        printf("open %.1f ms, kernels %s, %u threads\n", (double)(ilki_base_now_ns() - start) / 1e6, s->rt->kernels,
-               ilki_base_pool_threads(s->rt->pool));
-    free(text);
-    free(config);
-    free(file);
-    return st;
-}
+#include "checkpoint.h"
 
 /* of all threads */
 static double cpu_ms(void)
@@ -147,21 +100,18 @@ static void run_shape(setup *s, size_t n_seqs, size_t len, double seconds)
 int main(int argc, char **argv)
 {
     static const char *const usual[] = {"1x16", "1x128", "8x128", "32x32", "1x512"};
-    static const char *const forms[] = {"f32", "bf16", "int8", "int8w"};
     setup s = {0};
     ilk_error_init(&s.err);
-    for (int f = 0; argc > 1 && f < 4; f++)
-        if (strcmp(argv[1], forms[f]) == 0) {
-            s.form = (ilki_form)f;
-            argc--;
-            argv++;
-            break;
-        }
-    if (argc < 2 || open_all(&s, argv[1], argc > 2 ? (unsigned)atoi(argv[2]) : 0) != ILK_OK) {
+    if (argc > 1 && setup_form(&s, argv[1])) {
+        argc--;
+        argv++;
+    }
+    if (argc < 2 || setup_open(&s, argv[1], argc > 2 ? (unsigned)atoi(argv[2]) : 0) != ILK_OK) {
         printf("%s\n", argc < 2 ? "usage: bench_forward [f32|bf16|int8|int8w] DIR [THREADS [SECONDS [SEQSxTOKENS ...]]]"
                                 : s.err.message);
         return 2;
     }
+    printf("open %.1f ms, kernels %s, %u threads\n", s.open_ms, s.rt->kernels, ilki_base_pool_threads(s.rt->pool));
     double seconds = argc > 3 ? atof(argv[3]) : 1;
     int n = argc > 4 ? argc - 4 : (int)(sizeof usual / sizeof *usual);
     for (int i = 0; i < n; i++) {
@@ -169,9 +119,6 @@ int main(int argc, char **argv)
         if (sscanf(argc > 4 ? argv[4 + i] : usual[i], "%zux%zu", &n_seqs, &len) == 2 && n_seqs && len)
             run_shape(&s, n_seqs, len, seconds);
     }
-    ilki_models_close(s.net);
-    ilki_format_close(s.weights);
-    ilki_base_json_free(s.config);
-    ilk_runtime_close(s.rt);
+    setup_close(&s);
     return 0;
 }

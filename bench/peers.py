@@ -2,188 +2,57 @@
 # SPDX-License-Identifier: Apache-2.0
 """The peers that ilk is measured against: one process each, the same commands and answers as bench_embed.
 
-    peers.py SYSTEM MODEL THREADS               reads "shape 8x128 SECONDS" and "lines FILE OUT" from stdin
-    peers.py SYSTEM MODEL THREADS once TEXT     process start to one vector
-    peers.py versions | vectors DIR | numpy DIR | faiss DIR
+    peers.py SYSTEM MODEL GRAPHS THREADS              reads commands from stdin, a line of JSON for each:
+        shape 8x128 SECONDS | lines FILE OUT          ids of one length; a file of texts to a .npy
+        pixels N SECONDS | files LIST OUT             values of N pictures; a list of picture files to a .npy
+    peers.py SYSTEM MODEL GRAPHS THREADS once TEXT    process start to one vector
+    peers.py prepare SYSTEM MODEL GRAPHS              makes the system's graph in folder GRAPHS
+    peers.py versions
 
-SYSTEM is onnxruntime, openvino or sentence-transformers, each f32 and told to use THREADS. Graphs are built here from
-the checkpoint's own weights: ONNX Runtime gets its fused operators, which is what its optimiser makes of an export
-(attention, skip and layer norm, bias and GELU), OpenVINO gets its own operations with scaled dot product attention. All
-end in mean pooling and unit length inside the graph, so ids go in and unit vectors come out, as with ilk."""
+SYSTEM is a row of SYSTEMS at the end of this file, told to use THREADS. What an import costs is paid when it is needed."""
 import json
 import os
-import resource
 import sys
 import time
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+
 
 def peak_mb():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-class Checkpoint:
-    """config.json and the weights as numpy arrays."""
-
-    def __init__(self, folder):
-        import numpy as np
-        with open(os.path.join(folder, "config.json"), encoding="utf-8") as f:
-            c = json.load(f)
-        self.dim, self.heads, self.layers = c["hidden_size"], c["num_attention_heads"], c["num_hidden_layers"]
-        self.eps, self.vocab = c["layer_norm_eps"], c["vocab_size"]
-        with open(os.path.join(folder, "model.safetensors"), "rb") as f:
-            n = int.from_bytes(f.read(8), "little")
-            header = json.loads(f.read(n))
-        data = np.memmap(os.path.join(folder, "model.safetensors"), np.uint8, "r", 8 + n)
-        self.w = {}
-        for name, t in header.items():
-            if name != "__metadata__" and t["dtype"] == "F32":
-                begin, end = t["data_offsets"]
-                self.w[name.removeprefix("bert.")] = data[begin:end].view(np.float32).reshape(t["shape"])
-
-    def linear(self, name):
-        return self.w[name + ".weight"], self.w[name + ".bias"]
-
-    def norm(self, name):
-        return self.w[name + ".weight"], self.w[name + ".bias"]
-
-
-def layer_names(i):
-    p = f"encoder.layer.{i}."
-    return {"q": p + "attention.self.query", "k": p + "attention.self.key", "v": p + "attention.self.value",
-            "o": p + "attention.output.dense", "n1": p + "attention.output.LayerNorm", "up": p + "intermediate.dense",
-            "down": p + "output.dense", "n2": p + "output.LayerNorm"}
-
-
-# ---------------------------------------------------------------- ONNX Runtime
-
-def build_onnx(folder, path):
-    import numpy as np
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-    c = Checkpoint(folder)
-    nodes, inits = [], []
-    ms = {"domain": "com.microsoft"}
-
-    def const(name, a):
-        inits.append(numpy_helper.from_array(np.ascontiguousarray(a), name))
-        return name
-
-    def node(op, ins, outs, **attributes):
-        nodes.append(helper.make_node(op, ins, outs, **attributes))
-        return outs[0]
-
-    emb = "embeddings."
-    g, b = c.norm(emb + "LayerNorm")
-    node("EmbedLayerNormalization",
-         ["ids", "types", const("word", c.w[emb + "word_embeddings.weight"]),
-          const("position", c.w[emb + "position_embeddings.weight"]),
-          const("type", c.w[emb + "token_type_embeddings.weight"]), const("eg", g), const("eb", b), "mask"],
-         ["x0", "mask_index"], epsilon=c.eps, **ms)
-    x = "x0"
-    for i in range(c.layers):
-        n = layer_names(i)
-        ws, bs = zip(*(c.linear(n[k]) for k in "qkv"))
-        qkv = const(f"qkv{i}", np.concatenate([w.T for w in ws], 1))
-        a = node("Attention", [x, qkv, const(f"qkvb{i}", np.concatenate(bs)), "mask_index"], [f"a{i}"],
-                 num_heads=c.heads, **ms)
-        w, bias = c.linear(n["o"])
-        a = node("MatMul", [a, const(f"o{i}", w.T)], [f"ao{i}"])
-        g, b = c.norm(n["n1"])
-        x = node("SkipLayerNormalization", [a, x, const(f"g1{i}", g), const(f"b1{i}", b), const(f"ob{i}", bias)],
-                 [f"h{i}"], epsilon=c.eps, **ms)
-        w, bias = c.linear(n["up"])
-        u = node("MatMul", [x, const(f"u{i}", w.T)], [f"um{i}"])
-        u = node("BiasGelu", [u, const(f"ub{i}", bias)], [f"ug{i}"], **ms)
-        w, bias = c.linear(n["down"])
-        d = node("MatMul", [u, const(f"d{i}", w.T)], [f"dm{i}"])
-        g, b = c.norm(n["n2"])
-        x = node("SkipLayerNormalization", [d, x, const(f"g2{i}", g), const(f"b2{i}", b), const(f"db{i}", bias)],
-                 [f"x{i + 1}"], epsilon=c.eps, **ms)
-    one, two = const("one", np.array([1], np.int64)), const("two", np.array([2], np.int64))
-    node("Cast", ["mask"], ["m"], to=TensorProto.FLOAT)
-    node("Unsqueeze", ["m", two], ["m3"])
-    node("Mul", [x, "m3"], ["xm"])
-    node("ReduceSum", ["xm", one], ["sum"], keepdims=0)
-    node("ReduceSum", ["m", one], ["count"], keepdims=1)
-    node("Div", ["sum", "count"], ["mean"])
-    node("LpNormalization", ["mean"], ["vector"], axis=-1, p=2)
-    ids = [helper.make_tensor_value_info(k, TensorProto.INT32, ["batch", "tokens"]) for k in ("ids", "types", "mask")]
-    graph = helper.make_graph(nodes, "bert", ids,
-                              [helper.make_tensor_value_info("vector", TensorProto.FLOAT, ["batch", c.dim])], inits)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(ms["domain"], 1)])
-    model.ir_version = 8
-    onnx.save(model, path)
+    """VmHWM; getrusage would count the process that this one was forked from."""
+    with open("/proc/self/status", encoding="ascii") as f:
+        return int(next(line for line in f if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 class OnnxRuntime:
-    def __init__(self, folder, threads, cache):
-        path = os.path.join(cache, "fused.onnx")
-        if not os.path.exists(path):
-            build_onnx(folder, path + ".new")
-            os.replace(path + ".new", path)
+    def __init__(self, folder, graphs, threads, int8=False):
+        import peer_graphs
         import onnxruntime as ort
         o = ort.SessionOptions()
         o.intra_op_num_threads = threads
         o.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        o.log_severity_level = 3
+        path = peer_graphs.onnx_graph(graphs, folder, int8)
         self.session = ort.InferenceSession(path, o, providers=["CPUExecutionProvider"])
 
     def run(self, ids, mask):
         return self.session.run(None, {"ids": ids, "types": ids * 0, "mask": mask})[0]
 
+    def see(self, values):
+        return self.session.run(None, {"pixels": values})[0]
 
-# ---------------------------------------------------------------- OpenVINO
 
-def build_openvino(folder, path):
-    import numpy as np
-    import openvino as ov
-    from openvino import opset13 as op
-    c = Checkpoint(folder)
-
-    def const(a):
-        return op.constant(np.array(a, order="C"))
-
-    def norm(x, name):
-        g, b = c.norm(name)
-        x = op.mvn(x, const(np.array([-1])), True, c.eps, "inside_sqrt")
-        return op.add(op.multiply(x, const(g)), const(b))
-
-    def linear(x, name):
-        w, b = c.linear(name)
-        return op.add(op.matmul(x, const(w), False, True), const(b))
-
-    ids, mask = (op.parameter([-1, -1], np.int32, name=n) for n in ("ids", "mask"))
-    zero = const(np.array(0))
-    n_tokens = op.gather(op.shape_of(ids), const(np.array(1)), zero)
-    emb = "embeddings."
-    x = op.gather(const(c.w[emb + "word_embeddings.weight"]), ids, zero)
-    positions = op.range(zero, n_tokens, const(np.array(1)), output_type="i64")
-    x = op.add(x, op.gather(const(c.w[emb + "position_embeddings.weight"]), positions, zero))
-    x = norm(op.add(x, const(c.w[emb + "token_type_embeddings.weight"][0])), emb + "LayerNorm")
-    m = op.convert(mask, np.float32)
-    bias = op.multiply(op.subtract(m, const(np.float32(1))), const(np.float32(1e30)))
-    bias = op.unsqueeze(bias, const(np.array([1, 2])))
-    split, order = const(np.array([0, 0, c.heads, c.dim // c.heads])), const(np.array([0, 2, 1, 3]))
-    for i in range(c.layers):
-        n = layer_names(i)
-        q, k, v = (op.transpose(op.reshape(linear(x, n[p]), split, True), order) for p in "qkv")
-        a = op.scaled_dot_product_attention(q, k, v, bias)
-        a = op.reshape(op.transpose(a, order), const(np.array([0, 0, c.dim])), True)
-        x = norm(op.add(linear(a, n["o"]), x), n["n1"])
-        u = op.gelu(linear(x, n["up"]), "erf")
-        x = norm(op.add(linear(u, n["down"]), x), n["n2"])
-    total = op.reduce_sum(op.multiply(x, op.unsqueeze(m, const(np.array(2)))), const(np.array(1)))
-    mean = op.divide(total, op.reduce_sum(m, const(np.array(1)), True))
-    ov.save_model(ov.Model([op.normalize_l2(mean, const(np.array([1])), 1e-12, "max")], [ids, mask], "bert"), path,
-                  compress_to_fp16=False)
+class OnnxRuntime8(OnnxRuntime):
+    def __init__(self, folder, graphs, threads):
+        super().__init__(folder, graphs, threads, True)
 
 
 class OpenVino:
-    def __init__(self, folder, threads, cache):
-        path = os.path.join(cache, "model.xml")
-        if not os.path.exists(path):
-            build_openvino(folder, path)
+    def __init__(self, folder, graphs, threads, int8=False):
+        import peer_graphs
         import openvino as ov
         core = ov.Core()
+        path = peer_graphs.openvino_graph(graphs, folder, int8, lambda: calibration(folder))
         self.compiled = core.compile_model(core.read_model(path), "CPU", {
             "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1,
             "PERFORMANCE_HINT": "LATENCY"})
@@ -192,11 +61,17 @@ class OpenVino:
     def run(self, ids, mask):
         return self.request.infer([ids, mask], share_inputs=True, share_outputs=True)[0]
 
+    def see(self, values):
+        return self.request.infer([values], share_inputs=True, share_outputs=True)[0]
 
-# ---------------------------------------------------------------- sentence-transformers
+
+class OpenVino8(OpenVino):
+    def __init__(self, folder, graphs, threads):
+        super().__init__(folder, graphs, threads, True)
+
 
 class SentenceTransformers:
-    def __init__(self, folder, threads, cache):
+    def __init__(self, folder, _graphs, threads):
         import torch
         from sentence_transformers import SentenceTransformer
         torch.set_num_threads(threads)
@@ -212,7 +87,77 @@ class SentenceTransformers:
         return self.model.encode(texts, batch_size=32, show_progress_bar=False, normalize_embeddings=True)
 
 
-SYSTEMS = {"onnxruntime": OnnxRuntime, "openvino": OpenVino, "sentence-transformers": SentenceTransformers}
+class Torch:
+    """transformers as its users have it: pictures alone."""
+
+    def __init__(self, folder, _graphs, threads):
+        import torch
+        import transformers
+        torch.set_num_threads(threads)
+        self.torch, self.model = torch, transformers.CLIPVisionModelWithProjection.from_pretrained(folder)
+
+    def see(self, values):
+        t = self.torch
+        with t.inference_mode():
+            v = self.model(pixel_values=t.from_numpy(values)).image_embeds
+            return t.nn.functional.normalize(v, dim=1).numpy()
+
+
+class Llama:
+    """llama.cpp by its C interface: ids in, means of unit length out. Its file comes from its own converter."""
+
+    def __init__(self, folder, graphs, threads, kind="f32"):
+        import llama_cpp
+        self.c, path = llama_cpp, llama_file(folder, graphs, kind)
+        llama_cpp.llama_log_set(QUIET(llama_cpp), None)
+        llama_cpp.llama_backend_init()
+        self.model = llama_cpp.llama_model_load_from_file(path.encode(), llama_cpp.llama_model_default_params())
+        p = llama_cpp.llama_context_default_params()
+        p.n_ctx = p.n_batch = p.n_ubatch = 8192
+        p.n_seq_max, p.n_threads, p.n_threads_batch, p.embeddings = 32, threads, threads, True
+        p.pooling_type = llama_cpp.LLAMA_POOLING_TYPE_MEAN
+        self.context = llama_cpp.llama_init_from_model(self.model, p)
+        self.batch = llama_cpp.llama_batch_init(8192, 0, 1)
+        self.dim = llama_cpp.llama_model_n_embd(self.model)
+
+    def run(self, ids, mask):
+        import numpy as np
+        c, b, n = self.c, self.batch, 0
+        lengths = mask.sum(1)
+        for s, row in enumerate(ids):
+            for at in range(lengths[s]):
+                b.token[n], b.pos[n], b.n_seq_id[n], b.logits[n] = int(row[at]), at, 1, 1
+                b.seq_id[n][0] = s
+                n += 1
+        b.n_tokens = n
+        if c.llama_encode(self.context, b) != 0:
+            raise RuntimeError("llama_encode failed")
+        v = np.stack([np.ctypeslib.as_array(c.llama_get_embeddings_seq(self.context, s), (self.dim,))
+                      for s in range(len(ids))]).astype(np.float32)
+        return v / np.linalg.norm(v, axis=1, keepdims=True)
+
+
+class Llama8(Llama):
+    def __init__(self, folder, graphs, threads):
+        super().__init__(folder, graphs, threads, "q8_0")
+
+
+def QUIET(llama_cpp):
+    global quiet  # the library keeps a pointer to it
+    quiet = llama_cpp.llama_log_callback(lambda *_: None)
+    return quiet
+
+
+def llama_file(folder, graphs, kind):
+    """The checkpoint as GGUF, made by llama.cpp's own converter from the source that tools/bench.sh unpacked."""
+    import subprocess
+    path = os.path.join(graphs, f"llama-{kind}.gguf")
+    if not os.path.exists(path):
+        script = os.path.join(os.environ["ILK_BENCH_LLAMA"], "convert_hf_to_gguf.py")
+        subprocess.run([sys.executable, script, folder, "--outfile", path + ".new", "--outtype", kind], check=True,
+                       stdout=subprocess.DEVNULL)
+        os.replace(path + ".new", path)
+    return path
 
 
 # ---------------------------------------------------------------- what is measured
@@ -233,20 +178,50 @@ class Tokenizer:
         return [e.ids for e in self.t.encode_batch(texts)]
 
 
-def run_shape(system, vocab, n, length, seconds):
+def padded(ids):
     import numpy as np
-    ids = ((np.arange(n * length, dtype=np.int64) * 7919 + 1000) % vocab).astype(np.int32).reshape(n, length)
-    mask, ms, begin = np.ones_like(ids), [], time.perf_counter()
-    system.run(ids, mask)
+    x = np.zeros((len(ids), max(map(len, ids))), np.int32)
+    mask = np.zeros_like(x)
+    for row, i in enumerate(ids):
+        x[row, :len(i)] = i
+        mask[row, :len(i)] = 1
+    return x, mask
+
+
+def calibration(folder):
+    """nncf's inputs: 24 batches of 4 sentences or of 4 pictures, by files that compare.py has written."""
+    if not os.path.exists(os.path.join(folder, "tokenizer.json")):
+        import peer_pictures
+        with open(os.environ["ILK_BENCH_CALIBRATION"] + ".pictures", encoding="utf-8") as f:
+            files = f.read().splitlines()[:96]
+        return [[peer_pictures.values([peer_pictures.pixels(x) for x in files[at:at + 4]])] for at in range(0, len(files), 4)]
+    with open(os.environ["ILK_BENCH_CALIBRATION"], encoding="utf-8") as f:
+        ids = Tokenizer(folder).encode(f.read().splitlines()[:96])
+    return [list(padded(ids[at:at + 4])) for at in range(0, len(ids), 4)]
+
+
+def repeated(call, seconds):
+    ms, begin = [], time.perf_counter()
+    call()
     while not ms or time.perf_counter() - begin < seconds:
         start = time.perf_counter()
-        system.run(ids, mask)
+        call()
         ms.append((time.perf_counter() - start) * 1e3)
     ms.sort()
     return {"best_ms": ms[0], "median_ms": ms[len(ms) // 2], "runs": len(ms), "peak_mb": peak_mb()}
 
 
-def run_lines(system, tokenizer, path, out):
+def run_shape(system, folder, shape, seconds):
+    import numpy as np
+    n, length = map(int, shape.split("x"))
+    with open(os.path.join(folder, "config.json"), encoding="utf-8") as f:
+        vocab = json.load(f)["vocab_size"]
+    ids = ((np.arange(n * length, dtype=np.int64) * 7919 + 1000) % vocab).astype(np.int32).reshape(n, length)
+    mask = np.ones_like(ids)
+    return repeated(lambda: system.run(ids, mask), float(seconds))
+
+
+def run_lines(system, folder, path, out):
     """From the file's lines to the .npy: batches of 32 texts of about one length, as sentence-transformers does too."""
     import numpy as np
     start = time.perf_counter()
@@ -255,17 +230,15 @@ def run_lines(system, tokenizer, path, out):
     if hasattr(system, "encode"):
         n_tokens, vectors = 0, system.encode(texts)
     else:
-        ids = tokenizer.encode(texts)
+        if not hasattr(system, "tokenizer"):
+            system.tokenizer = Tokenizer(folder)
+            start = time.perf_counter()
+        ids = system.tokenizer.encode(texts)
         n_tokens, vectors = sum(map(len, ids)), None
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
         for at in range(0, len(order), 32):
             batch = order[at:at + 32]
-            x = np.zeros((len(batch), len(ids[batch[0]])), np.int32)
-            mask = np.zeros_like(x)
-            for row, i in enumerate(batch):
-                x[row, :len(ids[i])] = ids[i]
-                mask[row, :len(ids[i])] = 1
-            v = system.run(x, mask)
+            v = system.run(*padded([ids[i] for i in batch]))
             if vectors is None:
                 vectors = np.empty((len(ids), v.shape[1]), np.float32)
             vectors[batch] = v
@@ -273,23 +246,28 @@ def run_lines(system, tokenizer, path, out):
     return {"ms": (time.perf_counter() - start) * 1e3, "lines": len(texts), "tokens": n_tokens, "peak_mb": peak_mb()}
 
 
-def answer(system, folder, line, state):
-    words = line.split()
-    if words[0] == "shape":
-        n, length = map(int, words[1].split("x"))
-        if "vocab" not in state:
-            with open(os.path.join(folder, "config.json"), encoding="utf-8") as f:
-                state["vocab"] = json.load(f)["vocab_size"]
-        return run_shape(system, state["vocab"], n, length, float(words[2]))
-    if "tokenizer" not in state and not hasattr(system, "encode"):
-        state["tokenizer"] = Tokenizer(folder)
-    return run_lines(system, state.get("tokenizer"), words[1], words[2])
+def run_pixels(system, n, seconds):
+    import numpy as np
+    x = np.random.default_rng(3).standard_normal((int(n), 3, 224, 224)).astype(np.float32)
+    return repeated(lambda: system.see(x), float(seconds))
 
 
-def serve(name, folder, threads, once):
-    cache = os.path.join(os.environ["ILK_BENCH_CACHE"], "graphs")
-    os.makedirs(cache, exist_ok=True)
-    system = SYSTEMS[name](folder, threads, cache)
+def run_files(system, listing, out):
+    """Two processes decode and resize with Pillow, this one makes batches of 8 and vectors."""
+    import peer_pictures
+    return {**peer_pictures.files(system, listing, out), "peak_mb": peak_mb()}
+
+
+def answer(system, folder, line):
+    word, *rest = line.split()
+    if word == "shape":
+        return run_shape(system, folder, *rest)
+    if word == "lines":
+        return run_lines(system, folder, *rest)
+    return (run_pixels if word == "pixels" else run_files)(system, *rest)
+
+
+def serve(system, folder, once):
     if once is not None:
         import numpy as np
         if hasattr(system, "encode"):
@@ -299,87 +277,38 @@ def serve(name, folder, threads, once):
             v = system.run(ids, np.ones_like(ids))[0]
         print(json.dumps({"first": float(v[0]), "peak_mb": peak_mb()}), flush=True)
         os._exit(0)  # a peer is not charged for taking itself apart
-    state = {}
     for line in sys.stdin:
-        print(json.dumps(answer(system, folder, line, state)), flush=True)
+        try:
+            said = answer(system, folder, line)
+        except Exception as e:  # compare.py says it in the table
+            said = {"error": f"{type(e).__name__}: {e}"[:300]}
+        print(json.dumps(said), flush=True)
 
-
-# ---------------------------------------------------------------- versions, vectors to search, their peers
 
 def versions():
     from importlib import metadata
-    for name in ("onnxruntime", "openvino", "tokenizers", "numpy", "torch", "transformers", "sentence-transformers",
-                 "faiss-cpu"):
+    for name in ("onnxruntime", "openvino", "nncf", "tokenizers", "numpy", "torch", "transformers", "sentence-transformers",
+                 "llama_cpp_python", "pillow", "faiss-cpu"):
         try:
             print(name, metadata.version(name))
         except metadata.PackageNotFoundError:
             pass
 
 
-def make_vectors(folder, n=100000, n_queries=256, dim=384):
-    """A mixture of 200 centres in a 64-dimensional subspace and noise, unit length; queries from the same mixture."""
-    import numpy as np
-    r = np.random.default_rng(7)
-    centres, basis = r.standard_normal((200, 64)), r.standard_normal((64, dim)) / 8
-    x = centres[r.integers(0, 200, n + n_queries)] + 0.7 * r.standard_normal((n + n_queries, 64))
-    x = (x @ basis + 0.5 * r.standard_normal((n + n_queries, dim))).astype(np.float32)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    x[:n].tofile(os.path.join(folder, "base.f32"))
-    x[n:].tofile(os.path.join(folder, "queries.f32"))
-    np.argpartition(-(x[n:] @ x[:n].T), 10, 1)[:, :10].astype(np.int32).tofile(os.path.join(folder, "exact.i32"))
-
-
-def load_vectors(folder):
-    import numpy as np
-    return (np.fromfile(os.path.join(folder, f), np.float32).reshape(-1, 384) for f in ("base.f32", "queries.f32"))
-
-
-def best_qps(search, queries, batch, seconds=2.0):
-    best, begin = 0.0, time.perf_counter()
-    while time.perf_counter() - begin < seconds:
-        start = time.perf_counter()
-        for at in range(0, len(queries), batch):
-            search(queries[at:at + batch])
-            if batch == 1 and at >= 31:
-                break
-        done = min(len(queries), at + batch)
-        best = max(best, done / (time.perf_counter() - start))
-    return best
-
-
-def search_numpy(folder):
-    import numpy as np
-    base, queries = load_vectors(folder)
-
-    def search(q):
-        scores = q @ base.T
-        top = np.argpartition(-scores, 10, 1)[:, :10]
-        return np.take_along_axis(top, np.argsort(-np.take_along_axis(scores, top, 1), 1), 1)
-
-    print(json.dumps({"one": best_qps(search, queries, 1), "batch": best_qps(search, queries, 256)}), flush=True)
-
-
-def search_faiss(folder):
-    import faiss
-    base, queries = load_vectors(folder)
-    index = faiss.IndexFlatIP(384)
-    index.add(base)
-    print(json.dumps({"one": best_qps(lambda q: index.search(q, 10), queries, 1),
-                      "batch": best_qps(lambda q: index.search(q, 10), queries, 256)}), flush=True)
+SYSTEMS = {"onnxruntime": OnnxRuntime, "onnxruntime int8": OnnxRuntime8, "openvino": OpenVino, "openvino int8": OpenVino8,
+           "sentence-transformers": SentenceTransformers, "torch": Torch, "llama.cpp": Llama, "llama.cpp q8_0": Llama8}
 
 
 def main():
+    sys.path.insert(0, HERE)
     a = sys.argv[1:]
     if a[0] == "versions":
         versions()
-    elif a[0] == "vectors":
-        make_vectors(a[1])
-    elif a[0] == "numpy":
-        search_numpy(a[1])
-    elif a[0] == "faiss":
-        search_faiss(a[1])
+    elif a[0] == "prepare":
+        SYSTEMS[a[1]](a[2], a[3], 2)
     else:
-        serve(a[0], a[1], int(a[2]), a[4] if len(a) > 4 and a[3] == "once" else None)
+        serve(SYSTEMS[a[0]](a[1], a[2], int(a[3])), a[1], a[5] if len(a) > 5 and a[4] == "once" else None)
 
 
-main()
+if __name__ == "__main__":
+    main()

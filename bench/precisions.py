@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each precision makes of a model's vectors, beside f32.
 
-usage: precisions.py ILK MODEL SENTENCES [--precisions bf16,int8,int8w] [--most 2000] [--cpu LIST]
+usage: precisions.py ILK MODEL SENTENCES [--precisions bf16,int8,int8w] [--most 2000] [--cpu LIST] [--also NAME=FILE.npy]
+       precisions.py --list SENTENCES
 
 SENTENCES: a CSV file of STS-B (first two columns), or one text a line. Prints a row of a table per precision: mean, 5th
-percentile and least cosine to f32, and the share of each text's ten nearest that stay its ten nearest.
+percentile and least cosine to f32, and the share of each text's ten nearest that stay its ten nearest. --also, which may be
+repeated: another system's vectors of the same texts.
 """
 import argparse
 import csv
@@ -48,6 +50,9 @@ def nearest(v):
 
 
 def main():
+    if len(sys.argv) == 3 and sys.argv[1] == "--list":
+        print("\n".join(sentences(sys.argv[2], None)))
+        return
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("ilk")
     p.add_argument("model")
@@ -55,6 +60,7 @@ def main():
     p.add_argument("--precisions", default="bf16,int8,int8w")
     p.add_argument("--most", type=int, default=2000)
     p.add_argument("--cpu")
+    p.add_argument("--also", action="append", default=[])
     a = p.parse_args()
     texts = sentences(a.sentences, a.most)
     truth = embed(a.ilk, a.model, "f32", texts, a.cpu)
@@ -62,11 +68,16 @@ def main():
     print("| precision | mean cosine | 5th percentile | least | ten nearest kept |")
     print("|---|---|---|---|---|")
     for precision in a.precisions.split(","):
-        v = embed(a.ilk, a.model, precision, texts, a.cpu)
-        cosine = np.sort((truth * v).sum(axis=1))
-        kept = sum(len(set(x) & set(y)) for x, y in zip(near, nearest(v))) / near.size
-        print("| %s | %.5f | %.5f | %.5f | %.4f |" % (precision, cosine.mean(), cosine[len(cosine) // 20], cosine[0], kept),
-              flush=True)
+        row(precision, truth, near, embed(a.ilk, a.model, precision, texts, a.cpu))
+    for name, path in (x.split("=", 1) for x in a.also):
+        v = np.load(path).astype(np.float64)
+        row(name, truth, near, v / np.linalg.norm(v, axis=1, keepdims=True))
+
+
+def row(name, truth, near, v):
+    cosine = np.sort((truth * v).sum(axis=1))
+    kept = sum(len(set(x) & set(y)) for x, y in zip(near, nearest(v))) / near.size
+    print("| %s | %.5f | %.5f | %.5f | %.4f |" % (name, cosine.mean(), cosine[len(cosine) // 20], cosine[0], kept), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,27 +1,45 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# ilk beside its peers on this machine: bench.sh [--quick] [--only SECTION,...] [--publish]. Builds, fetches the model, sets the peers
-# up in a virtual environment of their own, then runs bench/compare.py; the figures end in build/bench.md.
-#   ILK_BENCH_VENV=DIR   an environment that is there already (with torch in it, sentence-transformers is measured too)
-#   ILK_BENCH_TORCH=1    also install sentence-transformers (some gigabytes)
+# ilk beside its peers on this machine: bench.sh [--prepare] [--quick] [--only SECTION,...] [--publish]. Builds, fetches the
+# model, sets the peers up in a virtual environment of their own, then runs bench/compare.py; figures end in build/bench.md.
+#   ILK_BENCH_VENV=DIR    an environment that is there already; nothing is installed, what it lacks is not measured
+#   ILK_BENCH_CACHE=DIR   what is made once and kept (default: .cache/bench)
 set -eu
 cd "$(dirname "$0")/.."
 venv=${ILK_BENCH_VENV:-$PWD/.cache/bench-venv}
-peers="numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 tokenizers==0.23.3 faiss-cpu==1.15.1"
-torch="torch==2.15.0 transformers==5.24.0 sentence-transformers==6.2.0"
+cache=${ILK_BENCH_CACHE:-$PWD/.cache/bench}
+llama=0.3.36
+peers="numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 openvino==2026.4.1 nncf==3.4.0 tokenizers==0.23.3 faiss-cpu==1.15.1
+    torch==2.15.0 transformers==5.24.0 sentence-transformers==6.2.0 pillow==13.0.0"
 
 cmake --preset release -DILK_BENCH=ON >/dev/null
 cmake --build build
 model=${ILK_TEST_MINILM:-$(tools/get_minilm.sh)}
 
-if [ -z "${ILK_BENCH_VENV:-}" ]; then
-    [ -z "${ILK_BENCH_TORCH:-}" ] || peers="$peers $torch"
-    if [ "$(cat "$venv/installed" 2>/dev/null)" != "$peers" ]; then
-        echo "Setting the peers up in .cache/bench-venv …" >&2
-        python3 -m venv "$venv"
-        # shellcheck disable=SC2086
-        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check $peers >&2
-        echo "$peers" >"$venv/installed"
-    fi
+if [ -z "${ILK_BENCH_VENV:-}" ] && [ "$(cat "$venv/installed" 2>/dev/null)" != "$peers" ]; then
+    echo "Setting the peers up in .cache/bench-venv …" >&2
+    python3 -m venv "$venv"
+    # shellcheck disable=SC2086
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check $peers >&2
+    echo "$peers" >"$venv/installed"
 fi
-exec python3 bench/compare.py --build build --model "$model" --venv "$venv" --cache .cache/bench "$@"
+
+# llama.cpp as its Python package vendors it: the converter needs the source, the library is compiled for this machine. Where
+# that fails, its rows are missing and the rest goes on.
+if [ ! -e "$cache/llama.cpp" ] && [ ! -e "$cache/llama-failed" ]; then
+    echo "Building llama.cpp (llama-cpp-python $llama) …" >&2
+    mkdir -p "$cache"
+    build=$(mktemp -d "$cache/llama-XXXXXX")
+    pip="$venv/bin/python -m pip --disable-pip-version-check --quiet"
+    if $pip download --no-deps --no-binary llama-cpp-python -d "$build" "llama-cpp-python==$llama" >&2 &&
+        tar xzf "$build"/llama_cpp_python-*.tar.gz -C "$build" &&
+        { [ -n "${ILK_BENCH_VENV:-}" ] ||
+            CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF" $pip install "$build"/llama_cpp_python-*.tar.gz >&2; }; then
+        mv "$build"/llama_cpp_python-*/vendor/llama.cpp "$cache/llama.cpp"
+    else
+        echo "llama.cpp cannot be built here and is left out; remove $cache/llama-failed to try again." >&2
+        : >"$cache/llama-failed"
+    fi
+    rm -rf "$build"
+fi
+exec python3 bench/compare.py --build build --model "$model" --venv "$venv" --cache "$cache" "$@"

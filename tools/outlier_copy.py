@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Copies a BERT checkpoint and gives it outlier channels, as large models have them by themselves.
+"""Copies a BERT, XLM-R or CLIP checkpoint and gives it outlier channels, as large models have them by themselves.
 
 usage: outlier_copy.py MODEL_DIR OUT_DIR [--share 0.005] [--low 20] [--high 60] [--seed 7]
 
@@ -8,6 +8,9 @@ A share of the channels of the residual stream (at least one) is made 20 to 60 t
 every LayerNorm but the last are multiplied in these channels, the columns of the linears that read the norms divided.
 Since the stream itself feeds the next norms, the copy is another network than the original: it is to be compared with
 itself in f32. The last norm, which the vectors come from, stays as it is.
+
+CLIP's towers normalise before a layer: there the rows that write to the stream (embeddings, the first norm, outputs of
+attention and of the second linear) are multiplied, the columns that read a norm and the gain of the last norm divided.
 """
 import argparse
 import json
@@ -51,6 +54,39 @@ def write_safetensors(path, tensors):
         f.write(struct.pack("<Q", len(text)) + text + b"".join(parts))
 
 
+def scale_bert(tensors, layers, channels, by):
+    prefix = next((p for p in ("", "bert.", "roberta.") if p + "embeddings.LayerNorm.weight" in tensors), "")
+    norms = ["embeddings.LayerNorm"]
+    for i in range(layers):
+        layer = "encoder.layer.%d." % i
+        norms += [layer + "attention.output.LayerNorm", layer + "output.LayerNorm"]
+        for name in ("attention.self.query", "attention.self.key", "attention.self.value", "intermediate.dense"):
+            tensors[prefix + layer + name + ".weight"][:, channels] /= by
+    for norm in norms[:-1]:
+        for part in ("weight", "bias"):
+            tensors[prefix + norm + "." + part][channels] *= by
+
+
+def scale_clip(tensors, tower, layers, channels, by):
+    def scale(name, by):
+        if tower + name in tensors:
+            tensors[tower + name][..., channels] *= by
+
+    scale("embeddings.token_embedding.weight", by)
+    scale("embeddings.position_embedding.weight", by if tower == "text_model." else 1)
+    scale("pre_layrnorm.weight", by)
+    scale("pre_layrnorm.bias", by)
+    for i in range(layers):
+        layer = tower + "encoder.layers.%d." % i
+        for name in ("self_attn.out_proj", "mlp.fc2"):
+            tensors[layer + name + ".bias"][channels] *= by
+            tensors[layer + name + ".weight"][channels] *= by[:, None]
+        for name in ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "mlp.fc1"):
+            tensors[layer + name + ".weight"][:, channels] /= by
+    for last in ("final_layer_norm", "post_layernorm"):
+        scale(last + ".weight", 1 / by)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("model_dir")
@@ -62,28 +98,27 @@ def main():
     a = p.parse_args()
     with open(os.path.join(a.model_dir, "config.json")) as f:
         config = json.load(f)
-    if config.get("model_type") != "bert":
-        sys.exit("%s: expected model_type bert, found %s" % (a.model_dir, config.get("model_type")))
+    kind = config.get("model_type")
+    if kind not in ("bert", "xlm-roberta", "clip"):
+        sys.exit("%s: expected model_type bert, xlm-roberta or clip, found %s" % (a.model_dir, kind))
     tensors = read_safetensors(os.path.join(a.model_dir, "model.safetensors"))
-    prefix = "" if "embeddings.LayerNorm.weight" in tensors else "bert."
-    dim, layers = config["hidden_size"], config["num_hidden_layers"]
     rng = random.Random(a.seed)
-    channels = sorted(rng.sample(range(dim), max(1, round(a.share * dim))))
-    by = np.array([rng.uniform(a.low, a.high) for _ in channels], dtype=np.float32)
-    norms = ["embeddings.LayerNorm"]
-    for i in range(layers):
-        layer = "encoder.layer.%d." % i
-        norms += [layer + "attention.output.LayerNorm", layer + "output.LayerNorm"]
-        for name in ("attention.self.query", "attention.self.key", "attention.self.value", "intermediate.dense"):
-            tensors[prefix + layer + name + ".weight"][:, channels] /= by
-    for norm in norms[:-1]:
-        for part in ("weight", "bias"):
-            tensors[prefix + norm + "." + part][channels] *= by
+
+    def draw(dim):
+        channels = sorted(rng.sample(range(dim), max(1, round(a.share * dim))))
+        by = np.array([rng.uniform(a.low, a.high) for _ in channels], dtype=np.float32)
+        print("channels " + ", ".join("%d by %.1f" % pair for pair in zip(channels, by)))
+        return channels, by
+
+    if kind == "clip":
+        for tower, part in (("text_model.", config["text_config"]), ("vision_model.", config["vision_config"])):
+            scale_clip(tensors, tower, part.get("num_hidden_layers", 12), *draw(part.get("hidden_size", 512)))
+    else:
+        scale_bert(tensors, config["num_hidden_layers"], *draw(config["hidden_size"]))
     if os.path.exists(a.out_dir):
         sys.exit("%s: is there already" % a.out_dir)
     shutil.copytree(a.model_dir, a.out_dir)
     write_safetensors(os.path.join(a.out_dir, "model.safetensors"), tensors)
-    print("channels " + ", ".join("%d by %.1f" % pair for pair in zip(channels, by)))
 
 
 if __name__ == "__main__":
