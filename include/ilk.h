@@ -760,6 +760,52 @@ ILK_API void ilk_file_info_init_sized(void *info, size_t size);
  * asked. UNSUPPORTED, with what it seems to be, for everything that ilk does not read. */
 ILK_API ilk_status ilk_file_probe(const char *name, const void *head, size_t n, ilk_file_info *info, ilk_error *err);
 
+/* A document of any kind that ilk reads, as texts. */
+typedef struct ilk_document ilk_document;
+
+typedef struct ilk_document_options {
+    size_t size;
+    uint64_t max_file_bytes; /* likewise; 0: 32 MiB */
+    uint32_t chunk_tokens;   /* as in ilk_ingest_options */
+    uint32_t overlap_tokens; /* ILK_ABSENT, the default: an eighth of chunk_tokens */
+} ilk_document_options;
+ILK_API void ilk_document_options_init_sized(void *opt, size_t size);
+#define ilk_document_options_init(opt) ilk_document_options_init_sized((opt), sizeof *(opt))
+
+typedef struct ilk_document_info {
+    size_t size;
+    const char *kind;     /* "pdf", "markdown"; strings live as long as the document */
+    const char *title;    /* or NULL */
+    const char *language; /* of source code; or NULL */
+    const char *note;     /* what of it was passed over; or NULL */
+    size_t n_passages;
+} ilk_document_info;
+ILK_API void ilk_document_info_init_sized(void *info, size_t size);
+#define ilk_document_info_init(info) ilk_document_info_init_sized((info), sizeof *(info))
+
+typedef struct ilk_passage {
+    size_t size;
+    const char *text; /* UTF-8, n_bytes; owned by the document */
+    size_t n_bytes;
+    const char *input; /* what ilk_ingest embeds for it: behind its context, where that is short */
+    size_t n_input;
+    const char *context; /* heading path "Guide > Install" or symbol; "" for none */
+    ilk_segment segment; /* page, chunk, lines */
+} ilk_passage;
+ILK_API void ilk_passage_init_sized(void *passage, size_t size);
+#define ilk_passage_init(passage) ilk_passage_init_sized((passage), sizeof *(passage))
+
+/* Reads a document as ilk_ingest does, and cuts it into passages for `m`; NULL: its sections and functions as they are. `opt`
+ * may be NULL. The document stands for itself: it holds neither the file nor the model.
+ * Errors: UNSUPPORTED (no document, or of a kind that this build does not read), BAD_FORMAT, LIMIT, IO, NOT_FOUND,
+ * NO_MEMORY, CANCELLED, DEADLINE. */
+ILK_API ilk_status ilk_document_open(ilk_document **out, ilk_runtime *rt, ilk_model *m, const char *path,
+                                     const ilk_document_options *opt, ilk_job *job, ilk_error *err);
+ILK_API void ilk_document_close(ilk_document *d);
+ILK_API ilk_status ilk_document_get_info(const ilk_document *d, ilk_document_info *info, ilk_error *err);
+/* The i-th passage, in order; NOT_FOUND past the last. */
+ILK_API ilk_status ilk_document_get_passage(const ilk_document *d, size_t i, ilk_passage *passage, ilk_error *err);
+
 /* A file that was met, as it was when it was last read. */
 typedef enum ilk_source_state {
     ILK_SOURCE_INDEXED = 1,

@@ -48,6 +48,7 @@ void cli_records_close(cli_records *r)
 {
     if (r->fd > 0)
         close(r->fd);
+    ilk_document_close(r->doc);
     free(r->buf);
     free(r->list);
     free(r->parts);
@@ -64,48 +65,12 @@ static bool next_file(cli_records *r)
         r->line = 0;
         r->len = r->from = 0;
         r->at_start = true;
-        r->too_long = false;
+        r->too_long = r->encoded = false;
         if (r->fd >= 0)
             return true;
         cli_warn(r->c, "%s: %s", name, strerror(errno));
         r->n_unreadable++;
     }
-    return false;
-}
-
-/* What a file is that is no text as it stands, by its beginning or its name; NULL: text. */
-static const char *other_kind(const char *name, const char *p, size_t n)
-{
-    static const struct {
-        const char *begin, *what;
-    } kinds[] = {
-        {"%PDF-", "a PDF document"},        {"PK\003\004", "a ZIP archive, or a document in one"},
-        {"\037\213", "a gzip file"},        {"\x89PNG", "a picture"},
-        {"\xff\xd8\xff", "a picture"},      {"GIF8", "a picture"},
-        {"<!doctype html", "an HTML page"}, {"<html", "an HTML page"},
-    };
-    static const char *const html[] = {".html", ".htm", ".xhtml"};
-    size_t at = n >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0, n_name = strlen(name);
-    while (at < n && strchr(" \t\r\n", p[at]) && p[at])
-        at++;
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (n - at >= strlen(kinds[i].begin) && strncasecmp(p + at, kinds[i].begin, strlen(kinds[i].begin)) == 0)
-            return kinds[i].what;
-    for (size_t i = 0; i < sizeof html / sizeof *html; i++)
-        if (n_name >= strlen(html[i]) && strcasecmp(name + n_name - strlen(html[i]), html[i]) == 0)
-            return "an HTML page";
-    return NULL;
-}
-
-/* Of a named file's first bytes: false where it is of another kind, after saying so. */
-static bool is_text(cli_records *r)
-{
-    const char *name = r->files[r->at_file - 1];
-    const char *what = r->fd == 0 || r->kind == CLI_RECORDS_JSON ? NULL : other_kind(name, r->buf, r->len);
-    if (!what)
-        return true;
-    cli_warn(r->c, "%s: %s, expected text: ilk index reads documents; standard input is taken as it is", name, what);
-    r->n_unreadable++;
     return false;
 }
 
@@ -156,7 +121,7 @@ static bool paused(const cli_records *r)
     return poll(&p, 1, 0) == 0;
 }
 
-static bool add_part(cli_records *r, const char *s, size_t n)
+static bool add_part(cli_records *r, ilk_part_kind kind, const char *s, size_t n)
 {
     if (r->n_parts == r->cap_parts) {
         size_t cap = r->cap_parts ? r->cap_parts * 2 : CLI_BATCH_RECORDS;
@@ -168,10 +133,20 @@ static bool add_part(cli_records *r, const char *s, size_t n)
     }
     ilk_part *p = &r->parts[r->n_parts++];
     ilk_part_init(p);
-    p->kind = ILK_PART_TEXT;
-    p->modality = ILK_TEXT;
+    p->kind = kind;
+    p->modality = kind == ILK_PART_TEXT ? ILK_TEXT : ILK_IMAGE;
     p->n_bytes = n;
-    return ilki_base_buf_add(&r->text, s, n);
+    return ilki_base_buf_add(&r->text, s, n) && (kind != ILK_PART_PATH || ilki_base_buf_addc(&r->text, 0));
+}
+
+static cli_record *new_record(cli_records *r, uint64_t line)
+{
+    cli_record *rec = &r->list[r->n++];
+    memset(rec, 0, sizeof *rec);
+    rec->file = r->files[r->at_file - 1];
+    rec->line = line;
+    rec->part = r->n_parts;
+    return rec;
 }
 
 static void set_id_default(cli_records *r, cli_record *rec)
@@ -212,24 +187,58 @@ static bool set_id(cli_records *r, cli_record *rec, const ilki_json *j, ilki_jso
     return true;
 }
 
-/* The texts of a record; returns what is wrong, or NULL. */
-static const char *take_texts(cli_records *r, cli_record *rec, const ilki_json *j, ilki_json_node text)
+/* The member `key` of a record, or of a part of one: a string, or a list of strings. Returns what is wrong, or NULL. */
+static const char *take_member(cli_records *r, const ilki_json *j, ilki_json_node value, bool image)
 {
+    ilk_part_kind kind = image ? ILK_PART_PATH : ILK_PART_TEXT;
     size_t n;
-    const char *s = ilki_base_json_string(j, text, &n);
-    if (s) {
-        rec->n_parts = 1;
-        return add_part(r, s, n) ? NULL : "out of memory";
+    const char *s = ilki_base_json_string(j, value, &n);
+    if (s && image && (n == 0 || memchr(s, 0, n)))
+        return "expected \"image\" as the name of a file";
+    if (s)
+        return add_part(r, kind, s, n) ? NULL : "out of memory";
+    if (ilki_base_json_type(j, value) != ILKI_JSON_ARRAY || ilki_base_json_count(j, value) == 0)
+        return image ? "expected \"image\" as the name of a file or a list of names"
+                     : "expected \"text\" as a string or a list of strings";
+    for (ilki_json_node e = ilki_base_json_first(j, value); e; e = ilki_base_json_next(j, e)) {
+        if (ilki_base_json_type(j, e) != ILKI_JSON_STRING)
+            return image ? "expected every element of \"image\" to be the name of a file"
+                         : "expected every element of \"text\" to be a string";
+        const char *wrong = take_member(r, j, e, image);
+        if (wrong)
+            return wrong;
     }
-    if (ilki_base_json_type(j, text) != ILKI_JSON_ARRAY || ilki_base_json_count(j, text) == 0)
-        return "expected \"text\" as a string or a list of strings";
-    for (ilki_json_node e = ilki_base_json_first(j, text); e; e = ilki_base_json_next(j, e)) {
-        s = ilki_base_json_string(j, e, &n);
-        if (!s)
-            return "expected every element of \"text\" to be a string";
-        rec->n_parts++;
-        if (!add_part(r, s, n))
-            return "out of memory";
+    return NULL;
+}
+
+/* "text" and "image" of an object, in this order. */
+static const char *take_members(cli_records *r, const ilki_json *j, ilki_json_node object)
+{
+    static const char *const later[] = {"audio", "video", "depth", "thermal", "imu"};
+    ilki_json_node text = ilki_base_json_get(j, object, "text"), image = ilki_base_json_get(j, object, "image");
+    for (size_t i = 0; r->by_kind && i < sizeof later / sizeof *later; i++)
+        if (ilki_base_json_get(j, object, later[i]))
+            return "audio, video, depth, thermal and imu are not supported yet";
+    const char *wrong = text || !image || !r->by_kind ? take_member(r, j, text, false) : NULL;
+    return !wrong && image && r->by_kind ? take_member(r, j, image, true) : wrong;
+}
+
+/* What a record is made of; returns what is wrong, or NULL. */
+static const char *take_parts(cli_records *r, const ilki_json *j, ilki_json_node record)
+{
+    ilki_json_node parts = r->by_kind ? ilki_base_json_get(j, record, "parts") : 0;
+    if (!parts)
+        return take_members(r, j, record);
+    if (ilki_base_json_get(j, record, "text") || ilki_base_json_get(j, record, "image"))
+        return "expected either \"parts\" or \"text\" and \"image\"";
+    if (ilki_base_json_type(j, parts) != ILKI_JSON_ARRAY || ilki_base_json_count(j, parts) == 0)
+        return "expected \"parts\" as a list of {\"text\"} and {\"image\"}";
+    for (ilki_json_node e = ilki_base_json_first(j, parts); e; e = ilki_base_json_next(j, e)) {
+        const char *wrong = ilki_base_json_type(j, e) == ILKI_JSON_OBJECT
+                                ? take_members(r, j, e)
+                                : "expected every element of \"parts\" to be {\"text\"} or {\"image\"}";
+        if (wrong)
+            return wrong;
     }
     return NULL;
 }
@@ -248,11 +257,12 @@ static void take_json(cli_records *r, cli_record *rec, const char *s, size_t n)
     } else {
         ilki_json_node root = ilki_base_json_root(j), id = ilki_base_json_get(j, root, "id");
         if (ilki_base_json_type(j, root) != ILKI_JSON_OBJECT)
-            wrong = "expected a record {\"id\", \"text\"}";
+            wrong = r->by_kind ? "expected a record {\"id\", \"text\", \"image\"}"
+                               : "expected a record {\"id\", \"text\"}";
         else if (id && !set_id(r, rec, j, id))
             wrong = "expected \"id\" as a string or a number";
         else
-            wrong = take_texts(r, rec, j, ilki_base_json_get(j, root, "text"));
+            wrong = take_parts(r, j, root);
     }
     if (wrong)
         cli_warn(r->c, "%s: %s", name, wrong);
@@ -262,17 +272,13 @@ static void take_json(cli_records *r, cli_record *rec, const char *s, size_t n)
 
 static void take_record(cli_records *r, const char *s, size_t n)
 {
-    cli_record *rec = &r->list[r->n++];
-    memset(rec, 0, sizeof *rec);
-    rec->file = r->files[r->at_file - 1];
-    rec->line = r->line;
-    rec->part = r->n_parts;
+    cli_record *rec = new_record(r, r->line);
     if (r->at_start && n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0) {
         s += 3;
         n -= 3;
     }
     r->at_start = false;
-    if (n > 0 && s[n - 1] == '\r' && r->kind != CLI_RECORDS_WHOLE)
+    if (n > 0 && s[n - 1] == '\r' && r->kind != CLI_RECORDS_WHOLE && !r->encoded)
         n--;
     if (n > CLI_RECORD_BYTES || r->too_long) {
         char name[8192];
@@ -289,11 +295,113 @@ static void take_record(cli_records *r, const char *s, size_t n)
         }
         take_json(r, rec, s, n);
     } else {
-        rec->n_parts = 1;
-        rec->bad = !add_part(r, s, n);
+        rec->bad = !add_part(r, r->encoded ? ILK_PART_ENCODED : ILK_PART_TEXT, s, n);
     }
+    rec->n_parts = r->n_parts - rec->part;
     if (rec->id_len == 0)
         set_id_default(r, rec);
+}
+
+/* ---- what is no text */
+
+/* The open file as one record; its name is read again by whoever decodes it. */
+static bool take_picture(cli_records *r)
+{
+    cli_record *rec = new_record(r, 0);
+    const char *name = rec->file;
+    rec->bad = !add_part(r, ILK_PART_PATH, name, strlen(name));
+    rec->n_parts = 1;
+    set_id_default(r, rec);
+    return false;
+}
+
+static bool open_document(cli_records *r)
+{
+    const char *name = r->files[r->at_file - 1];
+    ilk_document_info info;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_document_info_init(&info);
+    r->doc_at = 0;
+    if (ilk_document_open(&r->doc, r->c->rt, r->model, name, NULL, r->c->job, &err) != ILK_OK) {
+        if (err.status != ILK_CANCELLED)
+            cli_warn(r->c, "%s", err.message);
+        r->n_unreadable++;
+    } else if (ilk_document_get_info(r->doc, &info, NULL) == ILK_OK && info.n_passages == 0) {
+        cli_warn(r->c, "%s: no text in it", name);
+    } else if (info.note) {
+        cli_note(r->c, "%s: %s", name, info.note);
+    }
+    return false;
+}
+
+/* The next passage of the document that is being told; false at its end. */
+static bool take_passage(cli_records *r)
+{
+    ilk_passage p;
+    char number[32];
+    ilk_passage_init(&p);
+    if (ilk_document_get_passage(r->doc, r->doc_at, &p, NULL) != ILK_OK) {
+        ilk_document_close(r->doc);
+        r->doc = NULL;
+        return false;
+    }
+    cli_record *rec = new_record(r, 0);
+    rec->bad = !add_part(r, ILK_PART_TEXT, p.input, p.n_input);
+    rec->n_parts = 1;
+    ilki_buf id;
+    ilki_base_buf_init(&id, 65536);
+    snprintf(number, sizeof number, "#%zu", r->doc_at++);
+    ilki_base_buf_adds(&id, rec->file);
+    ilki_base_buf_adds(&id, number);
+    rec->id = r->ids.len;
+    ilki_jsonw w;
+    ilki_base_jsonw_init(&w, &r->ids);
+    ilki_base_jsonw_string(&w, ilki_base_buf_view(&id), id.len);
+    rec->id_len = r->ids.len - rec->id;
+    ilki_base_buf_deinit(&id);
+    return true;
+}
+
+/* What the open file is, by its first bytes; its name alone makes no text something that is refused. */
+static ilk_status probe(const cli_records *r, const char *name, ilk_file_info *info, ilk_error *err)
+{
+    ilk_file_info_init(info);
+    ilk_status st = ilk_file_probe(name, r->buf, r->len, info, err);
+    if (st == ILK_UNSUPPORTED && ilk_file_probe("text", r->buf, r->len, info, NULL) == ILK_OK && info->plain)
+        return ILK_OK;
+    return st;
+}
+
+/* May the lines of the open file be read? If not, it has been told why, or its records come in another way. */
+static bool is_text(cli_records *r)
+{
+    const char *name = r->files[r->at_file - 1];
+    ilk_file_info info;
+    ilk_error err;
+    ilk_error_init(&err);
+    if (r->kind == CLI_RECORDS_JSON || (r->fd == 0 && !r->by_kind))
+        return true;
+    ilk_status st = probe(r, name, &info, &err);
+    if (r->fd == 0) { /* taken as it is, unless it is a picture */
+        r->encoded = st == ILK_OK && info.modality == ILK_IMAGE;
+        return true;
+    }
+    if (st == ILK_OK && info.plain)
+        return true;
+    if (st == ILK_OK && r->by_kind && info.modality == ILK_IMAGE)
+        return take_picture(r);
+    if (st == ILK_OK && r->by_kind)
+        return open_document(r);
+    if (st == ILK_OK)
+        cli_warn(r->c,
+                 "%s: a file of kind %s, expected text: ilk embed and ilk index read it; standard input is taken as "
+                 "it is",
+                 name, info.kind);
+    else
+        cli_warn(r->c, "%s: %s", name, err.message);
+    r->n_unreadable++;
+    return false;
 }
 
 /* One record of the file that is open. False at its end. */
@@ -301,7 +409,8 @@ static bool take_one(cli_records *r, bool *wait)
 {
     for (;;) {
         size_t have = r->len - r->from;
-        char *end = r->kind == CLI_RECORDS_WHOLE || have == 0 ? NULL : memchr(r->buf + r->from, '\n', have);
+        bool whole = r->kind == CLI_RECORDS_WHOLE || r->encoded;
+        char *end = whole || have == 0 ? NULL : memchr(r->buf + r->from, '\n', have);
         if (end) {
             char *s = r->buf + r->from;
             r->line++;
@@ -326,10 +435,8 @@ static bool take_one(cli_records *r, bool *wait)
         }
         if (cli_signal_caught() || r->c->err.status == ILK_NO_MEMORY)
             return false;
-        if (r->len - r->from > 0 || (r->kind == CLI_RECORDS_WHOLE && r->at_start)) {
-            r->line += r->kind != CLI_RECORDS_WHOLE;
-            if (r->kind == CLI_RECORDS_WHOLE)
-                r->line = 0;
+        if (r->len - r->from > 0 || (whole && r->at_start)) {
+            r->line = whole ? 0 : r->line + 1;
             take_record(r, r->buf ? r->buf + r->from : "", r->len - r->from);
         }
         return false;
@@ -343,6 +450,8 @@ bool cli_records_next(cli_records *r)
     ilki_base_buf_reset(&r->ids);
     ilki_base_buf_reset(&r->text);
     while (!wait && r->n < CLI_BATCH_RECORDS && r->text.len < CLI_BATCH_BYTES) {
+        if (r->doc && take_passage(r))
+            continue;
         if (cli_signal_caught() || (r->fd < 0 && !next_file(r)))
             break;
         if (!take_one(r, &wait))
@@ -355,7 +464,9 @@ bool cli_records_next(cli_records *r)
         return false;
     }
     const char *at = ilki_base_buf_view(&r->text);
-    for (size_t i = 0; i < r->n_parts; at += r->parts[i++].n_bytes)
+    for (size_t i = 0; i < r->n_parts; i++) {
         r->parts[i].data = at;
+        at += r->parts[i].n_bytes + (r->parts[i].kind == ILK_PART_PATH);
+    }
     return r->n > 0 && !cli_signal_caught();
 }

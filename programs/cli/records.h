@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Texts from files and standard input, in batches of bounded memory: one a line, one a file, or JSON records
- * {"id", "text"} where text is a string or a list of strings. */
+ * {"id", "text"} where text is a string or a list of strings. With `by_kind` also pictures, one a file, and documents, a
+ * record for each passage; JSON records may then have "image" (paths) or "parts" in order. */
 #ifndef CLI_RECORDS_H
 #define CLI_RECORDS_H
 
@@ -32,6 +33,11 @@ typedef struct cli_records {
     uint64_t line;
     bool at_start, too_long; /* of the file; the rest of a line is being passed over */
     bool several;            /* ids name the file too */
+    bool by_kind;            /* for `model`: set both behind cli_records_open */
+    bool encoded;            /* the open file is a picture that is read as bytes */
+    ilk_model *model;
+    ilk_document *doc; /* that is being told; doc_at: its next passage */
+    size_t doc_at;
     size_t n_unreadable;
 
     cli_record *list;

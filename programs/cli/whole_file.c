@@ -47,17 +47,55 @@ bool cli_file_read(cli *c, const char *file, char **data, size_t *n)
     return false;
 }
 
-ilk_modality cli_file_modality(cli *c, const char *file, const char *data, size_t n)
+/* All passages of a document, a line between two. */
+static bool read_document(cli *c, const char *file, char **data, size_t *n)
+{
+    ilk_document *d = NULL;
+    ilk_passage p;
+    ilki_buf b;
+    if (!cli_open_runtime(c))
+        return false;
+    if (ilk_document_open(&d, c->rt, NULL, file, NULL, c->job, &c->err) != ILK_OK) {
+        cli_fail_err(c);
+        return false;
+    }
+    ilki_base_buf_init(&b, CLI_FILE_BYTES);
+    ilk_passage_init(&p);
+    for (size_t i = 0; ilk_document_get_passage(d, i, &p, NULL) == ILK_OK; i++) {
+        ilki_base_buf_adds(&b, i ? "\n" : "");
+        ilki_base_buf_add(&b, p.text, p.n_bytes);
+    }
+    ilk_document_close(d);
+    bool ok = ilki_base_buf_check(&b, file, &c->err) == ILK_OK;
+    *n = b.len;
+    *data = !ok ? NULL : b.len ? ilki_base_buf_take(&b, NULL) : strdup("");
+    ilki_base_buf_deinit(&b);
+    if (!ok)
+        cli_fail_err(c);
+    return *data != NULL;
+}
+
+bool cli_file_take(cli *c, const char *file, bool *picture, char **data, size_t *n)
 {
     ilk_file_info info;
+    bool is_input = strcmp(file, "-") == 0;
     ilk_file_info_init(&info);
-    if (ilk_file_probe(strcmp(file, "-") == 0 ? "standard input" : file, data, n, &info, &c->err) != ILK_OK) {
-        cli_fail(c, "%s: %s", file, c->err.message);
-        return (ilk_modality)0;
-    }
-    if (info.modality == ILK_TEXT && !info.plain) {
-        cli_fail(c, "%s: a document (%s), expected a text or a picture", file, info.kind);
-        return (ilk_modality)0;
-    }
-    return info.modality;
+    if (!cli_file_read(c, file, data, n))
+        return false;
+    ilk_error_init(&c->err);
+    ilk_status st = *n ? ilk_file_probe(is_input ? "text" : file, *data, *n, &info, &c->err) : ILK_OK;
+    *picture = st == ILK_OK && info.modality == ILK_IMAGE;
+    if (st == ILK_OK && (*n == 0 || info.plain || (*picture && is_input)))
+        return true;
+    if (st == ILK_OK && is_input)
+        st = ilki_base_fail(&c->err, ILK_UNSUPPORTED, "a document (%s), expected text or a picture", info.kind);
+    free(*data);
+    *data = NULL;
+    *n = 0;
+    if (st == ILK_OK && *picture)
+        return true;
+    if (st == ILK_OK)
+        return read_document(c, file, data, n);
+    cli_fail(c, "%s: %s", is_input ? "standard input" : file, c->err.message);
+    return false;
 }

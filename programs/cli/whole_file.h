@@ -11,7 +11,8 @@
  * printed, unless a signal came. */
 bool cli_file_read(cli *c, const char *file, char **data, size_t *n);
 
-/* Text as it stands or a picture, by name and first bytes; 0: neither, a message has been printed. */
-ilk_modality cli_file_modality(cli *c, const char *file, const char *data, size_t n);
+/* The same by kind: the words of a text or a document (*picture false), or a picture, whose content is left out where it can
+ * be read by its name again (*data NULL). False: a message has been printed. */
+bool cli_file_take(cli *c, const char *file, bool *picture, char **data, size_t *n);
 
 #endif

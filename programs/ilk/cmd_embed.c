@@ -12,13 +12,16 @@
 #include "commands.h"
 
 static const cli_flag flags[] = {
-    {"jsonl", 0, CLI_SWITCH, NULL, "read records {\"id\", \"text\": string or list of strings}, one a line", 0, 0},
+    {"jsonl", 0, CLI_SWITCH, NULL,
+     "read records {\"id\", \"text\", \"image\"} or {\"id\", \"parts\"}, one a line; each a string or a list", 0, 0},
     {"whole", 0, CLI_SWITCH, NULL, "a file is one text (default: a line is)", 0, 0},
     {"format", 0, CLI_CHOICE, "jsonl|npy|f32",
      "jsonl: records {\"id\", \"embedding\"} (default); npy: NumPy; f32: bare "
      "little-endian floats",
      0, 0},
     {"output", 'o', CLI_FILE, "FILE", "write there, as a whole or not at all (npy needs it)", 0, 0},
+    {"text-share", 0, CLI_NUMBER, "X", "of a record of text and pictures, the text's share of the sum (default: 0.5)",
+     0, 0},
     {"strict", 0, CLI_SWITCH, NULL, "an input that cannot be read, or is longer than the model reads, is fatal", 0, 0},
     {0},
 };
@@ -27,7 +30,8 @@ typedef struct totals {
     uint64_t n, n_bad, n_cut, first_cut;
 } totals;
 
-static void put_embedding(cli_sink *sink, const cli_records *r, const cli_record *rec, const float *v, size_t dim)
+static void put_embedding(cli_sink *sink, const cli_records *r, const cli_record *rec, const float *v, size_t dim,
+                          bool fused)
 {
     ilki_buf *b = cli_sink_buf(sink);
     ilki_jsonw w;
@@ -39,7 +43,7 @@ static void put_embedding(cli_sink *sink, const cli_records *r, const cli_record
     for (size_t k = 0; k < dim; k++)
         ilki_base_jsonw_float(&w, v[k]);
     ilki_base_jsonw_close(&w, ']');
-    ilki_base_buf_adds(b, "}\n");
+    ilki_base_buf_adds(b, fused ? ",\"fused\":\"sum\"}\n" : "}\n");
 }
 
 static void name_failure(cli *c, const cli_record *rec, ilk_status st, const char *message)
@@ -76,7 +80,7 @@ static void put_record(cli *c, cli_sink *sink, const cli_records *r, size_t i, c
             name_failure(c, rec, ILK_LIMIT, "longer than the model reads: cut");
     }
     if (sink->kind == CLI_SINK_JSONL)
-        put_embedding(sink, r, rec, values, dim);
+        put_embedding(sink, r, rec, values, dim, ilk_vectors_get_fused(v, at) != 0);
     else
         cli_sink_floats(sink, values, dim);
 }
@@ -133,6 +137,13 @@ static int run_all(cli *c, ilk_model *m, cli_records *r, cli_sink *sink)
         free(in);
         return CLI_FAILED;
     }
+    if (st == ILK_OK && cli_given(c, "text-share")) {
+        e.options.text_share = (float)cli_number(c, "text-share", 0);
+        if (!(e.options.text_share > 0 && e.options.text_share <= 1)) {
+            free(in);
+            return cli_usage(c, "--text-share: expected a number above 0 and at most 1");
+        }
+    }
     if (st == ILK_OK)
         st = cli_sink_open(sink, e.options.dim ? e.options.dim : info.dim, &c->err);
     while (st == ILK_OK && cli_out_ok(c) && cli_records_next(r))
@@ -161,9 +172,11 @@ static int run(cli *c)
     cli_config_read_user(c);
     int status = CLI_FAILED;
     if (cli_choose_model(c, NULL, &m)) {
-        if (cli_records_open(&r, c, kind, c->operands, c->n_operands))
+        if (cli_records_open(&r, c, kind, c->operands, c->n_operands)) {
+            r.by_kind = true;
+            r.model = m;
             status = run_all(c, m, &r, &sink);
-        else
+        } else
             status = cli_fail_err(c);
         cli_records_close(&r);
     }
@@ -174,7 +187,7 @@ static int run(cli *c)
 
 const cli_command cli_cmd_embed = {
     "embed",
-    "texts into vectors",
+    "texts, pictures and documents into vectors",
     "[FILE...]",
     CLI_FILE,
     0,
@@ -182,10 +195,16 @@ const cli_command cli_cmd_embed = {
     "ilk embed -m ORG/NAME texts.txt\ta vector for each line, as JSON records\n"
     "ilk embed -m DIR --format npy -o v.npy texts.txt\tfor NumPy: row i is line i\n"
     "ilk embed -m DIR --as query -\tstandard input, each line as a query\n"
-    "ilk embed -m DIR --jsonl records.jsonl\trecords {\"id\", \"text\"}\n",
+    "ilk embed -m DIR --jsonl records.jsonl\trecords {\"id\", \"text\", \"image\"}\n"
+    "ilk embed -m DIR cat.jpg dog.png\ta vector for each picture\n"
+    "ilk embed -m DIR report.pdf\ta vector for each passage\n",
     "A line is a text, its id the number of the line, from 1 (with several files FILE:LINE). Without FILE, or for \"-\", "
-    "standard input is read, and what is there is answered when it pauses. A file that is no text (HTML, PDF, EPUB, a "
-    "picture) is named and passed over: ilk index reads documents.\n\n"
+    "standard input is read, and what is there is answered when it pauses. A picture is one input, its id the name of the "
+    "file; a document (HTML, PDF, EPUB, DOCX, ODT) is cut into passages as ilk index cuts it, and has a record for each "
+    "with the id FILE#N, from 0.\n\n"
+    "A record's \"text\" and \"image\" (names of files) are each a string or a list; \"parts\":[{\"text\"},{\"image\"}] keeps "
+    "an order. Several texts are one text. Text and pictures, or several pictures, get one vector, the normalised sum of "
+    "their unit vectors, and their output says \"fused\":\"sum\".\n\n"
     "An input that cannot be embedded is named on standard error; it has no record, and with npy and f32 a row of zeros "
     "keeps the rows in step with the lines. A text that is longer than the model reads is cut and counted.",
     (const cli_flag *const[]){cli_model_flags, cli_embedding_flags, flags, NULL},

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ilk similarity: how near texts are to each other, by the model's own function. */
+ * ilk similarity: how near texts and pictures are to each other, by the model's own function. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/vfs.h"
 #include "cli/choose.h"
 #include "cli/embedding.h"
+#include "cli/whole_file.h"
 #include "commands.h"
-
-#define MAX_TEXT ((size_t)32 << 20)
 
 static const cli_flag flags[] = {
     {"matrix", 0, CLI_SWITCH, NULL, "print a row of scores for each text (default: a line for each pair)", 0, 0},
@@ -19,6 +17,7 @@ typedef struct text {
     char *read; /* of a file */
     const char *s;
     size_t n;
+    bool picture; /* s: the name of its file, unless it was read */
 } text;
 
 /* "@path" is a file, "@@x" the text "@x". */
@@ -28,11 +27,9 @@ static bool take_text(cli *c, const char *operand, text *t)
     if (operand[0] == '@' && operand[1] == '@') {
         t->s++;
     } else if (operand[0] == '@') {
-        if (ilki_base_read_file(&ilki_base_vfs_posix, operand + 1, MAX_TEXT, &t->read, &t->n, &c->err) != ILK_OK) {
-            cli_fail_err(c);
+        if (!cli_file_take(c, operand + 1, &t->picture, &t->read, &t->n))
             return false;
-        }
-        t->s = t->read;
+        t->s = t->read ? t->read : operand + 1;
         return true;
     }
     t->n = strlen(t->s);
@@ -160,8 +157,8 @@ static int compare(cli *c, ilk_model *m, const text *texts, size_t n)
         goto end;
     for (size_t i = 0; i < n && st == ILK_OK; i++) {
         ilk_part_init(&parts[i]);
-        parts[i].kind = ILK_PART_TEXT;
-        parts[i].modality = ILK_TEXT;
+        parts[i].kind = !texts[i].picture ? ILK_PART_TEXT : texts[i].read ? ILK_PART_ENCODED : ILK_PART_PATH;
+        parts[i].modality = texts[i].picture ? ILK_IMAGE : ILK_TEXT;
         parts[i].data = texts[i].s;
         parts[i].n_bytes = texts[i].n;
         cli_embedding_input(&e, &in[i]);
@@ -214,15 +211,16 @@ static int run(cli *c)
 
 const cli_command cli_cmd_similarity = {
     "similarity",
-    "how near texts are to each other",
+    "how near texts and pictures are to each other",
     "TEXT TEXT...",
     CLI_FILE,
     2,
     2000,
     "ilk similarity -m ORG/NAME 'a cat' 'a dog'\tone score, larger is nearer\n"
     "ilk similarity -m DIR @a.txt @b.txt @c.txt\tfiles, each one text: a line for each pair\n"
+    "ilk similarity -m DIR 'a cat' @cat.jpg\ta text and a picture\n"
     "ilk similarity -m DIR --matrix one two three\ta table of scores\n",
-    "Scores are by the model's own function, most often the cosine. A text that begins with @ is written with two.",
+    "@FILE is a text, the text of a document, or a picture. Scores are by the model's own function, most often the cosine. A text that begins with @ is written with two.",
     (const cli_flag *const[]){cli_model_flags, cli_embedding_flags, flags, cli_record_flags, NULL},
     run,
 };

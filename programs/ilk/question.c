@@ -60,13 +60,9 @@ static bool take_file(cli *c, cli_term *t, const char *file, bool *stdin_read)
         return false;
     }
     *stdin_read |= is_input;
-    if (t->picture && !is_input)
-        return true;
-    if (!cli_file_read(c, file, &t->data, &t->n_data))
-        return false;
-    ilk_modality is = t->picture ? ILK_IMAGE : cli_file_modality(c, file, t->data, t->n_data);
-    t->picture = is == ILK_IMAGE;
-    return is == ILK_IMAGE || is == ILK_TEXT;
+    if (t->picture)
+        return !is_input || cli_file_read(c, file, &t->data, &t->n_data);
+    return cli_file_take(c, file, &t->picture, &t->data, &t->n_data);
 }
 
 static bool add_flag(cli *c, cli_question *q, const char *name, const char *text, bool *stdin_read)

@@ -186,20 +186,3 @@ ilk_status ilk_runtime_get_media_info(ilk_runtime *rt, ilk_media_info *info, ilk
         st = ilki_engine_media_info(rt, &all, err);
     return st ? st : ilki_api_give_sized(info, &all, sizeof all, "media info", err);
 }
-
-void ilk_file_info_init_sized(void *info, size_t size)
-{
-    ilki_api_init_sized(info, size);
-}
-
-ilk_status ilk_file_probe(const char *name, const void *head, size_t n, ilk_file_info *info, ilk_error *err)
-{
-    if (!name || !info || (!head && n))
-        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_file_probe: %s is NULL",
-                              !name   ? "name"
-                              : !info ? "info"
-                                      : "head");
-    ilk_file_info all = {.size = sizeof all};
-    ilk_status st = ilki_engine_probe(name, head, n, &all, err);
-    return st ? st : ilki_api_give_sized(info, &all, sizeof all, "file info", err);
-}

@@ -167,7 +167,7 @@ static ilk_status make_vectors(const ilki_ingest *g, ilki_file_work *w, ilk_erro
     return ok ? ILK_OK : ilki_base_fail_memory(err, w->n_passages * sizeof(float), "vectors");
 }
 
-static ilk_status cut_document(ilki_ingest *g, ilki_file_work *w, ilki_text_scratch *scratch, ilk_error *err)
+ilk_status ilki_engine_cut_document(ilki_ingest *g, ilki_file_work *w, ilki_text_scratch *scratch, ilk_error *err)
 {
     ilki_chunks chunks = {0};
     ilk_status st = ilki_engine_read_document(g, w, err);
@@ -189,7 +189,7 @@ static void cut_file(void *arg, size_t index, unsigned slot)
     ilki_file_work *w = c->g->read.list[index];
     ilk_error *err = &c->errors[index];
     c->status[index] = w->picture ? ilki_engine_read_picture(c->g, w, err)
-                                  : cut_document(c->g, w, c->g->scratch[slot], err);
+                                  : ilki_engine_cut_document(c->g, w, c->g->scratch[slot], err);
     free(w->data);
     w->data = NULL;
 }

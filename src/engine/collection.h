@@ -88,6 +88,11 @@ ilk_status ilki_engine_prune(ilk_store *s, bool dry_run, ilk_event_fn event, voi
 
 /* ---- document.c */
 ilk_status ilki_engine_probe(const char *name, const void *head, size_t n, ilk_file_info *info, ilk_error *err);
+ilk_status ilki_engine_document_open(ilk_document **out, ilk_runtime *rt, ilk_model *m, const char *path,
+                                     const ilk_document_options *opt, ilk_job *job, ilk_error *err);
+void ilki_engine_document_close(ilk_document *d);
+void ilki_engine_document_info(const ilk_document *d, ilk_document_info *info);
+const ilk_passage *ilki_engine_document_passage(const ilk_document *d, size_t i); /* NULL past the last */
 
 /* ---- sources.c */
 ilk_status ilki_engine_list_sources(ilk_store *s, ilk_source_fn fn, void *user, ilk_error *err);

@@ -145,8 +145,7 @@ static void drop_rows(ilki_ingest *g, ilki_file_work *w, size_t m)
     g->rows_bytes -= n;
 }
 
-/* What a model reads for a passage: the text itself, or its context before it, made in the arena. NULL: no memory. */
-static const char *text_of(ilki_arena *a, const ilki_file_work *w, const ilki_passage *p, size_t *n)
+const char *ilki_engine_passage_text(ilki_arena *a, const ilki_file_work *w, const ilki_passage *p, size_t *n)
 {
     const char *text = w->doc->text + p->start;
     size_t len = p->end - p->start, n_context = strlen(p->context);
@@ -252,7 +251,7 @@ static ilk_status make_part(ilki_arena *a, const ilki_ingest *g, size_t m, const
         ilki_embed_rows_shape(g->models[m], ILK_IMAGE, part->shape);
         return ILK_OK;
     }
-    part->data = text_of(a, s->w, &s->w->passages[s->passage], &part->n_bytes);
+    part->data = ilki_engine_passage_text(a, s->w, &s->w->passages[s->passage], &part->n_bytes);
     return part->data ? ILK_OK : ilki_base_fail_memory(err, part->n_bytes, "a passage");
 }
 
@@ -333,7 +332,7 @@ static ilk_field text_field(const char *name, const char *text, size_t n)
                        .value = {.size = sizeof(ilk_value), .type = ILK_VALUE_TEXT, .text = text, .n_bytes = n}};
 }
 
-static const ilk_segment no_place = {
+const ilk_segment ilki_engine_no_place = {
     .size = sizeof(ilk_segment),
     .t0 = (double)__builtin_nanf(""),
     .t1 = (double)__builtin_nanf(""),
@@ -369,7 +368,7 @@ static bool add_picture(batch_build *b, const ilki_ingest *g, const ilki_file_wo
     const char *title = ilki_base_path_name(w->src.path);
     ilk_field *f = ilki_base_arena_alloc(&b->a, 6, sizeof *f);
     ilk_item *item = &b->items[b->n_items++];
-    *item = (ilk_item){.size = sizeof *item, .id = w->src.id, .segment = no_place, .fields = f};
+    *item = (ilk_item){.size = sizeof *item, .id = w->src.id, .segment = ilki_engine_no_place, .fields = f};
     if (!f || !add_vectors(b, g, w, 0, item))
         return false;
     f[item->n_fields++] = text_field("modality", "image", 5);
@@ -391,7 +390,7 @@ static bool add_parent(batch_build *b, const ilki_file_work *w)
     ilk_item *item = &b->items[b->n_items++];
     if (!f)
         return false;
-    *item = (ilk_item){.size = sizeof *item, .id = w->src.id, .segment = no_place, .fields = f};
+    *item = (ilk_item){.size = sizeof *item, .id = w->src.id, .segment = ilki_engine_no_place, .fields = f};
     f[item->n_fields++] = text_field("modality", "text", 4);
     f[item->n_fields++] = text_field("kind", w->doc->kind, strlen(w->doc->kind));
     if (ilki_base_utf8_valid(title, strlen(title)))
@@ -409,7 +408,7 @@ static bool add_passage(batch_build *b, const ilki_ingest *g, const ilki_file_wo
     char id[64];
     snprintf(id, sizeof id, "%s#%zu", w->src.id, k);
     ilk_field *f = ilki_base_arena_alloc(&b->a, 5, sizeof *f);
-    *item = (ilk_item){.size = sizeof *item, .parent = w->src.id, .segment = no_place, .fields = f};
+    *item = (ilk_item){.size = sizeof *item, .parent = w->src.id, .segment = ilki_engine_no_place, .fields = f};
     item->id = ilki_base_arena_strndup(&b->a, id, strlen(id));
     if (!item->id || !f || !add_vectors(b, g, w, k, item))
         return false;

@@ -121,8 +121,8 @@ static ilk_status room_of(const ilk_model *m, size_t *room, ilk_error *err)
     return ILK_OK;
 }
 
-/* The model that leaves the least decides, and its tokenizer counts; of equal ones, the same whatever their order. */
-static ilk_status decide_room(ilki_ingest *g, ilk_error *err)
+/* Of equal models, the same whatever their order. */
+ilk_status ilki_engine_decide_room(ilki_ingest *g, ilk_error *err)
 {
     g->room_tokens = SIZE_MAX;
     for (size_t m = 0; m < g->n_models; m++) {
@@ -211,7 +211,7 @@ ilk_status ilki_engine_decide_settings(ilki_ingest *g, ilk_error *err)
     if (!st)
         st = check_spaces(g, err);
     if (!st && g->reads_text)
-        st = decide_room(g, err);
+        st = ilki_engine_decide_room(g, err);
     if (!st)
         hash_settings(g);
     return st;

@@ -97,6 +97,8 @@ void ilki_engine_progress(ilki_ingest *g, bool last);
 
 /* Spaces, models, lengths and the hashes of settings; once known files are loaded. */
 ilk_status ilki_engine_decide_settings(ilki_ingest *g, ilk_error *err);
+/* How long a passage is: the model that leaves the least room decides, and its tokenizer counts. */
+ilk_status ilki_engine_decide_room(ilki_ingest *g, ilk_error *err);
 /* Was this source made as this ingest would make it? */
 bool ilki_engine_same_settings(const ilki_ingest *g, const ilki_source *src);
 
@@ -133,6 +135,8 @@ ilk_status ilki_engine_read_picture(ilki_ingest *g, ilki_file_work *w, ilk_error
 
 /* Cuts every file of g->read and moves it to g->open, or to g->done where there is nothing to embed. */
 ilk_status ilki_engine_cut(ilki_ingest *g, ilk_error *err);
+/* Reads a document and cuts it into passages, with room for their vectors unless it is a dry run. On the pool. */
+ilk_status ilki_engine_cut_document(ilki_ingest *g, ilki_file_work *w, ilki_text_scratch *scratch, ilk_error *err);
 
 /* ---- reuse.c */
 
@@ -142,6 +146,9 @@ ilk_status ilki_engine_reuse(ilki_ingest *g, ilki_file_work *w, ilk_error *err);
 ilk_status ilki_engine_reuse_own(ilki_ingest *g, ilki_file_work *w, size_t k, ilk_error *err);
 
 /* ---- commit.c */
+extern const ilk_segment ilki_engine_no_place;
+/* What a model reads for a passage: the text itself, or its context before it, made in the arena. NULL: no memory. */
+const char *ilki_engine_passage_text(ilki_arena *a, const ilki_file_work *w, const ilki_passage *p, size_t *n);
 ilki_file_work *ilki_engine_work_new(ilki_known *known);
 void ilki_engine_work_free(ilki_file_work *w);
 bool ilki_engine_work_push(ilki_work_list *l, ilki_file_work *w);

@@ -141,3 +141,33 @@ def test_similar():
         seen = hits(p.run("search", "--jsonl", "--modality", "image", "--image", "png-rgb8.png"))[1:]
         for a, b in zip(got, seen):
             check(a["path"] == b["path"] and abs(a["score"] - b["score"]) < 1e-5, "as --image: %s" % a["path"])
+
+
+def test_similar_to_a_file_that_is_not_stored():
+    with Place() as p, Place() as other:
+        filled(p)
+        want = hits(p.run("search", "--jsonl", "--modality", "image", "--image", picture("png-gray8.png")))
+        r = p.run("similar", "--jsonl", picture("png-gray8.png"))
+        equal(r.status, 0, "similar: %s" % r)
+        got = hits(r)
+        equal(len(got), 5, "everything, in one list")
+        equal([h["path"] for h in got if h["modality"] == "image"], [h["path"] for h in want], "as --image")
+        equal({h["score_kind"] for h in got}, {"cosine"}, "scores of one space")
+        inside = shutil.copy(picture("png-rgb8.png"), os.path.join(p.dir, "copy.png"))
+        check(abs(hits(p.run("similar", "--jsonl", inside))[0]["score"] - 1) < 1e-5, "a copy")
+        text = other.write("words.txt", "a red bicycle\n")
+        r = p.run("similar", "--jsonl", text)
+        equal(hits(r)[0]["path"], "a.txt", "a text: %s" % r)
+        odd = other.write("odd.bin", b"\0\1\2\3")
+        r = p.run("similar", odd)
+        equal(r.status, 2, "neither")
+        matches(r.err, "odd.bin: .*a binary file")
+        r = p.run("similar", "no-such-thing")
+        equal(r.status, 2, "neither file nor id")
+        matches(r.err, "neither an indexed file nor an item")
+    with Place() as p:
+        p.write("a.txt", "a red bicycle")
+        equal(p.run("index", "-m", model()).status, 0, "index")
+        r = p.run("similar", picture("png-rgb8.png"))
+        equal(r.status, 2, "a picture and a model of texts")
+        matches(r.err, "a model that reads pictures; `ilk reindex --model NAME`")

@@ -5,6 +5,7 @@ import ast
 import json
 import math
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -58,23 +59,89 @@ def test_lines_to_records():
         equal([g["id"] for g in whole], ["a.txt", "b.txt"], "ids of whole files")
 
 
-def test_files_that_are_no_text():
+def fixture(*path):
+    return os.path.join(harness.FIXTURES, *path)
+
+
+def test_documents_by_kind():
     with Place() as p:
         p.write("a.txt", "hello world\n")
-        p.write("page.htm", "<p>hello</p>\n")
-        p.write("page", "\ufeff\n <!DOCTYPE html>\n<p>hello</p>\n")
-        p.write("paper", "%PDF-1.7\n")
+        p.write("page.htm", "<p>hello world</p>\n")
+        p.write("page", "\ufeff\n <!DOCTYPE html>\n<p>hello world</p>\n")
         p.write("guide.md", "hello <html>\n")
+        p.write("paper", "%PDF-1.7\n")
         for how in ([], ["--whole"]):
-            r = p.run("embed", "-m", model(), *how, "page.htm", "a.txt", "page", "paper", "guide.md")
-            equal(r.status, 0, "the others have vectors")
-            equal([g["id"].split(":")[0] for g in records(r)], ["a.txt", "guide.md"], "and no markup has")
-            for name, what in (("page.htm", "an HTML page"), ("page", "an HTML page"), ("paper", "a PDF document")):
-                matches(r.err, "%s: %s, expected text: ilk index" % (name, what))
-        equal(p.run("embed", "-m", model(), "page", "a.txt", "--strict").status, 2, "strict")
-        equal(p.run("embed", "-m", model(), "page").status, 2, "nothing to read")
+            r = p.run("embed", "-m", model(), *how, "page.htm", "a.txt", "page", "guide.md")
+            equal((r.status, r.err), (0, ""), "embed")
+            got = records(r)
+            equal([g["id"].split(":")[0] for g in got], ["page.htm#0", "a.txt", "page#0", "guide.md"], "ids")
+            equal(got[0]["embedding"], got[1]["embedding"] if not how else got[2]["embedding"], "the words of a page")
+        r = p.run("embed", "-m", model(), "paper", "a.txt")
+        equal((r.status, len(records(r))), (0, 1), "a document that is broken")
+        matches(r.err, "^ilk: paper: ")
+        equal(p.run("embed", "-m", model(), "paper", "a.txt", "--strict").status, 2, "strict")
+        equal(p.run("embed", "-m", model(), "paper").status, 2, "nothing to read")
+        p.write("zip.bin", b"PK\3\4" + b"\0" * 40)
+        matches(p.run("embed", "-m", model(), "zip.bin").err, "zip.bin: ")
         equal(len(records(p.run("embed", "-m", model(), input="<html>\n<p>\n"))), 2, "standard input is taken as it is")
         equal(len(records(p.run("embed", "-m", model(), "--jsonl", "a.txt"))), 0, "records are judged as records")
+        docx = records(p.run("embed", "-m", model(), fixture("documents", "report.docx")))
+        check(len(docx) > 1 and docx[1]["id"].endswith("report.docx#1"), "passages of a document")
+        r = p.run("tokenize", "-m", model(), "page.htm")
+        equal((r.status, r.out), (2, ""), "tokenize reads texts alone")
+        matches(r.err, "page.htm: a file of kind html, expected text")
+        shutil.copy(fixture("documents", "report.docx"), p.dir)
+        equal(p.run("index", "-m", model(), ".").status, 0, "index")
+        kept = [json.loads(s) for s in p.run("search", "-k", "50", "--jsonl", "x").out.split("\n") if s]
+        equal(len(docx), len([h for h in kept if h["path"] == "report.docx"]), "as many as ilk index makes")
+
+
+def test_pictures_by_kind():
+    clip, jpeg, png = model("clip-quick"), fixture("picture-files", "jpeg-420.jpg"), fixture("picture-files", "png-rgb8.png")
+    with Place() as p:
+        p.write("a.txt", "a cat\n")
+        r = p.run("embed", "-m", clip, jpeg, "a.txt", png)
+        equal((r.status, r.err), (0, ""), "embed")
+        got = records(r)
+        equal([g["id"] for g in got], [jpeg, "a.txt:1", png], "ids")
+        check(all("fused" not in g and abs(sum(x * x for x in g["embedding"]) - 1) < 1e-5 for g in got), "unit vectors")
+        with open(png, "rb") as f:
+            one = records(p.run("embed", "-m", clip, input=f.read()))
+        equal((len(one), one[0]["embedding"]), (1, got[2]["embedding"]), "from standard input")
+        r = p.run("embed", "-m", clip, "--jsonl", input="\n".join(json.dumps(x) for x in (
+            {"id": "both", "text": "a cat", "image": png}, {"id": "parts", "parts": [{"image": png}, {"text": "a cat"}]},
+            {"id": "two", "image": [png, jpeg]}, {"id": "one", "image": jpeg}, {"id": "t", "text": "a cat"},
+            {"id": "x", "text": "a", "parts": []}, {"image": 3}, {"image": "absent.png"}, {"audio": "a.wav"},
+            {"parts": [3]}, {"parts": {}}, {"id": "list", "text": ["a ", "cat"]})))
+        records_of = {g["id"]: g for g in records(r)}
+        equal(sorted(records_of), ["both", "list", "one", "parts", "t", "two"], "records: %s" % r.err)
+        equal({k for k, g in records_of.items() if g.get("fused") == "sum"}, {"both", "parts", "two"}, "what is fused")
+        equal(records_of["both"]["embedding"], records_of["parts"]["embedding"], "the same sum")
+        equal(records_of["one"]["embedding"], got[0]["embedding"], "a picture by its name")
+        equal(records_of["list"]["embedding"], records_of["t"]["embedding"], "several texts are one")
+        a, b = got[1]["embedding"], got[2]["embedding"]
+        total = [x + y for x, y in zip(a, b)]
+        length = math.sqrt(sum(x * x for x in total))
+        check(max(abs(x / length - y) for x, y in zip(total, records_of["both"]["embedding"])) < 1e-6, "the normalised sum")
+        for line, what in ((6, 'either "parts" or'), (7, '"image" as the name'), (9, "not supported yet"),
+                           (10, 'every element of "parts"'), (11, '"parts" as a list')):
+            matches(r.err, "standard input:%d: .*%s" % (line, what))
+        matches(r.err, "standard input:8: .*absent.png")
+        only = records(p.run("embed", "-m", clip, "--jsonl", "--text-share", "1", input=json.dumps({"text": "a cat", "image": png})))
+        check(max(abs(x - y) for x, y in zip(only[0]["embedding"], a)) < 1e-6, "--text-share")
+        equal(p.run("embed", "-m", clip, "--text-share", "2", "a.txt").status, 2, "--text-share 2")
+        r = p.run("embed", "-m", model(), png)
+        equal(r.status, 1, "a model of texts")
+        matches(r.err, "png-rgb8.png: .*this model reads text")
+        shutil.copy(fixture("picture-files", "png-truncated.png"), p.dir)
+        r = p.run("embed", "-m", clip, "png-truncated.png", png)
+        equal((r.status, len(records(r)) <= 2), (0, True), "a broken picture costs itself alone")
+        score = float(p.run("similarity", "-m", clip, "a cat", "@" + png).out.split("\t")[0])
+        check(abs(score - sum(x * y for x, y in zip(a, b))) < 1e-5, "similarity of a text and a picture")
+        same = float(p.run("similarity", "-m", clip, "@" + png, "@" + png).out.split("\t")[0])
+        check(abs(same - 1) < 1e-5, "similarity of a picture and itself")
+        docx = fixture("documents", "report.docx")
+        equal(float(p.run("similarity", "-m", clip, "@" + docx, "@" + docx).out.split("\t")[0]) > 0.999, True, "documents")
 
 
 def test_records_to_records():
