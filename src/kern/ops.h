@@ -69,7 +69,7 @@ typedef struct ilki_i8_channels {
 } ilki_i8_channels;
 
 /* For each element, in this order and in f32 with fused multiply-adds, so that every table gives the same bits up to the
- * activation:
+ * activation (of which GELU may be 1e-4 max(1, |v|) off: what comes of it is to be codes):
  *   v = (sum_k (code_a - zero) code_w, exactly) * (scale_a * scale_w)
  *   v = v + exact_a[x] * exact_w[x] for each x < n_exact;  v = v + bias;  c = act(v) + residual */
 typedef struct ilki_gemm_i8 {

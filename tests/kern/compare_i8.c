@@ -206,6 +206,8 @@ static bool right(const ilki_gemm_i8 *g, float sum, const float *residual, float
         return got == plain || (isnan(got) && isnan(plain));
     }
     double out = act_exact((double)sum, g->act), bound = act_bound((double)sum, g->act);
+    if (g->act == ILKI_ACT_GELU)
+        bound = 1e-4 * fmax(1.0, fabs((double)sum));
     if (residual) {
         bound += U * (fabs(out) + fabs((double)*residual) + bound);
         out += (double)*residual;

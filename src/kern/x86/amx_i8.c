@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Products of 8 bits on tiles, unsigned by signed. Two tiles of rows by two of columns share four loads for four products
  * of 16 cycles each; 16 rows or fewer go by four tiles of columns. The packed form is AVX-512 VNNI's: 16 of
- * its groups are a tile of weights of 1 KiB in one piece. What is behind a sum (scales, exact channels, activation) costs the
- * vector ports more than the tiles take for 384 steps of k. */
+ * its groups are a tile of weights of 1 KiB in one piece. What is behind a sum (scales, exact channels,
+ * activation) takes about as long as the tiles with 384 steps of k, and follows them: interleaved with the next block's
+ * products, and with its weights asked for ahead, both were slower. */
 #include "kern/x86/amx_tile.h"
 #include "kern/x86/avx512_i8.h"
 
 enum { MR = 32 };
 
-/* sums [32][NR] of columns x to x + 31 */
+/* sums [32][NR / 2] of half a panel, whose codes begin at b */
 INLINE void tile_32(int32_t *sums, const unsigned char *a, size_t lda, const int8_t *b, size_t k)
 {
     const unsigned char *a1 = a + TILE_ROWS * lda;
@@ -26,13 +27,13 @@ INLINE void tile_32(int32_t *sums, const unsigned char *a, size_t lda, const int
         _tile_dpbusd(2, 5, 6);
         _tile_dpbusd(3, 5, 7);
     }
-    _tile_stored(0, sums, NR * 4);
-    _tile_stored(1, sums + 16, NR * 4);
-    _tile_stored(2, sums + TILE_ROWS * NR, NR * 4);
-    _tile_stored(3, sums + TILE_ROWS * NR + 16, NR * 4);
+    _tile_stored(0, sums, NR / 2 * 4);
+    _tile_stored(1, sums + 16, NR / 2 * 4);
+    _tile_stored(2, sums + TILE_ROWS * NR / 2, NR / 2 * 4);
+    _tile_stored(3, sums + TILE_ROWS * NR / 2 + 16, NR / 2 * 4);
 }
 
-/* 16 rows or fewer, all columns of a panel; tile 2 and 3 are configured for as many rows as 0 and 1 */
+/* 16 rows or fewer, sums [16][NR] of a panel; tiles 2 and 3 are configured for as many rows as 0 and 1 */
 INLINE void tile_16(int32_t *sums, const unsigned char *a, size_t lda, const int8_t *b, size_t k)
 {
     _tile_zero(0);
@@ -56,20 +57,29 @@ INLINE void tile_16(int32_t *sums, const unsigned char *a, size_t lda, const int
     _tile_stored(3, sums + 48, NR * 4);
 }
 
-/* Rows from i on, at most 32 of them, of all panels. */
+/* Rows from i on, at most 32 of them, of all panels. A block is finished right behind its tiles: what the first level of
+ * cache then holds is 32 rows of codes, half a panel and the sums. */
 static void gemm_rows(const ilki_gemm_i8 *g, finish_fn *finish, size_t i, size_t rows)
 {
-    int32_t sums[MR * NR] __attribute__((aligned(64)));
+    int32_t sums[MR * NR / 2] __attribute__((aligned(64)));
     const unsigned char *a = g->a + i * g->lda + sizeof(ilki_i8_head);
+    const size_t k = deep_k(g->k), width = rows > TILE_ROWS ? NR / 2 : NR;
     for (size_t j = g->j0; j < g->j1; j += NR) {
-        panel_i8 p = panel_at(g->packed, g->k, g->n_exact, j);
-        if (rows > TILE_ROWS) {
-            tile_32(sums, a, g->lda, p.codes, deep_k(g->k));
-            tile_32(sums + 32, a, g->lda, p.codes + 32 * deep_k(g->k), deep_k(g->k));
-        } else {
-            tile_16(sums, a, g->lda, p.codes, deep_k(g->k));
+        block b = {.g = g,
+                   .p = panel_at(g->packed, g->k, g->n_exact, j),
+                   .sums = sums,
+                   .lds = width,
+                   .i = i,
+                   .rows = rows,
+                   .j = j};
+        for (b.x = 0, b.width = width; b.x < NR && j + b.x < g->j1; b.x += width) {
+            if (width == NR)
+                tile_16(sums, a, g->lda, b.p.codes, k);
+            else
+                tile_32(sums, a, g->lda, b.p.codes + b.x * k, k);
+            tiles_fence();
+            finish(&b);
         }
-        finish(g, &p, sums, i, rows, j);
     }
 }
 

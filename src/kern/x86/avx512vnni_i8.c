@@ -67,8 +67,9 @@ static void gemm_i8(const ilki_gemm_i8 *g)
         panel_i8 p = panel_at(g->packed, g->k, g->n_exact, j);
         for (size_t i = 0; i < g->m; i += MR) {
             size_t rows = g->m - i < MR ? g->m - i : MR;
+            block b = {.g = g, .p = p, .sums = sums, .lds = NR, .i = i, .rows = rows, .j = j, .width = NR};
             tiles[rows](sums, g->a + i * g->lda + sizeof(ilki_i8_head), g->lda, p.codes, deep_k(g->k));
-            finish(g, &p, sums, i, rows, j);
+            finish(&b);
         }
     }
 }
