@@ -3,9 +3,11 @@
 """Writes tests/fixtures/picture-files and tests/fuzz/corpus/pictures: small odd, broken and lying pictures, and expected.txt
 with what Pillow's Image.open, ImageOps.exif_transpose and convert("RGB") make of each.
 
-usage: make_picture_files.py [TREE]      needs Pillow and numpy
+usage: make_picture_files.py [TREE [KIND ...]]      needs Pillow and numpy, pillow_heif for HEIC
 
-A line of expected.txt: file, then `ok WIDTH HEIGHT SHA256-OF-THE-PIXELS`, or `bad`, or `limit`.
+A line of expected.txt: file, then `ok WIDTH HEIGHT SHA256-OF-THE-PIXELS`, or `bad`, or `limit`; or `near MOST WIDTH HEIGHT`
+with the pixels in FILE.rgb: where another version of the decoder rounds another way. With kinds (heif, avif) the files of
+these alone are made, and the other lines stay.
 """
 import hashlib
 import io
@@ -27,7 +29,7 @@ rng = random.Random(6)
 files = {}
 # Where we refuse on purpose what Pillow takes, or for another reason than it gives.
 OURS = {"png-bomb.png": "limit", "jpeg-bomb.jpg": "limit", "jpeg-scans.jpg": "limit", "gif-bomb.gif": "limit",
-        "bmp-bomb.bmp": "limit", "tiff-bomb.tif": "limit", "pnm-bomb.pbm": "limit",
+        "bmp-bomb.bmp": "limit", "tiff-bomb.tif": "limit", "pnm-bomb.pbm": "limit", "avif-bomb.avif": "limit", "heif-bomb.heic": "limit",
         "png-taller.png": "bad"}  # fewer rows than told are a truncated file, as in JPEG
 
 # ---------------------------------------------------------------- PNG, written by hand: every type, depth and pass
@@ -399,7 +401,62 @@ def make_tiff():
     files["tiff-half-directory.tif"] = whole[:40]
 
 
+def soft(w, h, c):
+    """A smooth picture: what lossy codecs are for."""
+    r = np.random.default_rng(w)
+    return Image.fromarray(r.integers(0, 256, (5, 6, c), dtype=np.uint8).squeeze()).resize((w, h), Image.Resampling.BICUBIC)
+
+
+def broken(name):
+    kind, end = name.split("-")[0], name.rsplit(".", 1)[1]
+    files["%s-truncated.%s" % (kind, end)] = files[name][:-300]
+    files["%s-header-alone.%s" % (kind, end)] = files[name][:40]
+    at = files[name].index(b"ispe") + 8
+    files["%s-bomb.%s" % (kind, end)] = files[name][:at] + struct.pack(">II", 12000, 12000) + files[name][at + 8:]
+
+
+def make_avif():
+    rgb, rgba = soft(61, 47, 3), soft(40, 30, 4)
+    for sub in ("4:2:0", "4:2:2", "4:4:4"):
+        files["avif-%s.avif" % sub.replace(":", "")] = saved("AVIF", rgb, quality=80, subsampling=sub)
+    files["avif-alpha.avif"] = saved("AVIF", rgba, quality=80)
+    files["avif-gray.avif"] = saved("AVIF", soft(33, 20, 1), quality=80)
+    files["avif-limited.avif"] = saved("AVIF", rgb, quality=80, range="limited")
+    for o in range(1, 9):
+        exif = Image.Exif()
+        exif[0x112] = o
+        files["avif-exif%d.avif" % o] = saved("AVIF", rgb, quality=60, exif=exif)
+    broken("avif-444.avif")
+
+
+def make_heif():
+    import pillow_heif
+    pillow_heif.register_heif_opener()
+    pillow_heif.options.SAVE_HDR_TO_12_BIT = False
+    rgb, rgba = soft(61, 47, 3), soft(40, 30, 4)
+    for chroma in ("420", "444"):
+        files["heif-%s.heic" % chroma] = saved("HEIF", rgb, quality=80, chroma=chroma)
+    files["heif-alpha.heic"] = saved("HEIF", rgba, quality=80)
+    files["heif-gray.heic"] = saved("HEIF", soft(33, 20, 1), quality=80)
+    exif = Image.Exif()
+    exif[0x112] = 6  # ignored: the format's own rotation counts
+    files["heif-exif6.heic"] = saved("HEIF", rgb, quality=80, exif=exif, chroma="444")
+    deep = pillow_heif.from_bytes(mode="RGB;16", size=rgb.size, data=(np.asarray(rgb).astype("<u2") << 8).tobytes())
+    many = pillow_heif.HeifFile()
+    many.add_from_pillow(rgb)
+    many.add_from_pillow(rgb.resize((30, 20)))
+    for name, of, more in (("heif-10bit.heic", deep, {}), ("heif-many.heic", many, {"primary_index": 1})):
+        out = io.BytesIO()
+        of.save(out, quality=80, chroma="444", **more)
+        files[name] = out.getvalue()
+    broken("heif-444.heic")
+
+
 # ---------------------------------------------------------------- what must come out
+
+# Within so much of 255: the reference's own libheif is a newer one.
+NEAR = {"heif-420.heic": 1, "heif-alpha.heic": 1, "heif-10bit.heic": 2}
+
 
 def expected(name, data):
     if name in OURS:
@@ -410,6 +467,9 @@ def expected(name, data):
             im = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return "bad"
+    if name in NEAR:
+        write(OUT, name + ".rgb", im.tobytes())
+        return "near %d %d %d" % (NEAR[name], im.width, im.height)
     return "ok %d %d %s" % (im.width, im.height, hashlib.sha256(im.tobytes()).hexdigest())
 
 
@@ -419,22 +479,21 @@ def write(folder, name, data):
 
 
 def main():
-    make_png()
-    make_jpeg()
-    make_webp()
-    make_gif()
-    make_bmp()
-    make_pnm()
-    make_tiff()
+    kinds = sys.argv[2:] or ["png", "jpeg", "webp", "gif", "bmp", "pnm", "tiff", "avif", "heif"]
+    for kind in kinds:
+        globals()["make_" + kind]()
     os.makedirs(OUT, exist_ok=True)
     os.makedirs(CORPUS, exist_ok=True)
     lines = []
+    if sys.argv[2:]:
+        with open(os.path.join(OUT, "expected.txt")) as f:
+            lines = [line for line in f if line.split("-")[0] not in kinds]
     for name in sorted(files):
         write(OUT, name, files[name])
         lines.append("%s %s\n" % (name, expected(name, files[name])))
         if len(files[name]) < 2000:
             write(CORPUS, name.replace(".", "-"), b"\1" + files[name])
-    write(OUT, "expected.txt", "".join(lines).encode())
+    write(OUT, "expected.txt", "".join(sorted(lines)).encode())
 
 
 main()

@@ -72,6 +72,19 @@ uint32_t media_exif_orientation(const unsigned char *data, size_t n)
     return 0;
 }
 
+bool media_has_brand(const unsigned char *head, size_t n, const char *brands)
+{
+    size_t n_box = n >= 16 ? number(head, 4, true) : 0;
+    if (n_box < 16 || memcmp(head + 4, "ftyp", 4) != 0)
+        return false;
+    n_box = n_box < n ? n_box : n;
+    for (size_t at = 8; n_box - at >= 4; at += at == 8 ? 8 : 4) /* behind the major one stands a version */
+        for (const char *b = brands; *b; b += 4)
+            if (memcmp(head + at, b, 4) == 0)
+                return true;
+    return false;
+}
+
 /* ------------------------------------------------------------------ turning */
 
 ilk_status media_picture_orient(media_picture *p, ilk_error *err)

@@ -23,7 +23,8 @@ struct media_picture {
     uint32_t orientation;          /* of EXIF, 1 to 8; 0: none is told */
 };
 
-extern const media_reader media_bmp, media_gif, media_jpeg, media_png, media_pnm, media_tiff, media_webp;
+extern const media_reader media_avif, media_bmp, media_gif, media_heif, media_jpeg, media_png, media_pnm, media_tiff,
+    media_webp;
 
 /* Width and height from a file's header, as soon as they are known: LIMIT and BAD_FORMAT before anything is allocated.
  * Then, unless the size alone was asked for, pixels, which hold anything: a decoder fills all of them or fails. `what` names
@@ -36,6 +37,9 @@ void media_picture_set_bits(media_picture *p);
 
 /* The orientation told by n bytes of EXIF, which begin with TIFF's header; 0: none, or a broken one. */
 uint32_t media_exif_orientation(const unsigned char *data, size_t n);
+
+/* Is one of the brands, four characters each, told by the first box of an ISO media file? */
+bool media_has_brand(const unsigned char *head, size_t n, const char *brands);
 
 /* Turns and mirrors so that the orientation becomes 1. */
 ilk_status media_picture_orient(media_picture *p, ilk_error *err);

@@ -10,8 +10,9 @@
 #include "documents.h"
 #include "picture.h"
 
-const media_reader *const media_readers[] = {&media_html, &media_epub, &media_docx, &media_odt, &media_jpeg, &media_png,
-                                             &media_webp, &media_gif,  &media_bmp,  &media_pnm, &media_tiff};
+const media_reader *const media_readers[] = {&media_html, &media_epub, &media_docx, &media_odt, &media_jpeg,
+                                             &media_png,  &media_webp, &media_gif,  &media_bmp, &media_pnm,
+                                             &media_tiff, &media_heif, &media_avif};
 const size_t media_n_readers = sizeof media_readers / sizeof *media_readers;
 
 const media_reader *media_reader_find(const char *name, const unsigned char *head, size_t n)
