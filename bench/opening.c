@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * How long opening takes, and the first vector behind it.
  *
- *   bench_opening MODEL PRECISION [RUNS]    the best and median of RUNS (20) in one process, in milliseconds */
+ *   bench_opening MODEL PRECISION [RUNS] [off]    the best and median of RUNS (20) in one process, in milliseconds; the
+ *                                                 first run writes packed weights, unless `off` */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,18 +19,15 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static ilk_status open_once(ilk_runtime *rt, const char *where, ilk_precision p, double *open_ms, double *first_ms,
-                            ilk_error *err)
+static ilk_status open_once(ilk_runtime *rt, const char *where, const ilk_model_options *o, double *open_ms,
+                            double *first_ms, ilk_error *err)
 {
     ilk_model *m = NULL;
-    ilk_model_options o;
     ilk_model_info info;
     float *v = NULL;
-    ilk_model_options_init(&o);
     ilk_model_info_init(&info);
-    o.precision = p;
     uint64_t begin = ilki_base_now_ns();
-    ilk_status st = ilk_model_open(&m, rt, where, &o, err);
+    ilk_status st = ilk_model_open(&m, rt, where, o, err);
     *open_ms = (double)(ilki_base_now_ns() - begin) / 1e6;
     if (st == ILK_OK)
         st = ilk_model_get_info(m, &info, err);
@@ -55,12 +53,16 @@ int main(int argc, char **argv)
            strcmp(ilk_precision_name((ilk_precision)p), argv[2]) != 0)
         p++;
     if (argc < 3 || n == 0 || n > MAX_RUNS || !ilk_precision_name((ilk_precision)p)) {
-        fprintf(stderr, "usage: bench_opening MODEL f32|bf16|int8|int8w [RUNS]\n");
+        fprintf(stderr, "usage: bench_opening MODEL f32|bf16|int8|int8w [RUNS] [off]\n");
         return 2;
     }
+    ilk_model_options o;
+    ilk_model_options_init(&o);
+    o.precision = (ilk_precision)p;
+    o.packed_cache = argc > 4 ? ILK_PACKED_OFF : ILK_PACKED_KEEP;
     ilk_status st = ilk_runtime_open(&rt, NULL, &err);
     for (size_t i = 0; i < n && st == ILK_OK; i++)
-        st = open_once(rt, argv[1], (ilk_precision)p, &open_ms[i], &first_ms[i], &err);
+        st = open_once(rt, argv[1], &o, &open_ms[i], &first_ms[i], &err);
     ilk_runtime_close(rt);
     if (st != ILK_OK) {
         fprintf(stderr, "bench_opening: %s\n", err.message);

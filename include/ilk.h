@@ -111,6 +111,8 @@ typedef struct ilk_runtime_options {
     const char *cpu;               /* kernel tables allowed: "ref", "avx2", "avx512", "amx", "neon", a comma list, or NULL for
                                       the environment's ILK_CPU and, without it, all the machine has */
     const char *media_helper;      /* path of ilk-media; NULL: beside the program, then in libexec */
+    uint64_t packed_cache_bytes;   /* ceiling of the folder of packed weights (ilk_packed_cache); 0: the environment's
+                                      ILK_PACKED_CACHE, MiB or "off", and without it 4 GiB */
 } ilk_runtime_options;
 
 ILK_API void ilk_runtime_options_init_sized(void *opt, size_t size);
@@ -140,6 +142,19 @@ typedef struct ilk_runtime_info {
 ILK_API void ilk_runtime_info_init_sized(void *info, size_t size);
 #define ilk_runtime_info_init(info) ilk_runtime_info_init_sized((info), sizeof *(info))
 ILK_API ilk_status ilk_runtime_get_info(const ilk_runtime *rt, ilk_runtime_info *info, ilk_error *err);
+
+/* The folder of packed weights: see ilk_packed_cache. */
+typedef struct ilk_packed_info {
+    size_t size;
+    char folder[1024];      /* there or not */
+    uint64_t n_files, n_bytes;
+    uint64_t ceiling_bytes; /* 0: switched off */
+} ilk_packed_info;
+
+ILK_API void ilk_packed_info_init_sized(void *info, size_t size);
+#define ilk_packed_info_init(info) ilk_packed_info_init_sized((info), sizeof *(info))
+/* Errors: NOT_FOUND (no variable says where a cache may be). */
+ILK_API ilk_status ilk_runtime_get_packed_info(const ilk_runtime *rt, ilk_packed_info *info, ilk_error *err);
 
 /* The helper program ilk-media, which reads documents of other formats in a process of its own. Strings live as long as
  * the runtime. */
@@ -227,6 +242,16 @@ typedef enum ilk_modality {
 
 typedef enum ilk_role { ILK_ROLE_NONE = 0, ILK_ROLE_QUERY, ILK_ROLE_DOCUMENT } ilk_role;
 
+/* Weights are laid out anew for the CPU's kernels when a model is opened, which for a large one takes longer than all else.
+ * So they are kept in $XDG_CACHE_HOME/ilk/packed, and the next open maps them: in a file of mode 0600 for each model's
+ * fingerprint, precision, kernels and version, where packing would take 20 ms or more. The first open is slower for it, by
+ * a hash of the weights and the writing. The least recently used go when the folder exceeds its ceiling. */
+typedef enum ilk_packed_cache {
+    ILK_PACKED_KEEP = 0, /* map them where they are there, write them where not */
+    ILK_PACKED_LOOK,     /* map them, write none */
+    ILK_PACKED_OFF       /* neither; and so with no_mmap */
+} ilk_packed_cache;
+
 typedef struct ilk_model_options {
     size_t size;
     ilk_precision precision; /* of this handle for good */
@@ -236,6 +261,7 @@ typedef struct ilk_model_options {
     const char *projection; /* a linear projection behind the model's vectors, unit length before and after it: a folder as
                                sentence-transformers saves a Dense module, or a .safetensors of linear.weight [out][in] and
                                linear.bias [out]; NULL: none, or what stands behind "#projection=" in `where` */
+    ilk_packed_cache packed_cache;
 } ilk_model_options;
 
 ILK_API void ilk_model_options_init_sized(void *opt, size_t size);
@@ -287,6 +313,9 @@ typedef struct ilk_model_info {
                                   compare_bias: "softmax" over the texts, "sigmoid" of each; NULL: the model has none */
     float compare_scale, compare_bias;
     const char *projection; /* path; NULL: none */
+    const char *packed_file;   /* of $XDG_CACHE_HOME/ilk/packed, that its packed weights are mapped from; NULL: this open
+                                  packed them */
+    uint64_t packed_bytes;     /* its size */
 } ilk_model_info;
 
 ILK_API void ilk_model_info_init_sized(void *info, size_t size);

@@ -53,8 +53,11 @@ static void put_models(report *r)
     for (size_t i = 0; i < n && !cli_signal_caught(); i++) {
         ilk_model *m = NULL;
         ilk_error err;
+        ilk_model_options o;
         ilk_error_init(&err);
-        bool fits = ilk_model_open(&m, r->c->rt, list[i].id, NULL, &err) == ILK_OK;
+        ilk_model_options_init(&o);
+        o.packed_cache = ILK_PACKED_LOOK;
+        bool fits = ilk_model_open(&m, r->c->rt, list[i].id, &o, &err) == ILK_OK;
         ilk_model_close(m);
         if (r->json) {
             ilki_base_jsonw_open(&r->w, '{');
@@ -72,6 +75,17 @@ static void put_models(report *r)
         cli_field(r->c, "model", "none in the cache");
     cli_cache_free(list, n);
     free(dir);
+}
+
+static void put_packed(report *r)
+{
+    ilk_packed_info p;
+    ilk_packed_info_init(&p);
+    if (ilk_runtime_get_packed_info(r->c->rt, &p, NULL) != ILK_OK)
+        return;
+    put_text(r, "packed_folder", "packed weights", p.ceiling_bytes ? p.folder : NULL);
+    put_number(r, "packed_files", "", p.n_files, 1, " files");
+    put_number(r, "packed_bytes", "", p.n_bytes, 1e-6, " MB");
 }
 
 /* Without libcurl everything works but `ilk pull`. */
@@ -172,6 +186,7 @@ static int run(cli *c)
     put_network(&r);
     put_media(&r);
     put_models(&r);
+    put_packed(&r);
     put_text(&r, "config", "configuration", c->user_config);
     put_text(&r, "folder_config", "of this folder", c->folder_config);
     put_store(&r, &place);

@@ -162,6 +162,8 @@ static void put_json(cli *c, ilk_model *m, const ilk_model_info *i, const char *
     put_pictures(&w, i);
     put_comparison(&w, i);
     cli_json_string(&w, "precision", ilk_precision_name(i->precision));
+    cli_json_string(&w, "packed_file", i->packed_file);
+    cli_json_uint(&w, "packed_bytes", i->packed_bytes);
     put_calibration(&w, m);
     cli_json_string(&w, "prompt_query", i->prompt_query);
     cli_json_string(&w, "prompt_document", i->prompt_document);
@@ -208,6 +210,8 @@ static void put_fields(cli *c, ilk_model *m, const ilk_model_info *i, const char
         cli_field(c, "vocabulary", "%u", i->vocab_size);
     cli_field(c, "weights", "%.1f MB", (double)i->weights_bytes * 1e-6);
     cli_field(c, "precision", "%s", ilk_precision_name(i->precision));
+    if (i->packed_file)
+        cli_field(c, "packed", "%.1f MB mapped from %s", (double)i->packed_bytes * 1e-6, i->packed_file);
     if (i->modalities == 1u << ILK_TEXT && !i->score_kind)
         put_measured(c, m);
     for (size_t k = 0; ilk_model_get_prompt(m, k, &name, &text, NULL) == ILK_OK; k++)

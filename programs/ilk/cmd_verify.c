@@ -110,6 +110,7 @@ static void model_options(const cli *c, ilk_model_options *o)
     ilk_model_options_init(o);
     o->max_tokens = (uint32_t)cli_count(c, "max-tokens", 0);
     o->no_mmap = cli_on(c, "no-mmap");
+    o->packed_cache = ILK_PACKED_LOOK;
 }
 
 /* Every precision that the library opens this model at, f32 first, which the others are measured by. */

@@ -5,6 +5,7 @@
 #include "api/sized.h"
 #include "base/runtime.h"
 #include "embed/kernels.h"
+#include "embed/packs.h"
 
 void ilk_runtime_options_init_sized(void *opt, size_t size)
 {
@@ -12,6 +13,11 @@ void ilk_runtime_options_init_sized(void *opt, size_t size)
 }
 
 void ilk_runtime_info_init_sized(void *info, size_t size)
+{
+    ilki_api_init_sized(info, size);
+}
+
+void ilk_packed_info_init_sized(void *info, size_t size)
 {
     ilki_api_init_sized(info, size);
 }
@@ -71,6 +77,17 @@ ilk_status ilk_runtime_get_info(const ilk_runtime *rt, ilk_runtime_info *info, i
         .cpu_features = rt->features,
     };
     return ilki_api_give_sized(info, &all, sizeof all, "runtime info", err);
+}
+
+ilk_status ilk_runtime_get_packed_info(const ilk_runtime *rt, ilk_packed_info *info, ilk_error *err)
+{
+    ilk_packed_info all = {.size = sizeof all};
+    if (rt == NULL)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_runtime_get_packed_info: runtime is NULL");
+    ilk_status st = ilki_base_runtime_check(rt, err);
+    if (st == ILK_OK)
+        st = ilki_embed_packs_info(rt, &all, err);
+    return st == ILK_OK ? ilki_api_give_sized(info, &all, sizeof all, "packed info", err) : st;
 }
 
 void ilk_peak_init_sized(void *peak, size_t size)

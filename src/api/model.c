@@ -63,6 +63,9 @@ ilk_status ilk_model_open(ilk_model **out, ilk_runtime *rt, const char *where, c
                             (int)o.precision);
     if (st == ILK_OK && o.batch_tokens > 1u << 20)
         st = ilki_base_fail(err, ILK_LIMIT, "model options: batch_tokens is %u, at most %u", o.batch_tokens, 1u << 20);
+    if (st == ILK_OK && ((int)o.packed_cache < 0 || o.packed_cache > ILK_PACKED_OFF))
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "model options: packed_cache: expected one of ilk.h, found %d",
+                            (int)o.packed_cache);
     return st == ILK_OK ? ilki_embed_open(out, rt, where, &o, err) : st;
 }
 

@@ -12,6 +12,8 @@
 #include "base/cpu.h"
 #include "base/mem.h"
 
+#define PACKED_LEAST_NS 20000000u /* less is not felt at a start */
+
 enum { MAX_THREADS = 1024, MAX_SPARE = 64 << 20 };
 static const long poll_ns = 20 * 1000 * 1000; /* a cancel cannot wake a waiter: it may come from a signal handler */
 
@@ -55,6 +57,19 @@ static ilk_status init_locks(ilk_runtime *rt, ilk_error *err)
     return e == 0 ? ILK_OK : ilki_base_fail_errno(err, ILK_IO, e, "the runtime's lock could not be made");
 }
 
+/* `asked`, or what the environment says in MiB ("off" and what is no number: none), or 4 GiB. */
+static uint64_t packed_ceiling(uint64_t asked)
+{
+    const char *said = getenv("ILK_PACKED_CACHE");
+    char *end = NULL;
+    if (asked)
+        return asked;
+    if (!said || !*said)
+        return (uint64_t)4 << 30;
+    unsigned long long n = *said >= '0' && *said <= '9' ? strtoull(said, &end, 10) : 0;
+    return end && !*end ? (n < (1ULL << 40) ? n : 1ULL << 40) << 20 : 0;
+}
+
 ilk_status ilki_base_runtime_new(ilk_runtime **out, const ilk_runtime_options *opt, ilk_error *err)
 {
     *out = NULL;
@@ -73,6 +88,8 @@ ilk_status ilki_base_runtime_new(ilk_runtime **out, const ilk_runtime_options *o
     rt->log_level = opt->log_level != 0 ? opt->log_level : ILK_LOG_WARN;
     rt->pid = (int)getpid();
     rt->n_cpus = ilki_base_cpu_count();
+    rt->packed_ceiling = packed_ceiling(opt->packed_cache_bytes);
+    rt->packed_least_ns = PACKED_LEAST_NS;
     rt->ceiling_bytes = opt->memory_ceiling_bytes;
     if (rt->ceiling_bytes == 0)
         rt->ceiling_bytes = ilki_base_memory_bytes() / 4 * 3;

@@ -23,6 +23,8 @@ struct ilk_runtime {
     void *log_user;
     ilk_log_level log_level;
     uint64_t ceiling_bytes;
+    uint64_t packed_ceiling;  /* of the folder of packed weights; 0: none are kept */
+    uint64_t packed_least_ns; /* that packing costs, below which they are not kept */
     unsigned n_cpus;
     int pid;            /* of the process that opened it */
     char *media_helper; /* NULL: to be found */

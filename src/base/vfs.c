@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
@@ -240,4 +241,32 @@ void ilki_base_unmap_file(ilki_mapped *m)
         free((void *)(uintptr_t)m->data);
     }
     *m = (ilki_mapped){0};
+}
+
+/* ---- advice */
+
+static void advise(const ilki_mapped *m, const void *p, size_t n, int advice)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    uintptr_t base = (uintptr_t)m->data, from = (uintptr_t)p, mask = (uintptr_t)page - 1;
+    if (!m->file || page <= 0 || from < base || from - base > m->size || n > m->size - (from - base))
+        return;
+    uintptr_t to = (from + n) & ~mask;
+    from = (from + mask) & ~mask;
+    if (from < to)
+        (void)madvise((void *)from, to - from, advice);
+}
+
+void ilki_base_will_need(const ilki_mapped *m, const void *p, size_t n)
+{
+#ifdef MADV_POPULATE_READ
+    advise(m, p, n, MADV_POPULATE_READ);
+#else
+    advise(m, p, n, MADV_WILLNEED);
+#endif
+}
+
+void ilki_base_done_with(const ilki_mapped *m, const void *p, size_t n)
+{
+    advise(m, p, n, MADV_DONTNEED);
 }

@@ -68,9 +68,13 @@ struct ilki_vfs {
     ilk_status (*rename)(const ilki_vfs *v, const char *from, const char *to, ilk_error *err);
     ilk_status (*unlink)(const ilki_vfs *v, const char *path, ilk_error *err); /* absent: NOT_FOUND */
     ilk_status (*sync_dir)(const ilki_vfs *v, const char *dir, ilk_error *err);
-    ilk_status (*make_link)(const ilki_vfs *v, const char *target, const char *path, ilk_error *err); /* BUSY: present */
-    ilk_status (*free_bytes)(const ilki_vfs *v, const char *dir, uint64_t *n, ilk_error *err); /* that this user may take */
+    ilk_status (*make_link)(const ilki_vfs *v, const char *target, const char *path,
+                            ilk_error *err); /* BUSY: present */
+    ilk_status (*free_bytes)(const ilki_vfs *v, const char *dir, uint64_t *n,
+                             ilk_error *err); /* that this user may take */
     ilk_status (*read_link)(const ilki_vfs *v, const char *path, char *to, size_t n, ilk_error *err);
+    ilk_status (*touch)(const ilki_vfs *v, const char *path,
+                        ilk_error *err); /* its modification time is now; may be NULL */
 };
 
 struct ilki_file {
@@ -105,5 +109,11 @@ typedef struct ilki_mapped {
 } ilki_mapped;
 ilk_status ilki_base_map_file(const ilki_vfs *v, const char *path, bool no_mmap, ilki_mapped *out, ilk_error *err);
 void ilki_base_unmap_file(ilki_mapped *m);
+
+/* About n bytes from p on of a mapped file: only advice, which does nothing where `m` is not mapped, and costs nothing where
+ * the system refuses. Pages shared with neighbours are left out. will_need reads them in at once; done_with gives them
+ * back, to be read again if need be. */
+void ilki_base_will_need(const ilki_mapped *m, const void *p, size_t n);
+void ilki_base_done_with(const ilki_mapped *m, const void *p, size_t n);
 
 #endif

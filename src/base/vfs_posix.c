@@ -471,6 +471,14 @@ static ilk_status posix_read_link(const ilki_vfs *v, const char *path, char *to,
     return ILK_OK;
 }
 
+static ilk_status posix_touch(const ilki_vfs *v, const char *path, ilk_error *err)
+{
+    (void)v;
+    if (utimensat(AT_FDCWD, path, NULL, 0) == 0)
+        return ILK_OK;
+    return ilki_base_fail_errno(err, ILK_IO, errno, "touch %s", path);
+}
+
 const ilki_vfs ilki_base_vfs_posix = {
     .name = "posix",
     .open = posix_open,
@@ -496,4 +504,5 @@ const ilki_vfs ilki_base_vfs_posix = {
     .make_link = posix_make_link,
     .free_bytes = posix_free_bytes,
     .read_link = posix_read_link,
+    .touch = posix_touch,
 };

@@ -84,14 +84,44 @@ static bool exceeds_ceiling(const ilk_model *m)
 /* From the cache where AUTO is asked for; a family that lacks a precision is opened in f32. */
 static void settle_precision(ilk_model *m, ilk_precision asked)
 {
-    const char *name = m->weights_path ? m->weights_path : "";
-    ilki_embed_glance(m->rt->vfs, m->root, name, m->glance);
+    m->glance_name = m->weights_path ? m->weights_path : "";
+    ilki_embed_glance(m->rt->vfs, m->root, m->glance_name, m->glance);
     if (m->adapter && strcmp(m->adapter->dir, m->root) != 0) /* a glance at one folder does not tell of two */
         m->glance[0] = 0;
     m->info.precision = asked != ILK_PRECISION_AUTO ? asked : ilki_embed_cached_precision(m);
     m->undecided = m->info.precision == ILK_PRECISION_AUTO;
     if (m->undecided)
         m->info.precision = ILK_PRECISION_F32;
+}
+
+static ilk_status open_family(ilk_model *m, ilk_error *err)
+{
+    ilki_model_source src = {.dir = m->dir,
+                             .config = m->config,
+                             .weights = m->weights,
+                             .ops = m->rt->ops,
+                             .pool = m->rt->pool,
+                             .form = form_of(m->info.precision),
+                             .packs = m->packs,
+                             .rt = m->rt};
+    return ilki_models_open(&m->net, &src, err);
+}
+
+/* With what was packed at an earlier start, unless that is damaged. */
+static ilk_status open_packed(ilk_model *m, ilk_error *err)
+{
+    ilk_error first;
+    ilk_error_init(&first);
+    ilki_embed_packs_drop(m);
+    ilki_embed_packs_find(m);
+    ilk_status st = open_family(m, &first);
+    if (st == ILK_CORRUPT && ilki_tensor_packs_mapped(m->packs)) {
+        ilki_embed_packs_refuse(m, &first);
+        return open_family(m, err);
+    }
+    if (st != ILK_OK && err)
+        ilki_base_error_copy(err, &first);
+    return st;
 }
 
 static ilk_status open_net(ilk_model *m, ilk_error *err)
@@ -101,18 +131,10 @@ static ilk_status open_net(ilk_model *m, ilk_error *err)
         return st;
     if (m->undecided && exceeds_ceiling(m))
         m->info.precision = ILK_PRECISION_INT8W;
-    ilki_model_source src = {.dir = m->dir,
-                             .config = m->config,
-                             .weights = m->weights,
-                             .ops = m->rt->ops,
-                             .pool = m->rt->pool,
-                             .form = form_of(m->info.precision),
-                             .rt = m->rt};
-    st = ilki_models_open(&m->net, &src, err);
+    st = open_packed(m, err);
     if (st == ILK_UNSUPPORTED && m->undecided && m->info.precision != ILK_PRECISION_F32) {
         m->info.precision = ILK_PRECISION_F32;
-        src.form = form_of(m->info.precision);
-        st = ilki_models_open(&m->net, &src, err);
+        st = open_packed(m, err);
     }
     return st;
 }
@@ -545,6 +567,7 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
         return ilki_base_fail_memory(err, sizeof *m, "a model");
     m->rt = rt;
     m->no_mmap = opt->no_mmap;
+    m->packed_cache = opt->packed_cache;
     m->batch_tokens = opt->batch_tokens ? opt->batch_tokens : 1024;
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->idle, NULL);
@@ -577,6 +600,9 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
         ilki_embed_close(m);
         return st;
     }
+    ilki_embed_packs_keep(m);
+    m->info.packed_file = m->packed_file;
+    m->info.packed_bytes = m->packs ? ilki_tensor_packs_bytes(m->packs) : 0;
     if (m->modules.lower_case)
         ilki_base_log(rt, ILK_LOG_WARN, "%s: do_lower_case of sentence_bert_config.json is left to the tokenizer",
                       m->dir);
@@ -596,6 +622,7 @@ void ilki_embed_close(ilk_model *m)
     ilki_embed_free_projection(m->projection);
     ilki_text_tokenizer_free(m->tokenizer);
     ilki_models_close(m->net);
+    ilki_embed_packs_drop(m);
     ilki_format_close(m->weights);
     ilki_embed_free_adapter(m->adapter);
     free(m->adapter_config);

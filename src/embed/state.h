@@ -10,6 +10,7 @@
 #include "embed/modality.h"
 #include "embed/modules.h"
 #include "embed/projection.h"
+#include "embed/packs.h"
 #include "media/processor.h"
 
 struct ilki_request;
@@ -40,8 +41,12 @@ struct ilk_model {
     uint32_t batch_tokens;
     uint32_t pool_dim, dim; /* out of the pooling; out of the chain, truncate_dim not applied */
     bool no_mmap;
-    bool undecided;  /* precision AUTO was asked for, and none is cached: F32 if it fits */
-    char glance[65]; /* of the folder before anything of it was read; see auto.h */
+    ilk_packed_cache packed_cache;
+    ilki_packs *packs;       /* mapped, or collecting while the model is opened; NULL: neither */
+    char *packed_file;       /* of those that are mapped */
+    const char *glance_name; /* what the glance was named with: the weights, where they were named; "" */
+    bool undecided;          /* precision AUTO was asked for, and none is cached: F32 if it fits */
+    char glance[65];         /* of the folder before anything of it was read; see auto.h */
     enum { ILKI_SCORE_SIGMOID = 0, ILKI_SCORE_IDENTITY, ILKI_SCORE_UNKNOWN } score; /* of a reranker's logit */
     const char *score_name;                                                         /* the unknown one's */
 

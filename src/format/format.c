@@ -5,12 +5,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "format/set.h"
 
-static const ilki_format *const formats[] = {&ilki_format_shards, &ilki_format_safetensors, &ilki_format_torchzip, &ilki_format_npy};
+static const ilki_format *const formats[] = {&ilki_format_shards, &ilki_format_safetensors, &ilki_format_torchzip,
+                                             &ilki_format_npy};
 
 static ilk_status grow(void **array, size_t *cap, size_t n, size_t size, const char *what, ilk_error *err)
 {
@@ -168,33 +167,14 @@ uint64_t ilki_format_bytes(const ilki_weights *w)
     return n;
 }
 
-/* Only advice: a refusal costs nothing. Pages shared with a neighbour are left out; so is what was read into the heap,
- * which could lose its contents. */
-static void advise(const ilki_weights *w, const ilki_tensor *t, int advice)
-{
-    long page = sysconf(_SC_PAGESIZE);
-    for (size_t i = 0; page > 0 && i < w->n_files; i++) {
-        const ilki_mapped *m = &w->files[i].bytes;
-        uintptr_t base = (uintptr_t)m->data, from = (uintptr_t)t->data, mask = (uintptr_t)page - 1;
-        if (!m->file || from < base || from - base >= m->size)
-            continue;
-        uintptr_t to = (from + (size_t)t->n_bytes) & ~mask;
-        from = (from + mask) & ~mask;
-        if (from < to)
-            (void)madvise((void *)from, to - from, advice);
-    }
-}
-
 void ilki_format_will_need(const ilki_weights *w, const ilki_tensor *t)
 {
-#ifdef MADV_POPULATE_READ
-    advise(w, t, MADV_POPULATE_READ);
-#else
-    advise(w, t, MADV_WILLNEED);
-#endif
+    for (size_t i = 0; i < w->n_files; i++)
+        ilki_base_will_need(&w->files[i].bytes, t->data, (size_t)t->n_bytes);
 }
 
 void ilki_format_done_with(const ilki_weights *w, const ilki_tensor *t)
 {
-    advise(w, t, MADV_DONTNEED);
+    for (size_t i = 0; i < w->n_files; i++)
+        ilki_base_done_with(&w->files[i].bytes, t->data, (size_t)t->n_bytes);
 }

@@ -9,7 +9,7 @@
 #include "base/vfs.h"
 #include "format/format.h"
 #include "nn/nn.h"
-#include "tensor/linear.h"
+#include "tensor/packfile.h"
 
 typedef struct ilki_tower_span {
     size_t first, n; /* tokens of the flat batch */
@@ -93,7 +93,10 @@ typedef struct ilki_model_source {
     const ilki_kern_ops *ops;
     ilki_pool *pool; /* for packing */
     ilk_job *job;
-    ilki_form form;        /* of the layers' linears; heads are f32 in all */
+    ilki_form form; /* of the layers' linears; heads are f32 in all */
+    ilki_packs
+        *packs; /* mapped: packed forms of an earlier start, which outlive the net; CORRUPT where they are not its
+                          own. New: those that are made are added. NULL: neither */
     const ilk_runtime *rt; /* for warnings */
 } ilki_model_source;
 

@@ -61,9 +61,11 @@ static ilk_status no_family(const ilki_model_source *src, const char *type, ilk_
                           src->dir, list, type);
 }
 
-/* Closes what cannot be settled. */
+/* Closes what cannot be settled. What was packed before was settled before. */
 static ilk_status settle(ilki_net **net, const ilki_model_source *src, ilk_error *err)
 {
+    if (ilki_tensor_packs_mapped(src->packs))
+        return ILK_OK;
     ilk_status s = ilki_models_settle(*net, src, err);
     if (s != ILK_OK) {
         ilki_models_close(*net);

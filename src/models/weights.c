@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The one loader of weights. It walks the list twice: first every tensor is found and checked and the small ones are
  * read, so that a broken checkpoint fails before any work is done; then the linears are packed on the pool, one task
- * each, into one block of huge pages, and the pages of their sources given back. */
+ * each, into one block of huge pages, and the pages of their sources given back. Or they were packed at an earlier start
+ * (src->packs): then the same tasks check the bytes that are mapped, and sources are not read. */
 #include "models/weights.h"
 
 #include <inttypes.h>
@@ -17,10 +18,11 @@
 
 typedef struct pack_job {
     ilki_linear *to;
-    const ilki_tensor *table; /* to be filled with codes and scales instead; NULL: none */
+    ilki_tensor *table; /* to be filled with codes and scales instead; NULL: none */
     int8_t *codes;
     float *scales;
-    size_t at; /* bytes into the block */
+    const ilki_pack *ready, *ready_scales; /* what was packed before: of a linear, or of a table codes and scales */
+    size_t at;                             /* bytes into the block */
     ilki_form form;
     const ilki_tensor *weights[ILKI_WEIGHT_PARTS], *biases[ILKI_WEIGHT_PARTS];
     size_t n_parts;
@@ -36,6 +38,7 @@ typedef struct loader {
     bool *used;         /* per tensor of the set */
     pack_job *jobs;
     size_t n_jobs;
+    bool ready;           /* packed forms are mapped from src->packs */
     unsigned char *block; /* of the packed forms, in the target's arena */
     size_t n_bytes;
     pthread_mutex_t lock; /* guards the rest */
@@ -299,9 +302,9 @@ static ilk_status find_table(loader *l, const want *w, const ilki_tensor **to, i
         return s;
     size_t rows = (size_t)from->shape[0], n = rows * (size_t)from->shape[1]; /* it is in the file */
     ilki_tensor *table = ilki_base_arena_alloc(l->to->arena, 1, sizeof *table);
-    int8_t *codes = ilki_base_arena_alloc(l->to->arena, n, 1);
-    float *scales = ilki_base_arena_alloc(l->to->arena, rows, sizeof *scales);
-    if (!table || !codes || !scales)
+    int8_t *codes = l->ready ? NULL : ilki_base_arena_alloc(l->to->arena, n, 1);
+    float *scales = l->ready ? NULL : ilki_base_arena_alloc(l->to->arena, rows, sizeof *scales);
+    if (!table || (!l->ready && (!codes || !scales)))
         return ilki_base_fail_memory(err, n + rows * sizeof *scales, from->name);
     *table = *from;
     table->data = (const unsigned char *)codes;
@@ -343,39 +346,84 @@ static uint32_t n_instances(const ilki_weight_target *to, const ilki_weight *row
 
 /* ---- packing */
 
-/* Row by row; pages are given back on the way, or the whole would stand in memory beside its codes. */
+/* The rows of a table from `first` on, at most CODED_ROWS, as a table of their own. */
+static ilki_tensor band_of(const ilki_tensor *t, size_t first)
+{
+    ilki_tensor band = *t;
+    size_t row_bytes = (size_t)(t->n_bytes / t->shape[0]), left = (size_t)t->shape[0] - first;
+    band.data += first * row_bytes;
+    band.shape[0] = left < CODED_ROWS ? left : CODED_ROWS;
+    band.n_bytes = band.shape[0] * row_bytes;
+    return band;
+}
+
+/* Band by band; pages are given back on the way, or the whole would stand in memory beside its codes. */
 static ilk_status code_table(const loader *l, const pack_job *job, ilk_error *err)
 {
-    size_t rows = (size_t)job->table->shape[0], cols = (size_t)job->table->shape[1];
+    const ilki_tensor *from = job->weights[0];
+    size_t rows = (size_t)from->shape[0], cols = (size_t)from->shape[1];
     float *row = ilki_base_alloc_aligned(cols, sizeof *row);
-    ilk_status s = row ? ILK_OK : ilki_base_fail_memory(err, cols * sizeof *row, job->table->name);
-    for (size_t i = 0; i < rows && s == ILK_OK; i++) {
-        s = ilki_tensor_read_f32(job->weights[0], i * cols, cols, row, err);
-        if (s == ILK_OK)
-            job->scales[i] = l->src->ops->quant_i8(job->codes + i * cols, row, cols);
-        if (i % CODED_ROWS == CODED_ROWS - 1)
-            ilki_format_done_with(l->src->weights, job->weights[0]);
+    ilk_status s = row ? ILK_OK : ilki_base_fail_memory(err, cols * sizeof *row, from->name);
+    for (size_t first = 0; first < rows && s == ILK_OK; first += CODED_ROWS) {
+        ilki_tensor band = band_of(from, first);
+        ilki_format_will_need(l->src->weights, &band);
+        for (size_t i = 0; i < band.shape[0] && s == ILK_OK; i++) {
+            s = ilki_tensor_read_f32(&band, i * cols, cols, row, err);
+            if (s == ILK_OK)
+                job->scales[first + i] = l->src->ops->quant_i8(job->codes + (first + i) * cols, row, cols);
+        }
+        ilki_format_done_with(l->src->weights, &band);
     }
     free(row);
     return s;
+}
+
+static ilk_status pack_linear(const loader *l, const pack_job *job, ilk_error *err)
+{
+    const ilki_tensor *const *biases = job->biases[0] ? job->biases : NULL;
+    ilki_packing how = {.form = job->form, .room = l->block + job->at};
+    for (size_t p = 0; p < job->n_parts; p++)
+        ilki_format_will_need(l->src->weights, job->weights[p]);
+    ilk_status s = ilki_tensor_linear_init_at(job->to, &how, l->src->ops, job->weights, biases, job->n_parts, err);
+    for (size_t p = 0; s == ILK_OK && p < job->n_parts; p++)
+        ilki_format_done_with(l->src->weights, job->weights[p]);
+    return s;
+}
+
+/* The pages of a table are given back: few of its rows will be read. */
+static ilk_status take_packed(const loader *l, const pack_job *job, ilk_error *err)
+{
+    const ilki_tensor *const *biases = job->biases[0] ? job->biases : NULL;
+    const ilki_pack *pack = job->ready;
+    ilk_status s = ilki_tensor_packs_check(l->src->packs, pack, err);
+    if (s == ILK_OK && job->table)
+        s = ilki_tensor_packs_check(l->src->packs, job->ready_scales, err);
+    if (s != ILK_OK)
+        return s;
+    if (job->table) {
+        job->table->data = pack->data;
+        job->table->row_scales = job->ready_scales->data;
+        ilki_tensor_packs_done_with(l->src->packs, pack);
+        return ILK_OK;
+    }
+    ilki_packing how = {.form = job->form,
+                        .room = (void *)(uintptr_t)pack->data,
+                        .ready = true,
+                        .n_exact = pack->n_exact,
+                        .exact = pack->exact};
+    return ilki_tensor_linear_init_at(job->to, &how, l->src->ops, job->weights, biases, job->n_parts, err);
 }
 
 static void pack_one(void *arg, size_t i, unsigned slot)
 {
     loader *l = arg;
     const pack_job *job = &l->jobs[i];
-    const ilki_tensor *const *biases = job->biases[0] ? job->biases : NULL;
     ilk_error err;
     ilk_error_init(&err);
     (void)slot;
-    for (size_t p = 0; p < job->n_parts; p++)
-        ilki_format_will_need(l->src->weights, job->weights[p]);
-    ilki_packing how = {job->form, l->block + job->at};
-    ilk_status s = job->table ? code_table(l, job, &err)
-                              : ilki_tensor_linear_init_at(job->to, &how, l->src->ops, job->weights, biases,
-                                                           job->n_parts, &err);
-    for (size_t p = 0; s == ILK_OK && p < job->n_parts; p++)
-        ilki_format_done_with(l->src->weights, job->weights[p]);
+    ilk_status s = l->ready     ? take_packed(l, job, &err)
+                   : job->table ? code_table(l, job, &err)
+                                : pack_linear(l, job, &err);
     if (s == ILK_OK)
         return;
     pthread_mutex_lock(&l->lock);
@@ -415,6 +463,56 @@ static ilk_status pack_all(loader *l, ilk_error *err)
         s = l->status;
         if (err)
             ilki_base_error_copy(err, &first);
+    }
+    return s;
+}
+
+/* ---- packed weights on disk */
+
+/* What a job makes: of a linear its packed form, of a table codes and scales. */
+static unsigned describe_packs(const loader *l, const pack_job *job, ilki_pack to[2])
+{
+    if (job->table) {
+        uint64_t rows = job->table->shape[0], cols = job->table->shape[1];
+        to[0] = (ilki_pack){.kind = ILKI_PACK_CODES, .n_out = rows, .n_in = cols, .n_bytes = rows * cols};
+        to[1] = (ilki_pack){.kind = ILKI_PACK_SCALES, .n_out = rows, .n_in = 1, .n_bytes = rows * sizeof(float)};
+        to[0].data = job->codes;
+        to[1].data = job->scales;
+        return 2;
+    }
+    size_t n_bytes = 0;
+    to[0] = (ilki_pack){.kind = ILKI_PACK_LINEAR, .form = job->form, .linear = job->to};
+    for (size_t i = 0; i < job->n_parts; i++)
+        to[0].n_out += job->weights[i]->shape[0];
+    to[0].n_in = job->weights[0]->shape[1];
+    if (ilki_tensor_packed_bytes(l->src->ops, job->form, (size_t)to[0].n_out, (size_t)to[0].n_in, &n_bytes))
+        to[0].n_bytes = n_bytes; /* what was checked when the block was measured */
+    to[0].data = l->block + job->at;
+    return 1;
+}
+
+static ilk_status find_packs(loader *l, ilk_error *err)
+{
+    ilk_status s = ILK_OK;
+    for (size_t i = 0; i < l->n_jobs && s == ILK_OK; i++) {
+        pack_job *job = &l->jobs[i];
+        ilki_pack wanted[2];
+        unsigned n = describe_packs(l, job, wanted);
+        s = ilki_tensor_packs_next(l->src->packs, &wanted[0], &job->ready, err);
+        if (s == ILK_OK && n > 1)
+            s = ilki_tensor_packs_next(l->src->packs, &wanted[1], &job->ready_scales, err);
+    }
+    return s;
+}
+
+static ilk_status add_packs(const loader *l, ilk_error *err)
+{
+    ilk_status s = ILK_OK;
+    for (size_t i = 0; i < l->n_jobs && s == ILK_OK; i++) {
+        ilki_pack made[2];
+        unsigned n = describe_packs(l, &l->jobs[i], made);
+        for (unsigned k = 0; k < n && s == ILK_OK; k++)
+            s = ilki_tensor_packs_add(l->src->packs, &made[k], err);
     }
     return s;
 }
@@ -582,9 +680,11 @@ static ilk_status load_rows(loader *l, ilk_error *err)
             if (s != ILK_OK)
                 return s;
         }
-    s = alloc_block(l, err);
+    s = l->ready ? find_packs(l, err) : alloc_block(l, err);
     if (s == ILK_OK)
         s = pack_all(l, err);
+    if (s == ILK_OK && l->src->packs && !l->ready)
+        s = add_packs(l, err);
     if (s == ILK_OK)
         warn_unused(l);
     return s;
@@ -593,7 +693,7 @@ static ilk_status load_rows(loader *l, ilk_error *err)
 ilk_status ilki_models_load(const ilki_weight_list *list, const ilki_model_source *src, ilki_weight_target *to,
                             ilk_error *err)
 {
-    loader l = {.list = list, .src = src, .to = to};
+    loader l = {.list = list, .src = src, .to = to, .ready = ilki_tensor_packs_mapped(src->packs)};
     to->n_parameters = to->memory_bytes = 0;
     if (pthread_mutex_init(&l.lock, NULL) != 0)
         return ilki_base_fail_memory(err, sizeof l.lock, "a lock");

@@ -248,6 +248,8 @@ static ilk_status open_at(bench *b, ilk_runtime *rt, const char *where, const il
 {
     ilk_model_options o = *opt;
     o.precision = (ilk_precision)p;
+    if (o.packed_cache == ILK_PACKED_KEEP) /* of a rival that will not be taken */
+        o.packed_cache = ILK_PACKED_LOOK;
     ilk_status st = ilki_base_job_check(b->job, err);
     return st == ILK_OK ? ilki_embed_open(&b->m[p], rt, where, &o, err) : st;
 }

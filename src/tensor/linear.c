@@ -185,6 +185,20 @@ static ilk_status alloc_i8(ilki_linear *l, ilk_error *err)
     return l->i8 ? ILK_OK : ilki_base_fail_memory(err, n_bytes, "the channels of a linear layer");
 }
 
+/* n > 0 channels in any order */
+static void set_exact(const ilki_linear *l, const uint32_t *which, size_t n)
+{
+    ilki_linear_i8 *i8 = l->i8;
+    for (size_t i = 0; i < l->n_in; i++)
+        i8->keep[i] = 1.0f;
+    for (size_t i = 0; i < n; i++)
+        i8->keep[which[i]] = 0.0f;
+    for (size_t i = 0, at = 0; i < l->n_in; i++)
+        if (i8->keep[i] == 0.0f)
+            i8->exact[at++] = (uint32_t)i;
+    i8->channels = (ilki_i8_channels){i8->exact, n, i8->keep};
+}
+
 ilk_status ilki_tensor_linear_init_at(ilki_linear *l, const ilki_packing *how, const ilki_kern_ops *ops,
                                       const ilki_tensor *const *weights, const ilki_tensor *const *biases,
                                       size_t n_parts, ilk_error *err)
@@ -204,7 +218,9 @@ ilk_status ilki_tensor_linear_init_at(ilki_linear *l, const ilki_packing *how, c
     l->packed = how->room ? how->room : alloc_packed(ops, l->form, l->n_out, l->n_in, err);
     if (!l->packed || (biased && !(l->bias = alloc_floats(l->n_out, 1, err))))
         goto fail;
-    status = pack_parts(l, ops, err);
+    if (how->n_exact && l->i8)
+        set_exact(l, how->exact, how->n_exact);
+    status = how->ready ? ILK_OK : pack_parts(l, ops, err);
     if (status == ILK_OK && biased)
         status = read_biases(l, weights, biases, n_parts, err);
     if (status != ILK_OK)
@@ -221,7 +237,7 @@ fail:
 ilk_status ilki_tensor_linear_init(ilki_linear *l, const ilki_kern_ops *ops, const ilki_tensor *const *weights,
                                    const ilki_tensor *const *biases, size_t n_parts, ilk_error *err)
 {
-    return ilki_tensor_linear_init_at(l, &(ilki_packing){ILKI_FORM_F32, NULL}, ops, weights, biases, n_parts, err);
+    return ilki_tensor_linear_init_at(l, &(ilki_packing){.form = ILKI_FORM_F32}, ops, weights, biases, n_parts, err);
 }
 
 ilk_status ilki_tensor_linear_init_master(ilki_linear *l, const ilki_kern_ops *ops, size_t n_out, size_t n_in,
@@ -266,14 +282,7 @@ ilk_status ilki_tensor_linear_settle(const ilki_linear *l, const ilki_kern_ops *
     for (size_t i = 0; i <= ILKI_I8_EXACT; i++)
         order[i] = next_greatest(i8->seen, l->n_in, order, i);
     size_t n = i8->seen[order[4]] > 2.0f * i8->seen[order[ILKI_I8_EXACT]] ? ILKI_I8_EXACT : 4;
-    for (size_t i = 0; i < l->n_in; i++)
-        i8->keep[i] = 1.0f;
-    for (size_t i = 0; i < n; i++)
-        i8->keep[order[i]] = 0.0f;
-    for (size_t i = 0, at = 0; i < l->n_in; i++)
-        if (i8->keep[i] == 0.0f)
-            i8->exact[at++] = (uint32_t)i;
-    i8->channels = (ilki_i8_channels){i8->exact, n, i8->keep};
+    set_exact(l, order, n);
     return pack_parts(l, ops, err);
 }
 

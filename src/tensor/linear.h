@@ -10,8 +10,8 @@
 typedef enum ilki_form {
     ILKI_FORM_F32 = 0,
     ILKI_FORM_BF16, /* weights kept, and both operands multiplied, as bf16 */
-    ILKI_FORM_I8, /* weights and activations of 8 bits (kern/ops.h) */
-    ILKI_FORM_I8W /* weights of 8 bits, widened to f32 where they are multiplied */
+    ILKI_FORM_I8,   /* weights and activations of 8 bits (kern/ops.h) */
+    ILKI_FORM_I8W   /* weights of 8 bits, widened to f32 where they are multiplied */
 } ilki_form;
 
 /* Beside weights of 8 bits: which channels are exact. */
@@ -54,7 +54,10 @@ ilk_status ilki_tensor_linear_init(ilki_linear *l, const ilki_kern_ops *ops, con
  * outlives the linear: `room`, aligned to ILKI_ALIGN, of as many bytes as packed_bytes says (false: too many). */
 typedef struct ilki_packing {
     ilki_form form;
-    void *room; /* NULL: the linear's own */
+    void *room;            /* NULL: the linear's own */
+    bool ready;            /* `room` holds what was packed before, with these exact channels; only read from now on */
+    size_t n_exact;        /* 0, 4 or 8 */
+    const uint32_t *exact; /* [n_exact] ascending, under n_in */
 } ilki_packing;
 ilk_status ilki_tensor_linear_init_at(ilki_linear *l, const ilki_packing *how, const ilki_kern_ops *ops,
                                       const ilki_tensor *const *weights, const ilki_tensor *const *biases,

@@ -692,8 +692,8 @@ static void reopen(probe *p, ilki_form form, bool elsewhere)
     CHECK(ilki_tensor_packed_bytes(p->w.m->ops, form, l->n_out, l->n_in, &n) && n <= sizeof room);
     const ilki_tensor *source = VISION(1)->down.source;
     ilki_tensor_linear_deinit(l);
-    CHECK_OK(ilki_tensor_linear_init_at(l, &(ilki_packing){form, elsewhere ? room : NULL}, p->w.m->ops, &source, NULL,
-                                        1, NULL),
+    CHECK_OK(ilki_tensor_linear_init_at(l, &(ilki_packing){.form = form, .room = elsewhere ? room : NULL}, p->w.m->ops,
+                                        &source, NULL, 1, NULL),
              NULL);
 }
 

@@ -302,8 +302,8 @@ static void packed_from_anywhere(void)
         for (size_t i = 0; i < 2 * sizeof ways / sizeof *ways; i++) {
             void *at = i % 2 ? NULL : room;
             const ilki_tensor *const *way = ways[i / 2];
-            CHECK_OK(ilki_tensor_linear_init_at(&l, &(ilki_packing){ILKI_FORM_F32, at}, &ops[t], way, NULL,
-                                                way[1] ? 2 : 1, NULL),
+            CHECK_OK(ilki_tensor_linear_init_at(&l, &(ilki_packing){.form = ILKI_FORM_F32, .room = at}, &ops[t], way,
+                                                NULL, way[1] ? 2 : 1, NULL),
                      NULL);
             CHECK((l.packed == room) == (at == room));
             CHECK(memcmp(l.packed, want.packed, n_bytes) == 0);
@@ -602,7 +602,7 @@ static call with_form(const call *c, const ilki_kern_ops *ops, ilki_form form, i
     t->shape[1] = c->l.n_in;
     t->n_bytes = c->l.n_out * c->l.n_in * sizeof(float);
     const ilki_tensor *parts[] = {t};
-    CHECK_OK(ilki_tensor_linear_init_at(&q.l, &(ilki_packing){form, NULL}, ops, parts, NULL, 1, &err), &err);
+    CHECK_OK(ilki_tensor_linear_init_at(&q.l, &(ilki_packing){.form = form}, ops, parts, NULL, 1, &err), &err);
     CHECK_INT(q.l.form, form);
     q.l.bias = malloc(c->l.n_out * sizeof(float));
     memcpy(q.l.bias, c->l.bias, c->l.n_out * sizeof(float));
