@@ -1016,8 +1016,10 @@ ILK_API void ilk_calibration_init_sized(void *calibration, size_t size);
  * of ilk; where it is there, nothing is measured. Takes at most about ten seconds, a minute beyond 150 million parameters.
  * A handle never changes its precision: those opened later with ILK_PRECISION_AUTO have the one that was chosen; a program
  * that keeps vectors opens the model with the precision that their space names. Of the options precision is not read.
- * Errors: those of ilk_model_open; UNSUPPORTED for rerankers and models of pictures, which stay f32; LIMIT where the
- * precisions together exceed the memory ceiling; CANCELLED, DEADLINE. */
+ * Where the weights in f32 exceed the memory ceiling, the reference packs them a layer at a time, f32 is no choice, and the
+ * decision is kept apart from one made where they fit; tokens_per_second of f32 is then that of packing layer by layer.
+ * Errors: those of ilk_model_open; UNSUPPORTED for rerankers and models of pictures, which stay f32; LIMIT where weights of
+ * 8 bits exceed the memory ceiling too; CANCELLED, DEADLINE. */
 ILK_API ilk_status ilk_model_calibrate(ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_job *job,
                                        ilk_calibration *out, ilk_error *err);
 /* What is cached about a model that is open; NOT_FOUND where nothing is, or where its files changed since. Reads

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -334,4 +335,16 @@ uint64_t ilki_base_memory_bytes(void)
     uint64_t physical = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)1 << 30;
     ilki_base_cgroup_limits("", &milli_cpus, &memory_bytes);
     return memory_bytes < physical ? memory_bytes : physical;
+}
+
+ilki_cpu_used ilki_base_cpu_used(void)
+{
+    struct rusage u;
+    ilki_cpu_used used = {0};
+    if (getrusage(RUSAGE_SELF, &u) != 0)
+        return used;
+    used.ns = (uint64_t)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000 +
+              (uint64_t)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
+    used.preempted = (uint64_t)u.ru_nivcsw;
+    return used;
 }

@@ -36,6 +36,12 @@ enum {
 #undef ILKI_CPU_ENUM
 };
 
+/* Of all threads of this process so far: time on a CPU, and how often one was taken off it while it had work. */
+typedef struct ilki_cpu_used {
+    uint64_t ns, preempted;
+} ilki_cpu_used;
+ilki_cpu_used ilki_base_cpu_used(void);
+
 /* Cheap: asked of the machine once. The AMX bits mean that the system lets processes have tile data, not that this one
  * may use them: */
 uint32_t ilki_base_cpu_features(void);

@@ -87,21 +87,24 @@ void ilki_embed_glance(const ilki_vfs *vfs, const char *dir, const char *name, c
 /* ------------------------------------------------------------------ the text of a file */
 
 /* What a decision is about beside the model. */
+enum { N_ABOUT = 7 };
 typedef struct about {
     char cpu[64];
-    const char *field[6][2];
+    const char *field[N_ABOUT][2];
 } about;
 
-static void describe(about *a, const ilk_runtime *rt, const char *fingerprint)
+static void describe(about *a, const ilk_runtime *rt, const ilki_auto_model *of)
 {
     ilki_base_cpu_model(a->cpu, sizeof a->cpu);
-    const char *const fields[6][2] = {{"version", ILK_VERSION},
-                                      {"fingerprint", fingerprint},
-                                      {"cpu", a->cpu},
-                                      {"features", rt->features},
-                                      {"kernels", rt->kernels},
-                                      /* of the precisions under f32: what was measured and decided upon with them */
-                                      {"attention", rt->ops && rt->ops->attn_bf16_pays ? "bf16" : "f32"}};
+    const char *const fields[N_ABOUT][2] = {
+        {"version", ILK_VERSION},
+        {"fingerprint", of->fingerprint},
+        {"f32", of->exceeds ? "above the ceiling" : "under the ceiling"},
+        {"cpu", a->cpu},
+        {"features", rt->features},
+        {"kernels", rt->kernels},
+        /* of the precisions under f32: what was measured and decided upon with them */
+        {"attention", rt->ops && rt->ops->attn_bf16_pays ? "bf16" : "f32"}};
     memcpy(a->field, fields, sizeof fields);
 }
 
@@ -132,13 +135,13 @@ static void put_precision(ilki_jsonw *w, ilk_calibration *c, int p)
     ilki_base_jsonw_close(w, '}');
 }
 
-ilk_status ilki_embed_print_auto(ilki_buf *to, const ilk_runtime *rt, const char *fingerprint, const ilk_calibration *c,
-                                 ilk_error *err)
+ilk_status ilki_embed_print_auto(ilki_buf *to, const ilk_runtime *rt, const ilki_auto_model *of,
+                                 const ilk_calibration *c, ilk_error *err)
 {
     about a;
     ilki_jsonw w;
     ilk_calibration copy = *c;
-    describe(&a, rt, fingerprint);
+    describe(&a, rt, of);
     ilki_base_jsonw_init(&w, to);
     ilki_base_jsonw_open(&w, '{');
     for (size_t i = 0; i < sizeof a.field / sizeof *a.field; i++) {
@@ -190,8 +193,8 @@ static bool take_precisions(ilk_calibration *c, const ilki_json *j, ilki_json_no
     return true;
 }
 
-ilk_status ilki_embed_parse_auto(ilk_calibration *out, const ilk_runtime *rt, const char *fingerprint, const char *text,
-                                 size_t n, ilk_error *err)
+ilk_status ilki_embed_parse_auto(ilk_calibration *out, const ilk_runtime *rt, const ilki_auto_model *of,
+                                 const char *text, size_t n, ilk_error *err)
 {
     static const ilki_json_limits limits = {
         .max_bytes = MAX_BYTES, .max_nodes = 256, .max_depth = 4, .unique_keys = true};
@@ -201,7 +204,7 @@ ilk_status ilki_embed_parse_auto(ilk_calibration *out, const ilk_runtime *rt, co
     ilk_calibration c = {.size = out->size, .cached = 1};
     ilk_status st = ilki_base_json_parse(&j, text, n, "a decision about precisions", &limits, err);
     ilki_json_node root = st == ILK_OK ? ilki_base_json_root(j) : 0;
-    describe(&a, rt, fingerprint);
+    describe(&a, rt, of);
     for (size_t i = 0; i < sizeof a.field / sizeof *a.field && st == ILK_OK; i++) {
         const char *s = ilki_base_json_string(j, ilki_base_json_get(j, root, a.field[i][0]), NULL);
         if (!s || strcmp(s, a.field[i][1]) != 0)
@@ -231,13 +234,13 @@ ilk_status ilki_embed_parse_auto(ilk_calibration *out, const ilk_runtime *rt, co
 /* ------------------------------------------------------------------ the files */
 
 /* NULL: nowhere to keep it, or no memory. */
-static char *path_of(const ilk_runtime *rt, const char *fingerprint)
+static char *path_of(const ilk_runtime *rt, const ilki_auto_model *of)
 {
     about a;
     ilki_sha256 sha;
     uint8_t digest[32];
     char name[65 + 16], hex[65];
-    describe(&a, rt, fingerprint);
+    describe(&a, rt, of);
     ilki_base_sha256_init(&sha);
     for (size_t i = 0; i < sizeof a.field / sizeof *a.field; i++)
         ilki_base_sha256_add(&sha, a.field[i][1], strlen(a.field[i][1]) + 1);
@@ -247,23 +250,23 @@ static char *path_of(const ilk_runtime *rt, const char *fingerprint)
     return ilki_embed_cache_path(name);
 }
 
-bool ilki_embed_read_auto(ilk_runtime *rt, const char *fingerprint, ilk_calibration *out)
+bool ilki_embed_read_auto(ilk_runtime *rt, const ilki_auto_model *of, ilk_calibration *out)
 {
-    char *path = path_of(rt, fingerprint), *text = NULL;
+    char *path = path_of(rt, of), *text = NULL;
     size_t n = 0;
     bool found = path && ilki_base_read_file(rt->vfs, path, MAX_BYTES, &text, &n, NULL) == ILK_OK &&
-                 ilki_embed_parse_auto(out, rt, fingerprint, text, n, NULL) == ILK_OK;
+                 ilki_embed_parse_auto(out, rt, of, text, n, NULL) == ILK_OK;
     free(text);
     free(path);
     return found;
 }
 
-void ilki_embed_write_auto(ilk_runtime *rt, const char *fingerprint, const ilk_calibration *c)
+void ilki_embed_write_auto(ilk_runtime *rt, const ilki_auto_model *of, const ilk_calibration *c)
 {
     ilki_buf b;
-    char *path = path_of(rt, fingerprint), *dir = path ? ilki_base_path_dir(path) : NULL;
+    char *path = path_of(rt, of), *dir = path ? ilki_base_path_dir(path) : NULL;
     ilki_base_buf_init(&b, MAX_BYTES);
-    if (dir && ilki_embed_print_auto(&b, rt, fingerprint, c, NULL) == ILK_OK &&
+    if (dir && ilki_embed_print_auto(&b, rt, of, c, NULL) == ILK_OK &&
         ilki_base_make_dirs(rt->vfs, dir, 0700, NULL) == ILK_OK)
         ilki_base_write_file(rt->vfs, path, b.data, b.len, NULL);
     ilki_base_buf_deinit(&b);
@@ -275,7 +278,8 @@ ilk_precision ilki_embed_cached_precision(const ilk_model *m)
 {
     ilk_calibration c = {.size = sizeof c};
     char hex[65];
-    if (!m->glance[0] || !ilki_embed_recall_folder(m, hex) || !ilki_embed_read_auto(m->rt, hex, &c))
+    const ilki_auto_model of = {hex, m->exceeds};
+    if (!m->glance[0] || !ilki_embed_recall_folder(m, hex) || !ilki_embed_read_auto(m->rt, &of, &c))
         return ILK_PRECISION_AUTO;
     return c.chosen;
 }

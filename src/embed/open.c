@@ -81,17 +81,24 @@ static bool exceeds_ceiling(const ilk_model *m)
     return bytes > m->rt->ceiling_bytes;
 }
 
-/* From the cache where AUTO is asked for; a family that lacks a precision is opened in f32. */
-static void settle_precision(ilk_model *m, ilk_precision asked)
+static void look_at_folder(ilk_model *m)
 {
     m->glance_name = m->weights_path ? m->weights_path : "";
     ilki_embed_glance(m->rt->vfs, m->root, m->glance_name, m->glance);
     if (m->adapter && strcmp(m->adapter->dir, m->root) != 0) /* a glance at one folder does not tell of two */
         m->glance[0] = 0;
-    m->info.precision = asked != ILK_PRECISION_AUTO ? asked : ilki_embed_cached_precision(m);
+}
+
+/* From the cache where AUTO is asked for; with nothing decided F32 if it fits. */
+static void settle_precision(ilk_model *m)
+{
+    m->exceeds = exceeds_ceiling(m);
+    m->streamed &= m->exceeds;
+    if (m->info.precision == ILK_PRECISION_AUTO)
+        m->info.precision = ilki_embed_cached_precision(m);
     m->undecided = m->info.precision == ILK_PRECISION_AUTO;
     if (m->undecided)
-        m->info.precision = ILK_PRECISION_F32;
+        m->info.precision = m->exceeds ? ILK_PRECISION_INT8W : ILK_PRECISION_F32;
 }
 
 static ilk_status open_family(ilk_model *m, ilk_error *err)
@@ -102,6 +109,7 @@ static ilk_status open_family(ilk_model *m, ilk_error *err)
                              .ops = m->rt->ops,
                              .pool = m->rt->pool,
                              .form = form_of(m->info.precision),
+                             .streamed = m->streamed,
                              .packs = m->packs,
                              .rt = m->rt};
     return ilki_models_open(&m->net, &src, err);
@@ -124,13 +132,13 @@ static ilk_status open_packed(ilk_model *m, ilk_error *err)
     return st;
 }
 
+/* A family that lacks a precision that nobody asked for is opened in f32. */
 static ilk_status open_net(ilk_model *m, ilk_error *err)
 {
     ilk_status st = open_weights(m, err);
     if (st != ILK_OK)
         return st;
-    if (m->undecided && exceeds_ceiling(m))
-        m->info.precision = ILK_PRECISION_INT8W;
+    settle_precision(m);
     st = open_packed(m, err);
     if (st == ILK_UNSUPPORTED && m->undecided && m->info.precision != ILK_PRECISION_F32) {
         m->info.precision = ILK_PRECISION_F32;
@@ -558,8 +566,8 @@ static ilk_status open_projection(ilk_model *m, ilk_error *err)
                                       &m->arena, err);
 }
 
-ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
-                           ilk_error *err)
+static ilk_status open_model(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
+                             bool streamed, ilk_error *err)
 {
     *out = NULL;
     ilk_model *m = ilki_base_zalloc(1, sizeof *m);
@@ -568,6 +576,8 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
     m->rt = rt;
     m->no_mmap = opt->no_mmap;
     m->packed_cache = opt->packed_cache;
+    m->info.precision = opt->precision;
+    m->streamed = streamed; /* if it need be */
     m->batch_tokens = opt->batch_tokens ? opt->batch_tokens : 1024;
     pthread_mutex_init(&m->lock, NULL);
     pthread_cond_init(&m->idle, NULL);
@@ -580,7 +590,7 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
     if (st == ILK_OK)
         st = enter_module(m, err);
     if (st == ILK_OK)
-        settle_precision(m, opt->precision);
+        look_at_folder(m);
     if (st == ILK_OK)
         st = open_parts(m, err);
     if (st == ILK_OK)
@@ -608,6 +618,20 @@ ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, 
                       m->dir);
     *out = m;
     return ILK_OK;
+}
+
+ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
+                           ilk_error *err)
+{
+    return open_model(out, rt, where, opt, false, err);
+}
+
+ilk_status ilki_embed_open_reference(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
+                                     ilk_error *err)
+{
+    ilk_model_options o = *opt;
+    o.precision = ILK_PRECISION_F32;
+    return open_model(out, rt, where, &o, true, err);
 }
 
 void ilki_embed_close(ilk_model *m)

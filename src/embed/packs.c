@@ -68,7 +68,7 @@ static int64_t now_ns(void)
 
 static bool has_cache(const ilk_model *m)
 {
-    return m->packed_cache != ILK_PACKED_OFF && !m->no_mmap && m->glance[0] && m->rt->packed_ceiling &&
+    return m->packed_cache != ILK_PACKED_OFF && !m->no_mmap && !m->streamed && m->glance[0] && m->rt->packed_ceiling &&
            m->rt->vfs->map != NULL;
 }
 

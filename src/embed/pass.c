@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "nn/layers.h"
+#include "nn/stream.h"
 
 #define NS_PER_BYTE 2 /* of a picture cut into rows */
 
@@ -238,6 +239,16 @@ static void describe(const ilki_pass *p, size_t first, size_t n_seqs, float *x, 
                                 .pool_skip = m->modules.skip_prompt ? p->skip + first : NULL};
 }
 
+static void will_need(void *user, const ilki_tensor *t)
+{
+    ilki_format_will_need(user, t);
+}
+
+static void done_with(void *user, const ilki_tensor *t)
+{
+    ilki_format_done_with(user, t);
+}
+
 /* Sequences [first, last) of the pass: to their places. */
 static ilk_status run_network(ilki_pass *p, size_t first, size_t last, ilk_vectors *v, ilk_error *err)
 {
@@ -254,7 +265,13 @@ static ilk_status run_network(ilki_pass *p, size_t first, size_t last, ilk_vecto
     in.offsets = p->offsets + first;
     ilki_ws ws, none;
     ilki_base_ws_init(&none, NULL, 0);
-    ilki_nn ctx = {.ops = m->rt->ops, .pool = m->rt->pool, .job = p->job, .ws = &none, .err = err};
+    ilki_stream stream = {.will_need = will_need, .done_with = done_with, .user = m->weights};
+    ilki_nn ctx = {.ops = m->rt->ops,
+                   .pool = m->rt->pool,
+                   .job = p->job,
+                   .ws = &none,
+                   .stream = m->streamed ? &stream : NULL,
+                   .err = err};
     ilk_status st = ilki_models_measure(m->net, p->tower, &ctx, &in, &out, &bytes, err);
     if (st == ILK_OK) {
         run_modules(p, &ctx, n_seqs, &x, &y);

@@ -45,6 +45,8 @@ struct ilk_model {
     ilki_packs *packs;       /* mapped, or collecting while the model is opened; NULL: neither */
     char *packed_file;       /* of those that are mapped */
     const char *glance_name; /* what the glance was named with: the weights, where they were named; "" */
+    bool exceeds;            /* the weights in f32 alone are more than the memory ceiling */
+    bool streamed;           /* they are packed as a pass needs them */
     bool undecided;          /* precision AUTO was asked for, and none is cached: F32 if it fits */
     char glance[65];         /* of the folder before anything of it was read; see auto.h */
     enum { ILKI_SCORE_SIGMOID = 0, ILKI_SCORE_IDENTITY, ILKI_SCORE_UNKNOWN } score; /* of a reranker's logit */

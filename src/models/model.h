@@ -93,11 +93,12 @@ typedef struct ilki_model_source {
     const ilki_kern_ops *ops;
     ilki_pool *pool; /* for packing */
     ilk_job *job;
-    ilki_form form; /* of the layers' linears; heads are f32 in all */
-    ilki_packs
-        *packs; /* mapped: packed forms of an earlier start, which outlive the net; CORRUPT where they are not its
-                          own. New: those that are made are added. NULL: neither */
+    ilki_form form;        /* of the layers' linears; heads are f32 in all */
+    bool streamed;         /* those in f32 have no packed form: passes need a stream (nn/stream.h) */
     const ilk_runtime *rt; /* for warnings */
+    /* mapped: packed forms of an earlier start, which outlive the net; CORRUPT where they are not its own. New: those that
+     * are made are added. NULL: neither */
+    ilki_packs *packs;
 } ilki_model_source;
 
 typedef struct ilki_net ilki_net; /* each family's own struct begins with one */

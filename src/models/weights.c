@@ -24,6 +24,7 @@ typedef struct pack_job {
     const ilki_pack *ready, *ready_scales; /* what was packed before: of a linear, or of a table codes and scales */
     size_t at;                             /* bytes into the block */
     ilki_form form;
+    bool streamed; /* has no packed form */
     const ilki_tensor *weights[ILKI_WEIGHT_PARTS], *biases[ILKI_WEIGHT_PARTS];
     size_t n_parts;
 } pack_job;
@@ -245,6 +246,11 @@ static ilk_status find_linear(loader *l, const ilki_weight *row, uint32_t layer,
     job->at = l->n_bytes;
     /* heads are small, and what they give is the result itself */
     job->form = strstr(row->name, "%u") ? ilki_tensor_form_for(l->src->form, (size_t)dims[row->cols]) : ILKI_FORM_F32;
+    job->streamed = l->src->streamed && strstr(row->name, "%u") && job->form == ILKI_FORM_F32;
+    if (job->streamed) {
+        l->n_jobs++;
+        return ILK_OK;
+    }
     if (!ilki_tensor_packed_bytes(l->src->ops, job->form, n_out, (size_t)dims[row->cols], &n_bytes) ||
         !ilki_base_add(n_bytes, PACKED_ALIGN - 1, &n_bytes) ||
         !ilki_base_add(l->n_bytes, n_bytes / PACKED_ALIGN * PACKED_ALIGN, &l->n_bytes))
@@ -381,8 +387,10 @@ static ilk_status code_table(const loader *l, const pack_job *job, ilk_error *er
 static ilk_status pack_linear(const loader *l, const pack_job *job, ilk_error *err)
 {
     const ilki_tensor *const *biases = job->biases[0] ? job->biases : NULL;
-    ilki_packing how = {.form = job->form, .room = l->block + job->at};
-    for (size_t p = 0; p < job->n_parts; p++)
+    ilki_packing how = {.form = job->form, .streamed = job->streamed};
+    if (!job->streamed)
+        how.room = l->block + job->at;
+    for (size_t p = 0; p < job->n_parts && !job->streamed; p++)
         ilki_format_will_need(l->src->weights, job->weights[p]);
     ilk_status s = ilki_tensor_linear_init_at(job->to, &how, l->src->ops, job->weights, biases, job->n_parts, err);
     for (size_t p = 0; s == ILK_OK && p < job->n_parts; p++)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nn/stream.h"
 #include "nn/work.h"
 
 void ilki_nn_fail(ilki_nn *ctx, ilk_status status, const char *fmt, ...)
@@ -55,7 +56,7 @@ static void run_task(void *arg, size_t index, unsigned slot)
     err.size = sizeof err;
     err.status = ILK_OK;
     err.message[0] = '\0';
-    ilki_nn sub = {.ops = s->ctx->ops, .ws = &ws, .slot = slot, .err = &err};
+    ilki_nn sub = {.ops = s->ctx->ops, .ws = &ws, .stream = s->ctx->stream, .slot = slot, .err = &err};
     s->work->fn(&sub, s->work->arg, index);
     int ok = ILK_OK;
     if (sub.status != ILK_OK && atomic_compare_exchange_strong(&s->failed, &ok, (int)sub.status))
@@ -188,13 +189,17 @@ void ilki_nn_rows(ilki_nn *ctx, const ilki_rows_args *a)
     size_t block = ilki_nn_block_rows(ctx, a->n_rows, a->row_ns), rest = a->n_rows % block;
     ilki_ws measuring;
     ilki_base_ws_init(&measuring, NULL, 0);
-    ilki_nn sub = {.ops = ctx->ops, .ws = &measuring, .err = ctx->err};
+    ilki_nn sub = {.ops = ctx->ops, .ws = &measuring, .stream = ctx->stream, .err = ctx->err};
+    bool noting = ilki_nn_stream_note(ctx);
     a->fn(&sub, a->arg, 0, block);
     if (rest) /* fewer rows may need more: the chains inside cut them otherwise */
         a->fn(&sub, a->arg, a->n_rows - rest, rest);
-    if (sub.status != ILK_OK) {
-        ctx->status = sub.status;
-        return;
-    }
+    ctx->status = sub.status;
+    size_t mark = ilki_base_ws_mark(ctx->ws);
+    if (noting)
+        ilki_nn_stream_hold(ctx);
     run_blocks(ctx, a, block, measuring.peak);
+    if (noting)
+        ilki_nn_stream_end(ctx);
+    ilki_base_ws_release(ctx->ws, mark);
 }

@@ -8,6 +8,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "nn/stream.h"
 #include "nn/tape.h"
 #include "nn/watch.h"
 #include "nn/work.h"
@@ -337,6 +338,11 @@ void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *
     if (ctx->status != ILK_OK || a->n_rows == 0)
         return;
     assert(!l->stale && (!l->delta || !l->delta->stale));
+    ilki_linear shown;
+    size_t mark = ilki_base_ws_mark(ctx->ws);
+    l = ilki_nn_stream_show(ctx, l, &shown);
+    if (!l)
+        return;
     tiles t = {.l = l, .a = *a};
     t.a.ldx = or_dense(a->ldx, l->n_in);
     t.a.ldy = or_dense(a->ldy, l->n_out);
@@ -345,7 +351,6 @@ void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *
         save_linear(ctx, l, &t.a);
     if (ctx->watch && l->i8 && ilki_nn_live(ctx))
         watch_linear(ctx, l, &t.a);
-    size_t mark = ilki_base_ws_mark(ctx->ws);
     if (l->form == ILKI_FORM_I8)
         take_codes(ctx, &t);
     uint64_t row_ns = ilki_nn_linear_ns(ctx, l);

@@ -17,16 +17,18 @@
 
 typedef struct ilki_tape ilki_tape;
 typedef struct ilki_watch ilki_watch;
+typedef struct ilki_stream ilki_stream;
 
 typedef struct ilki_nn {
     const ilki_kern_ops *ops;
     ilki_pool *pool; /* NULL: this thread */
     ilk_job *job;
-    ilki_ws *ws;       /* base NULL: measuring, layers take and count memory but compute nothing */
-    ilki_tape *tape;   /* NULL: inference */
-    ilki_watch *watch; /* NULL: but where exact channels are chosen (watch.h) */
-    unsigned slot;     /* of this thread in the running task */
-    bool awake;        /* products are shared out however short: the pool's threads are at hand */
+    ilki_ws *ws;         /* base NULL: measuring, layers take and count memory but compute nothing */
+    ilki_tape *tape;     /* NULL: inference */
+    ilki_watch *watch;   /* NULL: but where exact channels are chosen (watch.h) */
+    ilki_stream *stream; /* NULL: but where weights are packed as they are needed (stream.h) */
+    unsigned slot;       /* of this thread in the running task */
+    bool awake;          /* products are shared out however short: the pool's threads are at hand */
     ilk_status status;
     ilk_error *err;
 } ilki_nn;

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ilk_model_calibrate. Every precision embeds ilk's own texts; those of f32 are the reference. Speeds are taken in turns, so
- * that what disturbs the machine disturbs all, and the best turn of each counts. */
+ * that what disturbs the machine disturbs all, and the best turn of each counts; by CPU time where all of a precision's turns
+ * were disturbed.
+ *
+ * Where f32 exceeds the memory ceiling, the reference packs its weights a layer at a time (embed's open_reference), all texts
+ * in as few passes as the ceiling allows, since each reads all weights. Where the precisions exceed it together, they are
+ * opened one after the other, and turns of one are taken while it is open. */
 #include "tasks/calibrate.h"
 
 #include <math.h>
@@ -23,12 +28,15 @@ enum {
     MIN_RIVAL_TEXTS = N_NEAREST + 2, /* of one that is slower than f32 */
     PROBE_TEXTS = 3,                 /* short ones */
     TIMED_TEXTS = 24,
-    MAX_TURNS = 6,
+    MAX_TURNS = 8,
     MIN_TURNS = 2,
+    STREAMED_BATCH = 8192, /* tokens of a pass that packs all weights for itself */
+    LEAST_BATCH = 64,
     LARGE_PARAMETERS = 150000000,
+    SMALL_PARAMETERS = 30000000,
     TINY_PARAMETERS = 1000000 /* below, a pass is calls and waiting more than products, and clocks decide nothing */
 };
-static const uint64_t second_ns = 1000000000;
+static const uint64_t second_ns = 1000000000, calm_ns = 25000000;
 static const uint64_t small_seconds = 9, large_seconds = 55; /* a second or more is left for opening and ending */
 
 /* ------------------------------------------------------------------ the rule */
@@ -58,6 +66,11 @@ static int next_worse(const ilk_calibration *c, int than, uint32_t n_layers)
     return best;
 }
 
+static const char *name_of(int p)
+{
+    return ilk_precision_name((ilk_precision)p);
+}
+
 static void say_why(ilk_calibration *c, uint32_t n_layers)
 {
     const double *speed = c->tokens_per_second;
@@ -74,8 +87,8 @@ static void say_why(ilk_calibration *c, uint32_t n_layers)
         }
     if (kept)
         snprintf(c->why, sizeof c->why,
-                 "no other that keeps the vectors is 15 %% faster; %s has %.2f times the speed of f32",
-                 ilk_precision_name((ilk_precision)best), speed[best] / speed[ILK_PRECISION_F32]);
+                 "no other that keeps the vectors is 15 %% faster; %s has %.2f times the speed of f32", name_of(best),
+                 speed[best] / speed[ILK_PRECISION_F32]);
     else
         snprintf(c->why, sizeof c->why, "no other keeps the vectors near enough");
 }
@@ -93,6 +106,59 @@ void ilki_tasks_settle(ilk_calibration *c, uint32_t n_layers, uint64_t n_paramet
     say_why(c, n_layers);
 }
 
+/* Of those measured beside f32 the one with the best cosine. */
+static int nearest_measured(const ilk_calibration *c)
+{
+    int best = ILK_PRECISION_AUTO;
+    for (int p = ILK_PRECISION_F32 + 1; p < ILK_CALIBRATION_PRECISIONS; p++)
+        if (c->tokens_per_second[p] > 0 && (best == ILK_PRECISION_AUTO || keeps_better(c, p, best)))
+            best = p;
+    return best;
+}
+
+bool ilki_tasks_settle_above(ilk_calibration *c, uint32_t n_layers)
+{
+    const double *speed = c->tokens_per_second;
+    int first = next_worse(c, ILK_PRECISION_F32, n_layers), best = first;
+    if (first == ILK_PRECISION_AUTO) {
+        best = speed[ILK_PRECISION_INT8W] > 0 ? ILK_PRECISION_INT8W : nearest_measured(c);
+        c->chosen = (ilk_precision)best;
+        snprintf(c->why, sizeof c->why, "f32 exceeds the memory ceiling, and no other keeps the vectors near enough");
+        return best != ILK_PRECISION_AUTO;
+    }
+    for (int p = next_worse(c, best, n_layers); p != ILK_PRECISION_AUTO; p = next_worse(c, p, n_layers))
+        if (speed[p] >= gain * speed[best])
+            best = p;
+    c->chosen = (ilk_precision)best;
+    if (best == first)
+        snprintf(
+            c->why, sizeof c->why,
+            "f32 exceeds the memory ceiling; cosine to f32 %.5f on average and %.5f at worst, and none is 15 %% faster",
+            c->cosine_mean[best], c->cosine_least[best]);
+    else
+        snprintf(
+            c->why, sizeof c->why,
+            "f32 exceeds the memory ceiling; %.2f times as fast as %s, cosine to f32 %.5f on average and %.5f at worst",
+            speed[best] / speed[first], name_of(first), c->cosine_mean[best], c->cosine_least[best]);
+    return true;
+}
+
+void ilki_tasks_take_paces(ilk_calibration *c, const ilki_pace pace[ILK_CALIBRATION_PRECISIONS])
+{
+    int base = ILK_PRECISION_AUTO;
+    bool calm = true;
+    for (int p = ILK_PRECISION_F32; p < ILK_CALIBRATION_PRECISIONS; p++) {
+        c->tokens_per_second[p] = pace[p].wall;
+        if (!(pace[p].wall > 0))
+            continue;
+        base = base == ILK_PRECISION_AUTO ? p : base;
+        calm &= pace[p].calm;
+    }
+    for (int p = base + 1; !calm && p < ILK_CALIBRATION_PRECISIONS; p++)
+        if (pace[p].wall > 0 && pace[p].cpu > 0 && pace[base].cpu > 0)
+            c->tokens_per_second[p] = pace[base].wall * (pace[p].cpu / pace[base].cpu);
+}
+
 /* ------------------------------------------------------------------ measuring */
 
 typedef struct bench {
@@ -101,6 +167,12 @@ typedef struct bench {
     ilk_vectors *v[ILK_CALIBRATION_PRECISIONS];
     ilki_text *texts;
     size_t n, n_timed; /* texts that are compared, that a turn embeds */
+    ilki_pace pace[ILK_CALIBRATION_PRECISIONS];
+    unsigned n_threads;
+    uint32_t n_layers;
+    uint64_t n_parameters;
+    bool streamed; /* f32 is the reference alone */
+    bool alone;    /* one precision at a time */
     uint64_t until_ns, share_ns;
     uint64_t n_passes; /* that are done, for progress */
     ilk_calibration *out;
@@ -114,16 +186,35 @@ static uint64_t count_tokens(const ilk_vectors *v)
     return n;
 }
 
-static ilk_status embed(bench *b, int p, size_t n, ilk_vectors **v, uint64_t *ns, ilk_error *err)
+typedef struct turn {
+    uint64_t ns, cpu_ns, preempted;
+} turn;
+
+/* A pass of the reference may be larger than the ceiling lets it be: then smaller ones. */
+static ilk_status embed_texts(bench *b, int p, size_t n, ilk_vectors **v, ilk_error *err)
 {
     static const ilki_texts_how how = {.role = ILK_ROLE_DOCUMENT};
+    ilk_model *m = b->m[p];
+    ilk_status st = ilki_tasks_embed(m, b->texts, n, &how, b->job, v, err);
+    while (st == ILK_LIMIT && m->streamed && m->batch_tokens > LEAST_BATCH) {
+        m->batch_tokens /= 2;
+        st = ilki_tasks_embed(m, b->texts, n, &how, b->job, v, err);
+    }
+    return st;
+}
+
+static ilk_status embed(bench *b, int p, size_t n, ilk_vectors **v, turn *t, ilk_error *err)
+{
+    ilki_cpu_used before = ilki_base_cpu_used();
     uint64_t begin = ilki_base_now_ns();
-    ilk_status st = ilki_tasks_embed(b->m[p], b->texts, n, &how, b->job, v, err);
-    *ns = ilki_base_now_ns() - begin;
+    ilk_status st = embed_texts(b, p, n, v, err);
+    t->ns = ilki_base_now_ns() - begin;
+    ilki_cpu_used after = ilki_base_cpu_used();
+    t->cpu_ns = after.ns - before.ns;
+    t->preempted = after.preempted - before.preempted;
     for (size_t i = 0; st == ILK_OK && i < n; i++)
         if ((*v)->state[i].status != ILK_OK)
-            st = ilki_base_fail(err, (*v)->state[i].status, "calibration text %zu in %s: %s", i,
-                                ilk_precision_name((ilk_precision)p),
+            st = ilki_base_fail(err, (*v)->state[i].status, "calibration text %zu in %s: %s", i, name_of(p),
                                 (*v)->state[i].message ? (*v)->state[i].message : "no vector");
     if (st != ILK_OK) {
         ilki_embed_vectors_free(*v);
@@ -132,31 +223,66 @@ static ilk_status embed(bench *b, int p, size_t n, ilk_vectors **v, uint64_t *ns
     return st;
 }
 
+/* What a pass over the first n texts takes. */
+static ilk_status probe(bench *b, int p, size_t n, turn *t, ilk_error *err)
+{
+    ilk_vectors *v = NULL;
+    ilk_status st = embed(b, p, n, &v, t, err);
+    ilki_embed_vectors_free(v);
+    return st;
+}
+
+static double bytes_of(const bench *b, size_t n)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < n; i++)
+        bytes += (double)b->texts[i].n;
+    return bytes;
+}
+
+/* How many texts a reference embeds that packs all weights in each pass: by what a pass takes, and what its texts add. */
+static ilk_status count_streamed(bench *b, size_t *n, ilk_error *err)
+{
+    turn small = {0}, more = {0};
+    double budget = 3 * (double)b->share_ns, slope = 0;
+    *n = MIN_TEXTS;
+    ilk_status st = probe(b, ILK_PRECISION_F32, PROBE_TEXTS, &small, err);
+    if (st != ILK_OK || 3 * (double)small.ns > budget)
+        return st;
+    st = probe(b, ILK_PRECISION_F32, 4 * PROBE_TEXTS, &more, err);
+    if (st == ILK_OK && more.ns > small.ns)
+        slope = (double)(more.ns - small.ns) / (bytes_of(b, 4 * PROBE_TEXTS) - bytes_of(b, PROBE_TEXTS));
+    while (st == ILK_OK && *n < b->n && (double)more.ns + slope * bytes_of(b, *n + 1) <= budget)
+        ++*n;
+    return st;
+}
+
 /* How many texts a share of the time is enough for, by a pass over the first, short ones. */
 static ilk_status count_texts(bench *b, int p, size_t least, size_t *n, ilk_error *err)
 {
-    uint64_t ns = 0, cost = 0, probed = 0;
+    turn t = {0};
     for (int i = 0; i < 2; i++) { /* the first pass also pays for fresh memory */
-        ilk_vectors *v = NULL;
-        ilk_status st = embed(b, p, PROBE_TEXTS, &v, &ns, err);
-        ilki_embed_vectors_free(v);
+        ilk_status st = probe(b, p, PROBE_TEXTS, &t, err);
         if (st != ILK_OK)
             return st;
     }
-    for (size_t i = 0; i < PROBE_TEXTS; i++)
-        probed += b->texts[i].n;
+    double probed = bytes_of(b, PROBE_TEXTS), cost = 0;
     for (*n = 0; *n < b->n; ++*n) {
-        cost += b->texts[*n].n;
-        if (*n >= least && (double)cost / (double)probed * (double)ns > (double)b->share_ns)
+        cost += (double)b->texts[*n].n;
+        if (*n >= least && cost / probed * (double)t.ns > (double)b->share_ns)
             break;
     }
     return ILK_OK;
 }
 
-static void take_rate(bench *b, int p, const ilk_vectors *v, uint64_t ns)
+/* Calm: no thread was pushed off its CPU more than once in 25 ms. A scheduler shares a CPU in slices far below that. */
+static void take_rate(bench *b, int p, const ilk_vectors *v, const turn *t)
 {
-    double rate = (double)count_tokens(v) * (double)second_ns / (double)(ns + 1);
-    b->out->tokens_per_second[p] = fmax(b->out->tokens_per_second[p], rate);
+    double tokens = (double)count_tokens(v) * (double)second_ns;
+    ilki_pace *pace = &b->pace[p];
+    pace->wall = fmax(pace->wall, tokens / (double)(t->ns + 1));
+    pace->cpu = fmax(pace->cpu, tokens / (double)(t->cpu_ns + 1));
+    pace->calm |= t->preempted * calm_ns <= t->ns * b->n_threads;
 }
 
 static double cosine(const float *a, const float *b, size_t dim)
@@ -220,24 +346,43 @@ static void tell(bench *b, bool last)
     ilki_base_job_progress(b->job, "calibrate", "passes", b->n_passes, 0, 0, last);
 }
 
+static ilk_status take_turn(bench *b, int p, ilk_error *err)
+{
+    ilk_vectors *v = NULL;
+    turn t;
+    ilk_status st = embed(b, p, b->n_timed, &v, &t, err);
+    if (st != ILK_OK)
+        return st;
+    take_rate(b, p, v, &t);
+    ilki_embed_vectors_free(v);
+    tell(b, false);
+    return ILK_OK;
+}
+
 /* Turns until the time is up, at least two, of those that may yet be faster than f32. */
 static ilk_status take_turns(bench *b, ilk_error *err)
 {
     ilk_status st = ILK_OK;
-    for (unsigned turn = 0; turn < MAX_TURNS && (turn < MIN_TURNS || ilki_base_now_ns() < b->until_ns); turn++)
-        for (int p = 0; p < ILK_CALIBRATION_PRECISIONS && st == ILK_OK; p++) {
-            ilk_vectors *v = NULL;
-            uint64_t ns;
-            if (!b->m[p] || b->out->tokens_per_second[p] < hopeless * b->out->tokens_per_second[ILK_PRECISION_F32])
-                continue;
-            st = embed(b, p, b->n_timed, &v, &ns, err);
-            if (st != ILK_OK)
-                break;
-            take_rate(b, p, v, ns);
-            ilki_embed_vectors_free(v);
-            tell(b, false);
-        }
-    tell(b, true);
+    for (unsigned i = 0; st == ILK_OK && i < MAX_TURNS && (i < MIN_TURNS || ilki_base_now_ns() < b->until_ns); i++)
+        for (int p = 0; p < ILK_CALIBRATION_PRECISIONS && st == ILK_OK; p++)
+            if (b->m[p] && !(b->pace[p].wall < hopeless * b->pace[ILK_PRECISION_F32].wall))
+                st = take_turn(b, p, err);
+    return st;
+}
+
+/* The turns of one that is open alone, for its share of the time; none of one far behind another. */
+static ilk_status take_own_turns(bench *b, int p, ilk_error *err)
+{
+    uint64_t until = ilki_base_now_ns() + b->share_ns;
+    double best = 0;
+    ilk_status st = ILK_OK;
+    for (int k = 0; k < ILK_CALIBRATION_PRECISIONS; k++)
+        best = fmax(best, b->pace[k].wall);
+    for (unsigned i = 0; st == ILK_OK && i < MAX_TURNS && !(b->pace[p].wall < hopeless * best); i++) {
+        if (i >= MIN_TURNS && ilki_base_now_ns() > until)
+            break;
+        st = take_turn(b, p, err);
+    }
     return st;
 }
 
@@ -251,47 +396,80 @@ static ilk_status open_at(bench *b, ilk_runtime *rt, const char *where, const il
     if (o.packed_cache == ILK_PACKED_KEEP) /* of a rival that will not be taken */
         o.packed_cache = ILK_PACKED_LOOK;
     ilk_status st = ilki_base_job_check(b->job, err);
-    return st == ILK_OK ? ilki_embed_open(&b->m[p], rt, where, &o, err) : st;
+    if (st != ILK_OK || p != ILK_PRECISION_F32)
+        return st == ILK_OK ? ilki_embed_open(&b->m[p], rt, where, &o, err) : st;
+    st = ilki_embed_open_reference(&b->m[p], rt, where, &o, err);
+    if (st == ILK_OK && b->m[p]->streamed && !opt->batch_tokens)
+        b->m[p]->batch_tokens = STREAMED_BATCH;
+    return st;
 }
 
-static ilk_status check_model(const ilk_model *m, ilk_error *err)
+/* About what the weights of a precision take. */
+static uint64_t weight_bytes(uint64_t n_parameters, int p)
+{
+    return n_parameters * (p == ILK_PRECISION_F32 ? 4 : p == ILK_PRECISION_BF16 ? 2 : 1);
+}
+
+static ilk_status check_model(bench *b, const ilk_model *m, ilk_error *err)
 {
     const ilk_model_info *i = ilki_embed_info(m);
+    uint64_t all = 0, ceiling = m->rt->ceiling_bytes;
     if (i->heads & ILK_HEAD_SCORE)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: a reranker is not calibrated, it stays f32", i->id);
     if (i->modalities != 1u << ILK_TEXT)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: a model of pictures is not calibrated, it stays f32", i->id);
-    uint64_t bytes = i->n_parameters * 2 * sizeof(float); /* f32, and the others that are as much together */
-    if (bytes > m->rt->ceiling_bytes)
-        return ilki_base_fail(err, ILK_LIMIT,
-                              "%s: all precisions together need about %llu bytes, the memory ceiling is %llu", i->id,
-                              (unsigned long long)bytes, (unsigned long long)m->rt->ceiling_bytes);
+    for (int p = ILK_PRECISION_F32; name_of(p); p++)
+        all += weight_bytes(i->n_parameters, p);
+    b->n_layers = i->n_layers;
+    b->n_parameters = i->n_parameters;
+    b->n_threads = ilki_base_pool_threads(m->rt->pool);
+    b->streamed = m->streamed;
+    b->alone = m->streamed || all > ceiling;
+    if (weight_bytes(i->n_parameters, ILK_PRECISION_INT8W) > ceiling)
+        return ilki_base_fail(err, ILK_LIMIT, "%s: weights of 8 bits need about %llu bytes, the memory ceiling is %llu",
+                              i->id, (unsigned long long)weight_bytes(i->n_parameters, ILK_PRECISION_INT8W),
+                              (unsigned long long)ceiling);
     return ILK_OK;
+}
+
+/* What a turn embeds: all that f32 was compared by, unless turns of so much do not fit. */
+static void size_turns(bench *b, const turn *t)
+{
+    b->n_timed = b->n < TIMED_TEXTS || t->ns * MAX_TURNS < b->share_ns ? b->n : PROBE_TEXTS + 1;
+    if (b->streamed) /* whose time tells nothing of the others */
+        b->n_timed = b->n_parameters > SMALL_PARAMETERS ? PROBE_TEXTS + 1 : MIN_TEXTS;
 }
 
 /* Vectors of one precision, and how near they are. */
 static ilk_status measure_one(bench *b, ilk_runtime *rt, const char *where, const ilk_model_options *opt, int p,
                               ilk_error *err)
 {
-    bool f32 = p == ILK_PRECISION_F32;
+    bool f32 = p == ILK_PRECISION_F32, reference = f32 && b->streamed;
     size_t n;
-    uint64_t ns;
+    turn t;
     ilk_status st = f32 ? ILK_OK : open_at(b, rt, where, opt, p, err);
     if (st == ILK_UNSUPPORTED) /* of this family */
         return ILK_OK;
     if (st == ILK_OK)
-        st = count_texts(b, p, f32 ? MIN_TEXTS : MIN_RIVAL_TEXTS, &n, err);
+        st = reference ? count_streamed(b, &n, err) : count_texts(b, p, f32 ? MIN_TEXTS : MIN_RIVAL_TEXTS, &n, err);
     if (st == ILK_OK)
-        st = embed(b, p, n, &b->v[p], &ns, err);
+        st = embed(b, p, n, &b->v[p], &t, err);
     if (st != ILK_OK)
         return st;
     if (f32) {
         b->n = n;
-        b->n_timed = n < TIMED_TEXTS || ns * MAX_TURNS < b->share_ns ? n : PROBE_TEXTS + 1;
+        size_turns(b, &t);
     }
-    take_rate(b, p, b->v[p], ns);
+    take_rate(b, p, b->v[p], &t);
     tell(b, false);
-    return compare(b, p, err);
+    st = compare(b, p, err);
+    if (st == ILK_OK && b->alone && !reference)
+        st = take_own_turns(b, p, err);
+    if (st == ILK_OK && b->alone) {
+        ilki_embed_close(b->m[p]);
+        b->m[p] = NULL;
+    }
+    return st;
 }
 
 /* What is no fault of one precision. */
@@ -307,30 +485,49 @@ static void leave_out(bench *b, int p)
     ilki_embed_vectors_free(b->v[p]);
     b->m[p] = NULL;
     b->v[p] = NULL;
-    b->out->tokens_per_second[p] = 0;
+    b->pace[p] = (ilki_pace){0};
 }
 
-static ilk_status measure(bench *b, ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_error *err)
+static ilk_status measure_all(bench *b, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
+                              ilk_error *err)
 {
-    bool large = ilki_embed_info(b->m[ILK_PRECISION_F32])->n_parameters > LARGE_PARAMETERS;
-    uint64_t all = (large ? large_seconds : small_seconds) * second_ns, begin = ilki_base_now_ns();
-    b->until_ns = begin + all;
-    b->share_ns = all / 10;
-    b->n = ilki_tasks_n_calibration_texts;
     ilk_status st = ILK_OK;
-    for (int p = ILK_PRECISION_F32; st == ILK_OK && ilk_precision_name((ilk_precision)p); p++) {
+    for (int p = ILK_PRECISION_F32; st == ILK_OK && name_of(p); p++) {
+        if (p != ILK_PRECISION_F32 && weight_bytes(b->n_parameters, p) > rt->ceiling_bytes)
+            continue;
         st = measure_one(b, rt, where, opt, p, err);
         if (st != ILK_OK && p != ILK_PRECISION_F32 && !is_final(st)) {
-            ilki_base_log(rt, ILK_LOG_WARN, "%s in %s: %s", where, ilk_precision_name((ilk_precision)p),
+            ilki_base_log(rt, ILK_LOG_WARN, "%s in %s: %s", where, name_of(p),
                           err ? err->message : ilk_status_string(st));
             leave_out(b, p);
             st = ILK_OK;
         }
     }
-    if (st == ILK_OK)
+    return st;
+}
+
+static ilk_status measure(bench *b, ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_error *err)
+{
+    uint64_t all = (b->n_parameters > LARGE_PARAMETERS ? large_seconds : small_seconds) * second_ns;
+    uint64_t begin = ilki_base_now_ns();
+    b->until_ns = begin + all;
+    b->share_ns = all / 10;
+    b->n = ilki_tasks_n_calibration_texts;
+    ilk_status st = measure_all(b, rt, where, opt, err);
+    if (st == ILK_OK && !b->alone)
         st = take_turns(b, err);
-    b->out->n_texts = (uint32_t)b->n;
-    b->out->seconds = (double)(ilki_base_now_ns() - begin) / (double)second_ns;
+    tell(b, true);
+    if (st == ILK_OK) {
+        ilki_tasks_take_paces(b->out, b->pace);
+        b->out->n_texts = (uint32_t)b->n;
+        b->out->seconds = (double)(ilki_base_now_ns() - begin) / (double)second_ns;
+        if (!b->streamed)
+            ilki_tasks_settle(b->out, b->n_layers, b->n_parameters);
+        else if (!ilki_tasks_settle_above(b->out, b->n_layers))
+            st = ilki_base_fail(err, ILK_LIMIT,
+                                "%s: no precision could be measured under the memory ceiling of %llu bytes", where,
+                                (unsigned long long)rt->ceiling_bytes);
+    }
     return st;
 }
 
@@ -349,22 +546,23 @@ ilk_status ilki_tasks_calibrate(ilk_runtime *rt, const char *where, const ilk_mo
                                 ilk_calibration *out, ilk_error *err)
 {
     bench b = {.job = job, .out = out};
-    const char *fingerprint = NULL;
+    const char *hex = NULL;
     *out = (ilk_calibration){.size = sizeof *out};
     ilk_status st = make_texts(&b, err);
     if (st == ILK_OK)
         st = open_at(&b, rt, where, opt, ILK_PRECISION_F32, err);
     ilk_model *f32 = b.m[ILK_PRECISION_F32];
     if (st == ILK_OK)
-        st = check_model(f32, err);
+        st = check_model(&b, f32, err);
     if (st == ILK_OK)
-        st = ilki_embed_fingerprint(f32, job, &fingerprint, err);
-    if (st == ILK_OK && !ilki_embed_read_auto(rt, fingerprint, out)) {
+        st = ilki_embed_fingerprint(f32, job, &hex, err);
+    char fingerprint[65] = "";
+    const ilki_auto_model of = {fingerprint, f32 && f32->exceeds};
+    snprintf(fingerprint, sizeof fingerprint, "%s", hex ? hex : ""); /* the model's own goes when it is closed */
+    if (st == ILK_OK && !ilki_embed_read_auto(rt, &of, out)) {
         st = measure(&b, rt, where, opt, err);
-        if (st == ILK_OK) {
-            ilki_tasks_settle(out, ilki_embed_info(f32)->n_layers, ilki_embed_info(f32)->n_parameters);
-            ilki_embed_write_auto(rt, fingerprint, out);
-        }
+        if (st == ILK_OK)
+            ilki_embed_write_auto(rt, &of, out);
     }
     for (int p = 0; p < ILK_CALIBRATION_PRECISIONS; p++) {
         ilki_embed_vectors_free(b.v[p]);
@@ -377,8 +575,9 @@ ilk_status ilki_tasks_calibrate(ilk_runtime *rt, const char *where, const ilk_mo
 ilk_status ilki_tasks_get_calibration(ilk_model *m, ilk_calibration *out, ilk_error *err)
 {
     char fingerprint[65];
+    const ilki_auto_model of = {fingerprint, m->exceeds};
     *out = (ilk_calibration){.size = sizeof *out};
-    if (m->glance[0] && ilki_embed_recall_folder(m, fingerprint) && ilki_embed_read_auto(m->rt, fingerprint, out))
+    if (m->glance[0] && ilki_embed_recall_folder(m, fingerprint) && ilki_embed_read_auto(m->rt, &of, out))
         return ILK_OK;
     return ilki_base_fail(err, ILK_NOT_FOUND, "%s: its precisions were not measured on this machine",
                           ilki_embed_info(m)->id);

@@ -128,9 +128,9 @@ static const float *view_rows(const ilki_tensor *const *weights, size_t n_in, si
 }
 
 /* Rows from j on, which begin a panel. */
-static void pack_rows(const ilki_linear *l, const ilki_kern_ops *ops, size_t j, const float *rows, size_t n)
+static void pack_rows(const ilki_linear *l, const ilki_kern_ops *ops, unsigned char *to, size_t j, const float *rows,
+                      size_t n)
 {
-    unsigned char *to = l->packed;
     if (is_i8(l->form)) {
         const ilki_i8_channels *c = &l->i8->channels;
         ops->pack_i8(to + ops->packed_bytes_i8(j, l->n_in, c->n_exact), rows, l->n_in, n, l->n_in, c);
@@ -141,24 +141,51 @@ static void pack_rows(const ilki_linear *l, const ilki_kern_ops *ops, size_t j, 
     }
 }
 
-static ilk_status pack_parts(const ilki_linear *l, const ilki_kern_ops *ops, ilk_error *err)
+static size_t band_rows(const ilki_linear *l, const ilki_kern_ops *ops)
 {
     size_t nr = is_i8(l->form) ? ops->gemm_i8_nr : l->form == ILKI_FORM_BF16 ? ops->gemm_bf16_nr : ops->gemm_f32_nr;
-    size_t band_rows = (BAND_ROWS + nr - 1) / nr * nr;
+    return (BAND_ROWS + nr - 1) / nr * nr;
+}
+
+/* Rows of band i into `room`; *band is memory for those that are not f32 in the file, made where it is first needed. */
+static ilk_status pack_band(const ilki_linear *l, const ilki_kern_ops *ops, void *room, size_t i, float **band,
+                            ilk_error *err)
+{
+    size_t most = band_rows(l, ops), j = i * most, n = l->n_out - j < most ? l->n_out - j : most;
+    const float *rows = view_rows(l->parts, l->n_in, j, n);
+    ilk_status status = ILK_OK;
+    if (!rows && !*band && !(*band = alloc_floats(most, l->n_in, err)))
+        return ILK_NO_MEMORY;
+    if (!rows) {
+        status = read_rows(l->parts, l->n_in, j, n, *band, err);
+        rows = *band;
+    }
+    if (status == ILK_OK)
+        pack_rows(l, ops, room, j, rows, n);
+    return status;
+}
+
+size_t ilki_tensor_linear_bands(const ilki_linear *l, const ilki_kern_ops *ops)
+{
+    size_t most = band_rows(l, ops);
+    return (l->n_out + most - 1) / most;
+}
+
+ilk_status ilki_tensor_linear_pack_band(const ilki_linear *l, const ilki_kern_ops *ops, void *room, size_t i,
+                                        ilk_error *err)
+{
+    float *band = NULL;
+    ilk_status status = pack_band(l, ops, room, i, &band, err);
+    free(band);
+    return status;
+}
+
+static ilk_status pack_parts(const ilki_linear *l, const ilki_kern_ops *ops, ilk_error *err)
+{
     float *band = NULL;
     ilk_status status = ILK_OK;
-    for (size_t j = 0; j < l->n_out && status == ILK_OK; j += band_rows) {
-        size_t n = l->n_out - j < band_rows ? l->n_out - j : band_rows;
-        const float *rows = view_rows(l->parts, l->n_in, j, n);
-        if (!rows && !band && !(band = alloc_floats(band_rows, l->n_in, err)))
-            return ILK_NO_MEMORY;
-        if (!rows) {
-            status = read_rows(l->parts, l->n_in, j, n, band, err);
-            rows = band;
-        }
-        if (status == ILK_OK)
-            pack_rows(l, ops, j, rows, n);
-    }
+    for (size_t i = 0, n = ilki_tensor_linear_bands(l, ops); i < n && status == ILK_OK; i++)
+        status = pack_band(l, ops, l->packed, i, &band, err);
     free(band);
     return status;
 }
@@ -215,12 +242,13 @@ ilk_status ilki_tensor_linear_init_at(ilki_linear *l, const ilki_packing *how, c
         goto fail;
     status = ILK_NO_MEMORY;
     l->borrowed = how->room != NULL;
-    l->packed = how->room ? how->room : alloc_packed(ops, l->form, l->n_out, l->n_in, err);
-    if (!l->packed || (biased && !(l->bias = alloc_floats(l->n_out, 1, err))))
+    if (!how->streamed)
+        l->packed = how->room ? how->room : alloc_packed(ops, l->form, l->n_out, l->n_in, err);
+    if ((!l->packed && !how->streamed) || (biased && !(l->bias = alloc_floats(l->n_out, 1, err))))
         goto fail;
     if (how->n_exact && l->i8)
         set_exact(l, how->exact, how->n_exact);
-    status = how->ready ? ILK_OK : pack_parts(l, ops, err);
+    status = how->ready || how->streamed ? ILK_OK : pack_parts(l, ops, err);
     if (status == ILK_OK && biased)
         status = read_biases(l, weights, biases, n_parts, err);
     if (status != ILK_OK)

@@ -55,6 +55,7 @@ ilk_status ilki_tensor_linear_init(ilki_linear *l, const ilki_kern_ops *ops, con
 typedef struct ilki_packing {
     ilki_form form;
     void *room;            /* NULL: the linear's own */
+    bool streamed;         /* nothing is packed now, only checked; see is_streamed */
     bool ready;            /* `room` holds what was packed before, with these exact channels; only read from now on */
     size_t n_exact;        /* 0, 4 or 8 */
     const uint32_t *exact; /* [n_exact] ascending, under n_in */
@@ -63,6 +64,15 @@ ilk_status ilki_tensor_linear_init_at(ilki_linear *l, const ilki_packing *how, c
                                       const ilki_tensor *const *weights, const ilki_tensor *const *biases,
                                       size_t n_parts, ilk_error *err);
 bool ilki_tensor_packed_bytes(const ilki_kern_ops *ops, ilki_form form, size_t n_out, size_t n_in, size_t *n);
+/* Its packed form is made anew where it is used, in bands of rows, into room of packed_bytes that begins with zeros or with
+ * anything: it lives as long as the room. A band fails as init would have. */
+static inline bool ilki_tensor_linear_is_streamed(const ilki_linear *l)
+{
+    return !l->packed && l->n_parts;
+}
+size_t ilki_tensor_linear_bands(const ilki_linear *l, const ilki_kern_ops *ops);
+ilk_status ilki_tensor_linear_pack_band(const ilki_linear *l, const ilki_kern_ops *ops, void *room, size_t i,
+                                        ilk_error *err);
 /* The form that such a linear can have: products of 8 bits have an end. */
 ilki_form ilki_tensor_form_for(ilki_form wanted, size_t n_in);
 /* Chooses the exact channels of a linear of 8 bits by l->i8->seen and packs it anew: the 4 that were greatest, and 8 where

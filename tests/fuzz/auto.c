@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const char fingerprint[] = "f";
+    static const ilki_auto_model model = {"f", false};
     ilk_runtime rt = {.features = "a", .kernels = "b"};
     ilk_calibration c = {.size = sizeof c}, again = {.size = sizeof again};
     ilk_error err;
@@ -28,14 +28,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     ilki_base_cpu_model(cpu, sizeof cpu);
     ilki_base_buf_init(&text, 1 << 20);
     ilki_base_buf_init(&print, 1 << 20);
-    ilki_base_buf_addf(&text,
-                       "{\"version\":\"%s\",\"fingerprint\":\"f\",\"cpu\":\"%s\",\"features\":\"a\",\"kernels\":\"b\",\"attention\":\"f32\",",
-                       ILK_VERSION, cpu);
+    ilki_base_buf_addf(
+        &text,
+        "{\"version\":\"%s\",\"fingerprint\":\"f\",\"f32\":\"under the ceiling\",\"cpu\":\"%s\",\"features\":\"a\",\"kernels\":\"b\",\"attention\":\"f32\",",
+        ILK_VERSION, cpu);
     ilki_base_buf_add(&text, data, n);
-    if (!text.failed && ilki_embed_parse_auto(&c, &rt, fingerprint, text.data, text.len, &err) == ILK_OK) {
+    if (!text.failed && ilki_embed_parse_auto(&c, &rt, &model, text.data, text.len, &err) == ILK_OK) {
         MUST(c.chosen > ILK_PRECISION_AUTO && c.tokens_per_second[c.chosen] > 0);
-        MUST(ilki_embed_print_auto(&print, &rt, fingerprint, &c, NULL) == ILK_OK);
-        MUST(ilki_embed_parse_auto(&again, &rt, fingerprint, print.data, print.len, NULL) == ILK_OK);
+        MUST(ilki_embed_print_auto(&print, &rt, &model, &c, NULL) == ILK_OK);
+        MUST(ilki_embed_parse_auto(&again, &rt, &model, print.data, print.len, NULL) == ILK_OK);
         MUST(memcmp(c.tokens_per_second, again.tokens_per_second, sizeof c.tokens_per_second) == 0);
         MUST(c.chosen == again.chosen);
     } else {

@@ -14,6 +14,7 @@
 #define MODEL ILK_TEST_DIR "/fixtures/bert-mean"
 
 static const char fingerprint[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+static const ilki_auto_model fits = {fingerprint, false}, exceeds = {fingerprint, true}, stranger = {"1234", false};
 
 static ilk_calibration example(void)
 {
@@ -37,28 +38,29 @@ static void there_and_back(void)
     ilki_buf b;
     ilk_error_init(&err);
     ilki_base_buf_init(&b, 1 << 16);
-    CHECK_OK(ilki_embed_print_auto(&b, &rt, fingerprint, &c, &err), &err);
-    CHECK_OK(ilki_embed_parse_auto(&got, &rt, fingerprint, b.data, b.len, &err), &err);
+    CHECK_OK(ilki_embed_print_auto(&b, &rt, &fits, &c, &err), &err);
+    CHECK_OK(ilki_embed_parse_auto(&got, &rt, &fits, b.data, b.len, &err), &err);
     CHECK_INT(got.cached, 1);
     got.cached = 0;
     CHECK_MEM(&got.tokens_per_second, &c.tokens_per_second, sizeof c - offsetof(ilk_calibration, tokens_per_second));
     CHECK_INT(got.chosen, c.chosen);
     CHECK_INT(got.n_texts, c.n_texts);
 
-    CHECK_STATUS(ilki_embed_parse_auto(&got, &other, fingerprint, b.data, b.len, &err), ILK_MISMATCH, &err);
+    CHECK_STATUS(ilki_embed_parse_auto(&got, &other, &fits, b.data, b.len, &err), ILK_MISMATCH, &err);
     ilki_kern_ops ops = {.attn_bf16_pays = true}; /* whose precisions attend otherwise */
     other = rt;
     other.ops = &ops;
-    CHECK_STATUS(ilki_embed_parse_auto(&got, &other, fingerprint, b.data, b.len, &err), ILK_MISMATCH, &err);
-    CHECK_STATUS(ilki_embed_parse_auto(&got, &rt, "1234", b.data, b.len, &err), ILK_MISMATCH, &err);
+    CHECK_STATUS(ilki_embed_parse_auto(&got, &other, &fits, b.data, b.len, &err), ILK_MISMATCH, &err);
+    CHECK_STATUS(ilki_embed_parse_auto(&got, &rt, &stranger, b.data, b.len, &err), ILK_MISMATCH, &err);
+    CHECK_STATUS(ilki_embed_parse_auto(&got, &rt, &exceeds, b.data, b.len, &err), ILK_MISMATCH, &err);
     for (size_t n = 0; n + 2 < b.len; n++) /* the last bytes are the bracket and the end of the line */
-        CHECK(ilki_embed_parse_auto(&got, &rt, fingerprint, b.data, n, NULL) != ILK_OK);
+        CHECK(ilki_embed_parse_auto(&got, &rt, &fits, b.data, n, NULL) != ILK_OK);
     for (size_t i = 0; i < b.len; i++) {
         unsigned char old = (unsigned char)b.data[i];
         for (unsigned bit = 0; bit < 8; bit++) {
             b.data[i] = (char)(old ^ 1u << bit);
             ilk_calibration any = {.size = sizeof any};
-            if (ilki_embed_parse_auto(&any, &rt, fingerprint, b.data, b.len, NULL) == ILK_OK)
+            if (ilki_embed_parse_auto(&any, &rt, &fits, b.data, b.len, NULL) == ILK_OK)
                 CHECK(any.chosen > ILK_PRECISION_AUTO && ilk_precision_name(any.chosen) &&
                       any.tokens_per_second[any.chosen] > 0);
         }
@@ -86,9 +88,9 @@ static void refused(void)
         ilk_calibration c = {.size = sizeof c};
         int n = snprintf(
             text, sizeof text,
-            "{\"version\":\"%s\",\"fingerprint\":\"%s\",\"cpu\":\"%s\",\"features\":\"f\",\"kernels\":\"k\",\"attention\":\"f32\",%s}",
+            "{\"version\":\"%s\",\"fingerprint\":\"%s\",\"f32\":\"under the ceiling\",\"cpu\":\"%s\",\"features\":\"f\",\"kernels\":\"k\",\"attention\":\"f32\",%s}",
             ILK_VERSION, fingerprint, cpu, members[i]);
-        CHECK_STATUS(ilki_embed_parse_auto(&c, &rt, fingerprint, text, (size_t)n, &err), ILK_CORRUPT, &err);
+        CHECK_STATUS(ilki_embed_parse_auto(&c, &rt, &fits, text, (size_t)n, &err), ILK_CORRUPT, &err);
         CHECK_INT(c.chosen, ILK_PRECISION_AUTO);
     }
 }
@@ -144,7 +146,7 @@ static void opened_as_decided(void)
     CHECK_OK(ilk_model_open(&m, rt, MODEL, NULL, &err), &err);
     CHECK_OK(ilk_model_get_fingerprint(m, NULL, &hex, &err), &err);
     c.chosen = ILK_PRECISION_INT8;
-    ilki_embed_write_auto(rt, hex, &c);
+    ilki_embed_write_auto(rt, &(ilki_auto_model){hex, false}, &c);
     CHECK_INT(ilki_embed_info(m)->precision, ILK_PRECISION_F32); /* of a handle for good */
     ilk_model_close(m);
     vector(rt, ILK_PRECISION_AUTO, ILK_PRECISION_INT8, got);

@@ -102,6 +102,54 @@ static void tiny(void)
     CHECK_INT(c.chosen, ILK_PRECISION_INT8);
 }
 
+static void above_the_ceiling(void)
+{
+    ilk_calibration c = {.size = sizeof c};
+    put(&c, ILK_PRECISION_F32, 10, 1, 1, 1);
+    CHECK(!ilki_tasks_settle_above(&c, SMALL)); /* nothing else was measured */
+    put(&c, ILK_PRECISION_BF16, 900, 0.99, 0.9, 0.5);
+    CHECK(ilki_tasks_settle_above(&c, SMALL)); /* none keeps the vectors, and int8w was not measured */
+    CHECK_INT(c.chosen, ILK_PRECISION_BF16);
+    put(&c, ILK_PRECISION_INT8, 3000, 0.98, 0.8, 0.5);
+    put(&c, ILK_PRECISION_INT8W, 500, 0.97, 0.7, 0.5);
+    CHECK(ilki_tasks_settle_above(&c, SMALL));
+    CHECK_INT(c.chosen, ILK_PRECISION_INT8W);
+    CHECK(strstr(c.why, "no other keeps") != NULL);
+    put(&c, ILK_PRECISION_INT8W, 500, 0.9999, 0.999, 1); /* the only one that keeps them */
+    CHECK(ilki_tasks_settle_above(&c, SMALL));
+    CHECK_INT(c.chosen, ILK_PRECISION_INT8W);
+    put(&c, ILK_PRECISION_INT8, 574, 0.9995, 0.998, 1); /* not worth what it loses */
+    CHECK(ilki_tasks_settle_above(&c, SMALL));
+    CHECK_INT(c.chosen, ILK_PRECISION_INT8W);
+    put(&c, ILK_PRECISION_INT8, 576, 0.9995, 0.998, 1);
+    CHECK(ilki_tasks_settle_above(&c, SMALL));
+    CHECK_INT(c.chosen, ILK_PRECISION_INT8);
+    CHECK(strstr(c.why, "1.15 times as fast as int8w") != NULL);
+}
+
+static void paces(void)
+{
+    ilk_calibration c = {.size = sizeof c};
+    ilki_pace pace[ILK_CALIBRATION_PRECISIONS] = {[ILK_PRECISION_F32] = {1000, 500, true},
+                                                  [ILK_PRECISION_INT8] = {1100, 1500, true},
+                                                  [ILK_PRECISION_INT8W] = {900, 400, true}};
+    ilki_tasks_take_paces(&c, pace); /* calm: the wall's */
+    CHECK_NEAR(c.tokens_per_second[ILK_PRECISION_F32], 1000, 0);
+    CHECK_NEAR(c.tokens_per_second[ILK_PRECISION_INT8], 1100, 0);
+    CHECK_NEAR(c.tokens_per_second[ILK_PRECISION_BF16], 0, 0);
+    pace[ILK_PRECISION_INT8].calm = false;
+    ilki_tasks_take_paces(&c, pace); /* in the ratios of CPU time */
+    CHECK_NEAR(c.tokens_per_second[ILK_PRECISION_F32], 1000, 0);
+    CHECK_NEAR(c.tokens_per_second[ILK_PRECISION_INT8], 3000, 1e-9);
+    CHECK_NEAR(c.tokens_per_second[ILK_PRECISION_INT8W], 800, 1e-9);
+    CHECK_NEAR(c.tokens_per_second[ILK_PRECISION_BF16], 0, 0);
+    pace[ILK_PRECISION_F32] = (ilki_pace){0}; /* left out: another is the measure */
+    ilki_tasks_take_paces(&c, pace);
+    CHECK_NEAR(c.tokens_per_second[ILK_PRECISION_F32], 0, 0);
+    CHECK_NEAR(c.tokens_per_second[ILK_PRECISION_INT8], 1100, 0);
+    CHECK_NEAR(c.tokens_per_second[ILK_PRECISION_INT8W], 1100 * 400 / 1500.0, 1e-9);
+}
+
 static void the_texts(void)
 {
     size_t n_long = 0;
@@ -116,4 +164,5 @@ static void the_texts(void)
     CHECK(n_long >= 4);
 }
 
-TEST_MAIN({"bounds", bounds}, {"speeds", speeds}, {"ties", ties}, {"tiny", tiny}, {"the_texts", the_texts})
+TEST_MAIN({"bounds", bounds}, {"speeds", speeds}, {"ties", ties}, {"tiny", tiny},
+          {"above_the_ceiling", above_the_ceiling}, {"paces", paces}, {"the_texts", the_texts})

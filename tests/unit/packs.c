@@ -10,10 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "embed/state.h"
 #include "test.h"
 #include "tree.h"
+#include "words.h"
 
 enum { MAX_DIM = 512 };
 
@@ -134,52 +134,6 @@ static void two_towers(void)
     the_next_open("siglip-left");
 }
 
-/* Gives the checkpoint a table of 5,000 words: its old table stays in the file under a name that nobody asks for. */
-static void grow_vocabulary(place *p)
-{
-    static const char name[] = "\"embeddings.word_embeddings.weight\"", old[] = "\"cls.unused.weight\"";
-    const ilki_vfs *vfs = &ilki_base_vfs_posix;
-    enum { ROWS = 5000, DIM = 32 };
-    char *file = NULL, *config = NULL;
-    size_t n = 0, n_config = 0;
-    uint64_t n_header = 0;
-    ilki_buf b, c;
-    ilki_base_buf_init(&b, 1 << 26);
-    ilki_base_buf_init(&c, 1 << 20);
-    CHECK_OK(ilki_base_read_file(vfs, tree_path(p->model, "model.safetensors"), 1 << 26, &file, &n, &p->err), &p->err);
-    CHECK_OK(ilki_base_read_file(vfs, tree_path(p->model, "config.json"), 1 << 20, &config, &n_config, &p->err),
-             &p->err);
-    memcpy(&n_header, file, 8);
-    size_t n_data = n - 8 - n_header;
-    char *at = strstr(file + 8, name), *end = file + 8 + n_header, *vocab = strstr(config, "\"vocab_size\"");
-    if (!CHECK(at && vocab && strchr(vocab, '\n')))
-        return;
-    while (end[-1] != '}')
-        end--;
-    ilki_base_buf_add(&b, file + 8, (size_t)(at - file - 8));
-    ilki_base_buf_adds(&b, old);
-    ilki_base_buf_add(&b, at + strlen(name), (size_t)(end - 1 - at) - strlen(name));
-    ilki_base_buf_addf(&b, ",%s:{\"dtype\":\"F32\",\"shape\":[%d,%d],\"data_offsets\":[%zu,%zu]}}", name, ROWS, DIM,
-                       n_data, n_data + (size_t)ROWS * DIM * 4);
-    n_header = b.len;
-    ilki_base_buf_add(&b, file + n - n_data, n_data);
-    uint64_t rng = 7;
-    for (size_t i = 0; i < (size_t)ROWS * DIM; i++)
-        ilki_base_buf_put_f32(&b, (float)(test_random(&rng) % 1000) / 500 - 1);
-    ilki_base_buf_add(&c, config, (size_t)(vocab - config));
-    ilki_base_buf_addf(&c, "\"vocab_size\": %d", ROWS);
-    ilki_base_buf_adds(&c, strchr(vocab, '\n')[-1] == ',' ? "," : "");
-    ilki_base_buf_adds(&c, strchr(vocab, '\n'));
-    FILE *f = fopen(tree_path(p->model, "model.safetensors"), "wbe");
-    CHECK(f && fwrite(&n_header, 8, 1, f) == 1 && fwrite(b.data, 1, b.len, f) == b.len);
-    fclose(f);
-    CHECK_OK(ilki_base_write_file(vfs, tree_path(p->model, "config.json"), c.data, c.len, &p->err), &p->err);
-    ilki_base_buf_deinit(&b);
-    ilki_base_buf_deinit(&c);
-    free(file);
-    free(config);
-}
-
 static void tables_of_words(void)
 {
     place p;
@@ -188,7 +142,7 @@ static void tables_of_words(void)
     ilk_model_options o = options(ILK_PRECISION_INT8W);
     ilk_model *m = NULL;
     begin(&p, "bert-mean");
-    grow_vocabulary(&p);
+    words_grow(p.model);
     for (int i = 0; i < 3; i++) {
         vector(&p, &o, i ? got : want, file);
         CHECK((*file != 0) == (i > 0));
