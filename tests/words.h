@@ -8,19 +8,19 @@
 #include "test.h"
 #include "tree.h"
 
-/* Gives a copy of fixtures/bert-mean a table of 5,000 words: its old table stays in the file under a name that nobody asks for. */
-static inline void words_grow(const char *model)
+/* Gives a copy of fixtures/bert-mean a table of so many words: its old table stays in the file under a name that nobody asks for. */
+static inline void words_grow_to(const char *model, size_t rows)
 {
     static const char name[] = "\"embeddings.word_embeddings.weight\"", old[] = "\"cls.unused.weight\"";
     const ilki_vfs *vfs = &ilki_base_vfs_posix;
-    enum { ROWS = 5000, DIM = 32 };
+    enum { DIM = 32 };
     char *file = NULL, *config = NULL;
     size_t n = 0, n_config = 0;
     uint64_t n_header = 0;
     ilki_buf b, c;
     ilk_error err;
     ilk_error_init(&err);
-    ilki_base_buf_init(&b, 1 << 26);
+    ilki_base_buf_init(&b, (size_t)1 << 28);
     ilki_base_buf_init(&c, 1 << 20);
     CHECK_OK(ilki_base_read_file(vfs, tree_path(model, "model.safetensors"), 1 << 26, &file, &n, &err), &err);
     CHECK_OK(ilki_base_read_file(vfs, tree_path(model, "config.json"), 1 << 20, &config, &n_config, &err), &err);
@@ -34,15 +34,15 @@ static inline void words_grow(const char *model)
     ilki_base_buf_add(&b, file + 8, (size_t)(at - file - 8));
     ilki_base_buf_adds(&b, old);
     ilki_base_buf_add(&b, at + strlen(name), (size_t)(end - 1 - at) - strlen(name));
-    ilki_base_buf_addf(&b, ",%s:{\"dtype\":\"F32\",\"shape\":[%d,%d],\"data_offsets\":[%zu,%zu]}}", name, ROWS, DIM,
-                       n_data, n_data + (size_t)ROWS * DIM * 4);
+    ilki_base_buf_addf(&b, ",%s:{\"dtype\":\"F32\",\"shape\":[%zu,%d],\"data_offsets\":[%zu,%zu]}}", name, rows, DIM,
+                       n_data, n_data + rows * DIM * 4);
     n_header = b.len;
     ilki_base_buf_add(&b, file + n - n_data, n_data);
     uint64_t rng = 7;
-    for (size_t i = 0; i < (size_t)ROWS * DIM; i++)
+    for (size_t i = 0; i < rows * DIM; i++)
         ilki_base_buf_put_f32(&b, (float)(test_random(&rng) % 1000) / 500 - 1);
     ilki_base_buf_add(&c, config, (size_t)(vocab - config));
-    ilki_base_buf_addf(&c, "\"vocab_size\": %d", ROWS);
+    ilki_base_buf_addf(&c, "\"vocab_size\": %zu", rows);
     ilki_base_buf_adds(&c, strchr(vocab, '\n')[-1] == ',' ? "," : "");
     ilki_base_buf_adds(&c, strchr(vocab, '\n'));
     FILE *f = fopen(tree_path(model, "model.safetensors"), "wbe");
@@ -53,6 +53,11 @@ static inline void words_grow(const char *model)
     ilki_base_buf_deinit(&c);
     free(file);
     free(config);
+}
+
+static inline void words_grow(const char *model)
+{
+    words_grow_to(model, 5000);
 }
 
 #endif

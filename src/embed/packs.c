@@ -266,7 +266,7 @@ void ilki_embed_packs_keep(ilk_model *m)
         return;
     ilk_error_init(&err);
     uint64_t n_bytes = ilki_tensor_packs_bytes(m->packs);
-    if (cost_ns(m->packs) >= m->rt->packed_least_ns && n_bytes <= m->rt->packed_ceiling / 2 &&
+    if (m->glance[0] && cost_ns(m->packs) >= m->rt->packed_least_ns && n_bytes <= m->rt->packed_ceiling / 2 &&
         write_packs(m, n_bytes, &err) != ILK_OK)
         ilki_base_log(m->rt, ILK_LOG_INFO, "packed weights are not kept: %s", err.message);
     ilki_embed_packs_drop(m);

@@ -398,7 +398,6 @@ static ilk_status pack_linear(const loader *l, const pack_job *job, ilk_error *e
     return s;
 }
 
-/* The pages of a table are given back: few of its rows will be read. */
 static ilk_status take_packed(const loader *l, const pack_job *job, ilk_error *err)
 {
     const ilki_tensor *const *biases = job->biases[0] ? job->biases : NULL;
@@ -411,7 +410,6 @@ static ilk_status take_packed(const loader *l, const pack_job *job, ilk_error *e
     if (job->table) {
         job->table->data = pack->data;
         job->table->row_scales = job->ready_scales->data;
-        ilki_tensor_packs_done_with(l->src->packs, pack);
         return ILK_OK;
     }
     ilki_packing how = {.form = job->form,

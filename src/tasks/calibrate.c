@@ -445,7 +445,7 @@ static ilk_status measure_one(bench *b, ilk_runtime *rt, const char *where, cons
                               ilk_error *err)
 {
     bool f32 = p == ILK_PRECISION_F32, reference = f32 && b->streamed;
-    size_t n;
+    size_t n = 0;
     turn t;
     ilk_status st = f32 ? ILK_OK : open_at(b, rt, where, opt, p, err);
     if (st == ILK_UNSUPPORTED) /* of this family */

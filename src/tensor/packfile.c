@@ -31,14 +31,14 @@
 #include "base/cpu.h"
 #include "base/hash.h"
 
-#define FORMAT     1
-#define HEAD       ((size_t)64)
-#define ROW        ((size_t)80)
-#define FIRST      ((uint64_t)4096)
-#define MAX_PACKS  ((size_t)1 << 20)
-#define N_MAGIC    8
-#define GROUP_W    022u              /* a w for the group or for others */
-#define WRITE_STEP ((size_t)8 << 20) /* what one call writes: a signal waits no longer */
+#define FORMAT    1
+#define HEAD      ((size_t)64)
+#define ROW       ((size_t)80)
+#define FIRST     ((uint64_t)4096)
+#define MAX_PACKS ((size_t)1 << 20)
+#define N_MAGIC   8
+#define GROUP_W   022u              /* a w for the group or for others */
+#define STEP      ((size_t)8 << 20) /* of writing and of checking */
 
 static const char magic[N_MAGIC + 1] = "ilkpack\n";
 
@@ -175,8 +175,8 @@ static ilk_status write_packs(const ilki_packs *p, ilki_file *f, const ilki_buf 
         const unsigned char *data = p->list[i].data;
         uint64_t n = p->list[i].n_bytes;
         at = align(at, ILKI_ALIGN);
-        for (uint64_t done = 0; done < n && st == ILK_OK; done += WRITE_STEP)
-            st = f->vfs->write(f, at + done, data + done, n - done < WRITE_STEP ? (size_t)(n - done) : WRITE_STEP, err);
+        for (uint64_t done = 0; done < n && st == ILK_OK; done += STEP)
+            st = f->vfs->write(f, at + done, data + done, n - done < STEP ? (size_t)(n - done) : STEP, err);
         at += n;
     }
     return st == ILK_OK ? f->vfs->sync(f, err) : st;
@@ -370,15 +370,17 @@ ilk_status ilki_tensor_packs_next(ilki_packs *p, const ilki_pack *expected, cons
 
 ilk_status ilki_tensor_packs_check(const ilki_packs *p, const ilki_pack *pack, ilk_error *err)
 {
-    ilki_base_will_need(&p->file, pack->data, (size_t)pack->n_bytes);
-    uint32_t sum = ilki_base_crc32c(0, pack->data, (size_t)pack->n_bytes);
+    const unsigned char *at = pack->data;
+    uint32_t sum = 0;
+    for (size_t left = (size_t)pack->n_bytes, n; left > 0; left -= n, at += n) {
+        n = left < STEP ? left : STEP;
+        ilki_base_will_need(&p->file, at, n);
+        sum = ilki_base_crc32c(sum, at, n);
+        if (pack->kind == ILKI_PACK_CODES) /* of a table, of which few rows will be read */
+            ilki_base_done_with(&p->file, at, n);
+    }
     if (sum == pack->sum)
         return ILK_OK;
     return ilki_base_fail(err, ILK_CORRUPT, "%s: pack %zu: expected the sum 0x%08x, found 0x%08x", p->name,
                           (size_t)(pack - p->list), pack->sum, sum);
-}
-
-void ilki_tensor_packs_done_with(const ilki_packs *p, const ilki_pack *pack)
-{
-    ilki_base_done_with(&p->file, pack->data, (size_t)pack->n_bytes);
 }

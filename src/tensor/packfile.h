@@ -54,9 +54,7 @@ int64_t ilki_tensor_packs_mtime_ns(const ilki_packs *p);
 
 /* The next pack of one that was opened, which has to be what is expected (kind, form, n_out, n_in, n_bytes); else CORRUPT. */
 ilk_status ilki_tensor_packs_next(ilki_packs *p, const ilki_pack *expected, const ilki_pack **out, ilk_error *err);
-/* Reads the bytes of one and compares their sum; CORRUPT. From any thread. */
+/* Reads the bytes of one and compares their sum; CORRUPT. The pages of a table's codes are given back. From any thread. */
 ilk_status ilki_tensor_packs_check(const ilki_packs *p, const ilki_pack *pack, ilk_error *err);
-/* The pages behind it are not needed for now. */
-void ilki_tensor_packs_done_with(const ilki_packs *p, const ilki_pack *pack);
 
 #endif

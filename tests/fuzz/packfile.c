@@ -52,7 +52,6 @@ static void look(ilki_packs *p, const unsigned char *file, size_t n)
         MUST(ilki_tensor_packs_next(p, &other, &next, NULL) == ILK_CORRUPT && !next);
         MUST(ilki_tensor_packs_next(p, pack, &next, NULL) == ILK_OK && next == pack);
         ilki_tensor_packs_check(p, pack, NULL);
-        ilki_tensor_packs_done_with(p, pack);
     }
 }
 

@@ -62,7 +62,6 @@ static void check_whole(ilki_packs *p)
         if (!CHECK_OK(ilki_tensor_packs_next(p, &packs[i], &got, &err), &err))
             continue;
         CHECK_OK(ilki_tensor_packs_check(p, got, &err), &err);
-        ilki_tensor_packs_done_with(p, got);
         CHECK_MEM(got->data, packs[i].data, (size_t)packs[i].n_bytes);
         CHECK_INT((uintptr_t)got->data % ILKI_ALIGN, 0);
         CHECK_INT(got->n_exact, packs[i].n_exact);
