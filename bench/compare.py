@@ -43,12 +43,13 @@ SECTIONS = {
     "pictures": (pictures.pixels, 100, True, ["vit-b32", "vit-b32-outliers"]),
     "files": (pictures.files, 90, True, ["vit-b32", "pictures"]),
     "words": (pictures.words, 25, True, ["vit-b32"]),
+    "memory": (pictures.memory, 40, True, ["many"]),
     "ingest": (stores.ingest, 20, True, []),
     "search": (stores.search, 40, True, []),
     "size": (stores.size, 1, True, []),
     "quality": (quality.precisions, 600, False, ["minilm", "minilm-outliers", "e5-small", "e5-small-outliers", "bge-base",
                                                  "bge-base-outliers", "vit-b32", "vit-b32-outliers", "pictures"]),
-    "memory": (pictures.memory, 300, False, ["vit-b32", "pictures"]),
+    "memory-vit": (pictures.memory_large, 300, False, ["vit-b32", "many"]),
 }
 
 
@@ -77,6 +78,8 @@ def run_section(b, name, run, seconds):
     except kit.Failed as e:
         b.say(f"### {name}\n\nThis section ended early: {e}\n")
         b.failed.append(name)
+    if name in b.figures:
+        b.say(f"![{name} beside its peers](plots/{name}.svg)\n")
     if b.peaks:
         b.say(f"Peak beside the figures, billions of operations a second: {peaks_line(b.peaks)}. "
               f"{time.time() - begin:.0f} s.\n")
@@ -95,12 +98,14 @@ def arguments():
     p.add_argument("--publish", action="store_true", help="also put the sections into docs/BENCHMARKS.md and draw its plots")
     p.add_argument("--prepare", action="store_true", help="only make what the sections need")
     p.add_argument("--only", help="sections, a comma between")
+    p.add_argument("--minutes", type=float, help="the time of all sections together instead of what each is used to")
     a = p.parse_args()
     a.build, a.cache, a.model, a.venv = map(os.path.abspath, (a.build, a.cache, a.model, a.venv))
     a.only = a.only.split(",") if a.only else [n for n, s in SECTIONS.items() if s[2]]
     for name in a.only:
         if name not in SECTIONS:
             p.error(f"--only: expected {', '.join(SECTIONS)}; found {name}")
+    a.scale = a.minutes * 60 / sum(SECTIONS[n][1] for n in a.only) if a.minutes else 1
     return a
 
 
@@ -116,28 +121,28 @@ def main():
     head = (f"{machine()}; {a.threads} threads for every system. {version}; "
             + ", ".join(f"{k} {v}" for k, v in b.versions.items()) + f", Python {platform.python_version()}.\n")
     print(head)
-    done = {}
+    done = [head]
     for name in a.only:
         run, seconds, _, _ = SECTIONS[name]
-        done[name] = run_section(b, name, run, seconds)
-    with open(os.path.join(a.build, "bench.md"), "w", encoding="utf-8") as f:
-        f.write("\n".join([head, *done.values()]) + "\n")
-    with open(os.path.join(a.build, "bench.json"), "w", encoding="utf-8") as f:
-        json.dump(b.figures, f, indent=1)
-    if a.publish:
-        publish(head, {n: t for n, t in done.items() if n not in b.failed})
-        plots.draw(b.figures)
+        done.append(run_section(b, name, run, seconds * a.scale))
+        with open(os.path.join(a.build, "bench.md"), "w", encoding="utf-8") as f:
+            f.write("\n".join(done) + "\n")
+        with open(os.path.join(a.build, "bench.json"), "w", encoding="utf-8") as f:
+            json.dump(b.figures, f, indent=1)
+        if a.publish and name not in b.failed:  # at once: a run that is cut off has published what it measured
+            publish({"machine": head, name: done[-1]})
+            plots.draw(b.figures)
     if b.failed:
         sys.exit("ended early: " + ", ".join(b.failed))
 
 
-def publish(head, done):
+def publish(done):
     """Puts each section into docs/BENCHMARKS.md or docs/QUALITY.md, in place of the one of its name."""
     for page in ("BENCHMARKS.md", "QUALITY.md"):
         path = os.path.join(kit.HERE, "..", "docs", page)
         with open(path, encoding="utf-8") as f:
             text = f.read()
-        for name, body in {"machine": head, **done}.items():
+        for name, body in done.items():
             place = re.compile(f"(<!-- run {name} -->\n).*?(<!-- end {name} -->\n)", re.S)
             text = place.sub(lambda m, body=body: m.group(1) + body.rstrip() + "\n" + m.group(2), text)
         with open(path, "w", encoding="utf-8") as f:

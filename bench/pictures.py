@@ -84,7 +84,7 @@ def pixels(b, seconds):
             [[p, peer, kit.ratio(t.best(peer) / t.best(f"ilk {p}")), kit.ratio(t.middle(peer) / t.middle(f"ilk {p}")), goal]
              for p, goal in (("f32", "1.05"), ("int8", "1.2 at 0.999 on the outlier copy"))
              for peer in [t.fastest_peer(p)] if peer and f"ilk {p}" in t.ms])
-    b.say(f"auto is {b.auto(MODEL) or 'not decided'} here. Best (median).\n")
+    b.say(f"auto is {b.auto(MODEL) or 'f32, as nothing is decided'} here. Best (median).\n")
     b.figures["pictures"] = {"8 at once": {s: 8 / turns[8].best(s) * 1e3 for s in turns[8].ms}}
 
 
@@ -184,17 +184,38 @@ def many_files(b, n):
     return folder
 
 
-def memory(b, seconds):
-    del seconds
+TINY = os.path.join(kit.HERE, "..", "tests", "fixtures", "clip-quick")
+
+
+def memory_of(b, what, model):
+    """Rows: VmHWM of `ilk index` over a thousand files and over ten thousand."""
     rows, high = [], {}
     for n in (20, 40) if b.a.quick else (1000, 10000):
         folder = many_files(b, n)
         shutil.rmtree(os.path.join(folder, ".ilk"), ignore_errors=True)
-        took, high[n] = kit.timed([b.program("ilk"), "index", "-q", folder, "-m", b.model(MODEL), "--precision", "int8",
-                                   "--threads", str(b.a.threads)], b.env)
-        rows.append([f"{n:,}", f"{high[n]:.1f}", f"{took:.0f}", f"{n / took:.0f}"])
+        took, high[n] = kit.timed([b.program("ilk"), "index", "-q", folder, "-m", *model, "--threads", str(b.a.threads)], b.env)
         shutil.rmtree(os.path.join(folder, ".ilk"), ignore_errors=True)
+        rows.append([what, f"{n:,}", f"{high[n]:.1f}", f"{took:.0f}", f"{n / took:.0f}"])
     small, large = high.values()
-    b.say("### Memory of `ilk index` over pictures (goal: 10,000 within 5 % of 1,000)\n\nViT-B/32's shape, int8, JPEGs of "
-          f"500x375. The larger folder takes {100 * (large / small - 1):+.1f} %.\n")
-    b.table(["files", "VmHWM, MB", "seconds", "files/s"], rows)
+    return rows, f"{what}: {100 * (large / small - 1):+.1f} %, {large - small:+.1f} MB. "
+
+
+def memory_tables(b, models):
+    rows, verdict = [], ""
+    for what, model in models:
+        more, words_of_it = memory_of(b, what, model)
+        rows, verdict = rows + more, verdict + words_of_it
+    b.say("### Memory of `ilk index` over pictures (goal: 10,000 within 5 % of 1,000)\n\nJPEGs of 500x375. The larger folder "
+          f"takes: {verdict}A tiny network shows what the files cost without the weights of one.\n")
+    b.table(["model", "files", "VmHWM, MB", "seconds", "files/s"], rows)
+
+
+def memory(b, seconds):
+    del seconds
+    memory_tables(b, [("a tiny CLIP", [TINY, "--precision", "f32"])])
+
+
+def memory_large(b, seconds):
+    del seconds
+    memory_tables(b, [("a tiny CLIP", [TINY, "--precision", "f32"]),
+                      ("ViT-B/32's shape, int8", [b.model(MODEL), "--precision", "int8"])])

@@ -7,6 +7,7 @@ import shutil
 import sys
 
 import kit
+import pictures
 import texts
 
 DOCS = ("BENCHMARKS.md", "QUALITY.md", "TOUR.md", "PICTURES.md", "MODELS.md", "ADDING.md", "DEPENDENCIES.md")
@@ -19,8 +20,10 @@ def note(text):
 def everything(b, needs):
     calibration(b)
     for need in needs:
-        if need == "pictures":
+        if need in ("pictures", "many"):
             make_pictures(b)
+            for n in (1000, 10000) if need == "many" and not b.a.quick else ():
+                pictures.many_files(b, n)
         else:
             checkpoint(b, need)
             graphs(b, need)
@@ -73,10 +76,10 @@ def graphs(b, name):
     """An empty file `ready-…` says that a peer was tried."""
     folder = b.graphs(name)
     os.makedirs(folder, exist_ok=True)
-    pictures = name.startswith("vit")
-    if pictures:
+    sees = name.startswith("vit")
+    if sees:
         make_pictures(b)
-    peers = texts.PEERS if pictures or not name.startswith("minilm") else texts.MINILM_PEERS
+    peers = texts.PEERS if sees or not name.startswith("minilm") else texts.MINILM_PEERS
     for system in peers:
         ready = os.path.join(folder, "ready-" + system.replace(" ", "-"))
         if system != "sentence-transformers" and b.has(system) and not os.path.exists(ready):
@@ -91,7 +94,7 @@ def decide(b, name):
             b.capture([b.program("ilk"), "verify", b.model(name)])
         except kit.Failed as e:  # also where no values of the model are known; the decision is made then, too
             if b.auto(name) is None:
-                note(str(e))
+                note(f"not decided: {str(e).splitlines()[-1]}")
 
 
 def make_pictures(b):

@@ -13,7 +13,7 @@ for task in "$@"; do
     demo) packages="$packages python3 python3-pip ca-certificates" ;;
     test) packages="$packages g++ git pkg-config python3 python3-pip python3-venv ca-certificates qemu-user
         gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;
-    bench) packages="$packages python3 python3-venv python3-dev g++ libdnnl-dev ca-certificates" ;;
+    bench) packages="$packages python3 python3-venv g++ libdnnl-dev ca-certificates" ;;
     format) packages="$packages clang-format git" ;;
     *) echo "setup.sh: unknown task '$task'" >&2; exit 2 ;;
     esac
