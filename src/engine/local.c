@@ -5,6 +5,7 @@
  * is then repeated, at last with the index made again from the log. */
 #include "engine/local.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #include "base/mem.h"
 #include "engine/codes.h"
+#include "engine/selection.h"
 
 enum { MAX_ATTEMPTS = 5 };
 
@@ -21,6 +23,7 @@ typedef struct local {
     bool read_only;
     atomic_bool wrote;
     ilki_codes codes;
+    ilki_selections selections;
 } local;
 
 static local *of(ilki_backend *b)
@@ -139,13 +142,21 @@ static ilk_status prepare(lookup *u, const ilk_filter *filter, bool fresh, ilk_j
                           size_t *n_allowed, ilk_error *err)
 {
     uint64_t before, after;
+    uint8_t key[32];
     ilk_status st = ilki_engine_codes_update(&u->l->codes, u->sc, fresh, job, &before, err);
-    for (int i = 0; !st && filter && i < 4; i++) {
+    if (st || !filter)
+        return st;
+    ilki_engine_selection_key(filter, key);
+    if (!fresh && ilki_engine_selection_find(&u->l->selections, key, before, allowed, n_allowed))
+        return ILK_OK;
+    for (int i = 0; !st && i < 4; i++) {
         free(*allowed);
         *allowed = NULL;
         st = ilki_store_select(u->l->store, filter, allowed, n_allowed, err);
         if (!st)
             st = ilki_engine_codes_update(&u->l->codes, u->sc, false, job, &after, err);
+        if (!st && after == before)
+            ilki_engine_selection_keep(&u->l->selections, key, before, *allowed, *n_allowed);
         if (st || after == before)
             break;
         before = after;
@@ -233,9 +244,11 @@ static ilk_status open_(ilki_backend **out, ilk_runtime *rt, const char *where, 
     if (!l)
         return ilki_base_fail_memory(err, sizeof *l, "a store");
     int rc = pthread_rwlock_init(&l->codes.lock, NULL);
-    if (rc) {
+    if (rc || !ilki_engine_selections_init(&l->selections)) {
+        if (!rc)
+            pthread_rwlock_destroy(&l->codes.lock);
         free(l);
-        return ilki_base_fail_errno(err, ILK_IO, rc, "lock of a store");
+        return ilki_base_fail_errno(err, ILK_IO, rc ? rc : EAGAIN, "lock of a store");
     }
     l->base.type = &ilki_engine_local;
     ilki_store_open_options o = {.vfs = rt->vfs,
@@ -269,6 +282,7 @@ static void close_(ilki_backend *b)
     ilki_engine_codes_deinit(&l->codes);
     if (!forked) /* its connections, locks and service thread are the parent's: a child leaves them alone */
         ilki_store_close(l->store);
+    ilki_engine_selections_deinit(&l->selections);
     pthread_rwlock_destroy(&l->codes.lock);
     free(l);
 }

@@ -40,7 +40,7 @@ typedef struct asking {
     float **vectors;      /* of each model; NULL: it does not read the question */
     list *lists;          /* [n] */
     ilki_answer *answers; /* [n]: the same, with what was found */
-    size_t n, cap, k;     /* k: of each list */
+    size_t n, cap;
 } asking;
 
 /* ------------------------------------------------------------------ who can answer */
@@ -191,7 +191,7 @@ static ilk_status plan(asking *a, ilki_models models, ilk_error *err)
 
 /* ------------------------------------------------------------------ answers */
 
-static ilk_status run_list(const asking *a, const list *l, ilki_answer *answer, ilk_error *err)
+static ilk_status run_list(const asking *a, const list *l, size_t k, ilki_answer *answer, ilk_error *err)
 {
     ilk_query q = *a->q;
     ilk_filter other = {.size = sizeof other, .op = ILK_FILTER_IN, .field = "modality", .values = names};
@@ -209,13 +209,13 @@ static ilk_status run_list(const asking *a, const list *l, ilki_answer *answer, 
     if (q.filter)
         parts[all.n_children++] = *q.filter;
     q.filter = all.n_children ? &all : NULL;
-    q.k = (uint32_t)a->k;
+    q.k = (uint32_t)k;
     q.min_score = a->n > 1 ? NAN : q.min_score;
     q.vector = (ilk_vector){
         .size = sizeof q.vector, .space = answer->space->name, .data = l->vector, .rows = 1, .dim = answer->space->dim};
-    answer->found = ilki_base_zalloc(a->k, sizeof *answer->found);
+    answer->found = ilki_base_zalloc(k, sizeof *answer->found);
     if (!answer->found)
-        return ilki_base_fail_memory(err, a->k * sizeof *answer->found, "results");
+        return ilki_base_fail_memory(err, k * sizeof *answer->found, "results");
     return a->s->backend->type->query(a->s->backend, &q, a->job, answer->found, &answer->n, err);
 }
 
@@ -279,9 +279,12 @@ ilk_status ilki_engine_ask(ilk_store *s, ilki_models models, const ilk_question 
     if (k > ILKI_MAX_K)
         return ilki_base_fail(err, ILK_LIMIT, "query: k is %zu, at most %d", k, ILKI_MAX_K);
     ilk_status st = plan(&a, models, err);
-    a.k = a.n > 1 && k < FUSED_DEPTH ? FUSED_DEPTH : k;
-    for (size_t i = 0; !st && i < a.n; i++)
-        st = run_list(&a, &a.lists[i], &a.answers[i], err);
+    bool any = false;
+    for (size_t i = 0; !st && i < a.n; i++) {
+        bool alone = !any && i + 1 == a.n; /* nothing to be merged with: a store of pictures alone */
+        st = run_list(&a, &a.lists[i], !alone && k < FUSED_DEPTH ? FUSED_DEPTH : k, &a.answers[i], err);
+        any |= a.answers[i].n > 0;
+    }
     if (!st)
         st = ilki_engine_hits_new(&h, 1, false, err);
     if (!st)
