@@ -429,6 +429,61 @@ def make_avif():
     broken("avif-444.avif")
 
 
+def dicom(a, photo="MONOCHROME2", window=None, frames=1):
+    """Written by hand, explicit little-endian, so that nothing of the day of its making is in it."""
+    def element(group, tag, vr, value):
+        value = value.encode() if isinstance(value, str) else value
+        value += (b"\0" if vr in ("UI", "OW", "OB") else b" ") * (len(value) % 2)
+        size = struct.pack("<HI", 0, len(value)) if vr in ("OW", "OB") else struct.pack("<H", len(value))
+        return struct.pack("<HH", group, tag) + vr.encode() + size + value
+
+    def short(v):
+        return struct.pack("<H", v)
+    bits = 12 if a.dtype == np.uint16 else 8
+    meta = (element(2, 2, "UI", "1.2.840.10008.5.1.4.1.1.7") + element(2, 3, "UI", "1.2.3") +
+            element(2, 0x10, "UI", "1.2.840.10008.1.2.1") + element(2, 0x12, "UI", "1.2.3.4"))
+    h, w = a.shape[:2] if frames == 1 else a.shape[1:3]
+    rows = [element(8, 0x16, "UI", "1.2.840.10008.5.1.4.1.1.7"), element(8, 0x18, "UI", "1.2.3"),
+            element(8, 0x20, "DA", "20240305"), element(8, 0x60, "CS", "CT"), element(0x10, 0x10, "PN", "Doe^Jane"),
+            element(0x10, 0x20, "LO", "secret"), element(0x18, 0x15, "CS", "CHEST"),
+            element(0x28, 2, "US", short(3 if photo == "RGB" else 1)), element(0x28, 4, "CS", photo)]
+    if photo == "RGB":
+        rows.append(element(0x28, 6, "US", short(0)))
+    if frames > 1:
+        rows.append(element(0x28, 8, "IS", str(frames)))
+    rows += [element(0x28, 0x10, "US", short(h)), element(0x28, 0x11, "US", short(w)),
+             element(0x28, 0x100, "US", short(8 * a.itemsize)), element(0x28, 0x101, "US", short(bits)),
+             element(0x28, 0x102, "US", short(bits - 1)), element(0x28, 0x103, "US", short(0))]
+    if window:
+        rows += [element(0x28, 0x1050, "DS", str(window[0])), element(0x28, 0x1051, "DS", str(window[1]))]
+    rows.append(element(0x7fe0, 0x10, "OW", a.tobytes()))
+    return bytes(128) + b"DICM" + element(2, 0, "UL", struct.pack("<I", len(meta))) + meta + b"".join(rows)
+
+
+def make_dicom():
+    a = (np.arange(12 * 9, dtype=np.uint16).reshape(9, 12) * 37) % 4096
+    files["dicom-window.dcm"] = dicom(a, window=(1000, 800))
+    files["dicom-inverse.dcm"] = dicom(a, "MONOCHROME1", window=(1000, 800))
+    files["dicom-plain.dcm"] = dicom(a)
+    files["dicom-frames.dcm"] = dicom(np.stack([a, a[::-1]]), window=(2000, 4000), frames=2)
+    files["dicom-rgb.dcm"] = dicom(pixels(12, 9), "RGB")
+    files["dicom-truncated.dcm"] = files["dicom-window.dcm"][:300]
+    files["dicom-magic-alone.dcm"] = files["dicom-window.dcm"][:132]
+
+
+def windowed(name):
+    """What the standard's linear window makes of it (PS3.3 C.11.2.1.2), in dcmtk's rounding: down."""
+    a = (np.arange(12 * 9, dtype=np.float64).reshape(9, 12) * 37) % 4096
+    if name == "dicom-rgb.dcm":
+        return files[name][-12 * 9 * 3:]
+    c, w = {"dicom-frames.dcm": (2000, 4000), "dicom-plain.dcm": (a.min() + (a.max() - a.min()) / 2 + 0.5,
+                                                                 a.max() - a.min() + 1)}.get(name, (1000, 800))
+    v = np.clip(((a - (c - 0.5)) / (w - 1) + 0.5) * 255, 0, 255)
+    if name == "dicom-inverse.dcm":
+        v = 255 - v
+    return np.repeat(v.astype(np.uint8).reshape(-1), 3).tobytes()
+
+
 def make_heif():
     import pillow_heif
     pillow_heif.register_heif_opener()
@@ -461,6 +516,11 @@ NEAR = {"heif-420.heic": 1, "heif-alpha.heic": 1, "heif-10bit.heic": 2}
 def expected(name, data):
     if name in OURS:
         return OURS[name]
+    if name.startswith("dicom"):
+        if "-magic" in name or "-trunc" in name:
+            return "bad"
+        write(OUT, name + ".rgb", windowed(name))
+        return "near 1 12 9"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -479,7 +539,7 @@ def write(folder, name, data):
 
 
 def main():
-    kinds = sys.argv[2:] or ["png", "jpeg", "webp", "gif", "bmp", "pnm", "tiff", "avif", "heif"]
+    kinds = sys.argv[2:] or ["png", "jpeg", "webp", "gif", "bmp", "pnm", "tiff", "avif", "heif", "dicom"]
     for kind in kinds:
         globals()["make_" + kind]()
     os.makedirs(OUT, exist_ok=True)
@@ -491,7 +551,7 @@ def main():
     for name in sorted(files):
         write(OUT, name, files[name])
         lines.append("%s %s\n" % (name, expected(name, files[name])))
-        if len(files[name]) < 2000:
+        if len(files[name]) < 2000 and not name.startswith("dicom"):
             write(CORPUS, name.replace(".", "-"), b"\1" + files[name])
     write(OUT, "expected.txt", "".join(sorted(lines)).encode())
 

@@ -9,7 +9,7 @@ for task in "$@"; do
     case $task in
     build) packages="$packages gcc libc6-dev cmake ninja-build libsqlite3-dev zlib1g-dev libpcre2-dev
         libcurl4-openssl-dev libxml2-dev libarchive-dev poppler-utils libjpeg-dev
-        libpng-dev libwebp-dev libtiff-dev libheif-dev libavif-dev" ;;
+        libpng-dev libwebp-dev libtiff-dev libheif-dev libavif-dev dcmtk" ;;
     demo) packages="$packages python3 python3-pip ca-certificates" ;;
     test) packages="$packages g++ git pkg-config python3 python3-pip python3-venv ca-certificates qemu-user
         gcc-aarch64-linux-gnu libc6-dev-arm64-cross" ;;

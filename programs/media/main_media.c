@@ -107,7 +107,7 @@ static int convert(int argc, char **argv)
         return NO_PROGRAM;
     }
     media_close_from(ILKI_MEDIA_SOCKET_FD);
-    if (!media_limit(number_of(argc, argv, "memory"), number_of(argc, argv, "cpu"), number_of(argc, argv, "output"))) {
+    if (!media_limit(c->memory_bytes, number_of(argc, argv, "cpu"), number_of(argc, argv, "output"))) {
         fprintf(stderr, "limits: %s\n", strerror(errno));
         return FAILED;
     }

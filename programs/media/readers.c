@@ -28,7 +28,19 @@ const media_reader *media_reader_find(const char *name, const unsigned char *hea
 /* In the order of reading, pages ended by form feeds. */
 static const char *const pdftotext[] = {"pdftotext", "-enc", "UTF-8", "-eol", "unix", "-", "-", NULL};
 
-const media_converter media_converters[] = {{"pdf", pdftotext}};
+/* DICOM: the first frame through its first window, or through one from the least to the largest value; no overlays. */
+static const char *const dicom[] = {"dcmj2pnm", "-q", "-O", "+Wi", "1", "+op", "-", NULL};
+static const char *const dicom_minmax[] = {"dcmj2pnm", "-q", "-O", "+Wm", "+op", "-", NULL};
+/* study date, modality, body part: nothing else of the file is printed */
+static const char *const dicom_facts[] = {"dcmdump",   "-q", "+P",        "0008,0020", "+P",
+                                          "0008,0060", "+P", "0018,0015", "-",         NULL};
+
+const media_converter media_converters[] = {
+    {"pdf", pdftotext, 0},
+    {"dicom", dicom, (uint64_t)1 << 30},
+    {"dicom-minmax", dicom_minmax, (uint64_t)1 << 30},
+    {"dicom-facts", dicom_facts, (uint64_t)1 << 30},
+};
 const size_t media_n_converters = sizeof media_converters / sizeof *media_converters;
 
 char *media_converter_path(const media_converter *c)

@@ -33,6 +33,7 @@ const media_reader *media_reader_find(const char *name, const unsigned char *hea
 typedef struct media_converter {
     const char *name;
     const char *const *argv; /* argv[0]: looked for in PATH */
+    uint64_t memory_bytes;   /* that it may have; 0: as much as there is */
 } media_converter;
 
 extern const media_converter media_converters[];

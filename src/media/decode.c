@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * One request per picture. */
+ * One request per picture; DICOM becomes a PNM before. */
 #include "media/decode.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "media/dicom.h"
 
 static const ilki_picture_kind kinds[ILKI_MEDIA_FORMS] = {
     [ILKI_MEDIA_FORM_PICKED] = ILKI_PICTURE_PICKED, [ILKI_MEDIA_FORM_ALPHA] = ILKI_PICTURE_ALPHA,
@@ -17,13 +20,12 @@ static bool is_expected(const ilki_media_answer *a, bool as_stored)
     return as_stored && a->form > ILKI_MEDIA_FORM_PIXELS;
 }
 
-ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, unsigned how, ilk_job *job,
-                                   ilki_media_picture *out, ilk_error *err)
+static ilk_status ask(ilki_media *m, const void *data, size_t n, unsigned how, ilk_job *job, ilki_media_picture *out,
+                      ilk_error *err)
 {
     static const uint8_t channels = 3;
     bool as_stored = how & ILKI_MEDIA_AS_STORED;
     ilki_buf ops;
-    memset(out, 0, sizeof *out);
     ilki_base_buf_init(&ops, 4096);
     ilki_media_add_open(&ops, "");
     if (how & ILKI_MEDIA_TURNED)
@@ -47,6 +49,21 @@ ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, un
     out->kind = kinds[a->form];
     out->pixels = out->held.view ? out->held.view : out->held.data;
     return ILK_OK;
+}
+
+ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, unsigned how, ilk_job *job,
+                                   ilki_media_picture *out, ilk_error *err)
+{
+    char *pnm;
+    size_t n_pnm;
+    memset(out, 0, sizeof *out);
+    if (!ilki_media_is_dicom(data, n))
+        return ask(m, data, n, how, job, out, err);
+    ilk_status st = ilki_media_convert_dicom(m, data, n, job, &pnm, &n_pnm, err);
+    if (st == ILK_OK)
+        st = ask(m, pnm, n_pnm, how, job, out, err);
+    free(pnm);
+    return st;
 }
 
 void ilki_media_end_picture(ilki_media *m, ilki_media_picture *p)

@@ -195,6 +195,8 @@ static void learn(ilki_media *m, const ilki_media_hello *hello)
     m->hello = *hello;
     for (size_t i = 0; i < hello->n_rows; i++) {
         const ilki_media_row *r = &hello->rows[i];
+        if (strchr(r->name, '-')) /* another way of the row before it */
+            continue;
         size_t left = sizeof m->reads - n_reads, left_lacks = sizeof m->lacks - n_lacks;
         int n = 0, k = 0;
         if (r->lacks[0])

@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/vfs.h"
+#include "media/dicom.h"
 #include "test.h"
 
 #define PICTURES ILK_TEST_DIR "/fixtures/picture-files/"
@@ -160,4 +161,31 @@ static void requests(void)
     ilki_media_free(m);
 }
 
-TEST_MAIN({"as_pillow", as_pillow}, {"requests", requests})
+/* What a DICOM file says beside its picture, and nothing else of it. */
+static void dicom(void)
+{
+    ilki_dicom_facts f;
+    ilk_error err;
+    size_t n;
+    ilki_media *m = helper();
+    ilk_error_init(&err);
+    if (!m)
+        TEST_SKIP("ilk-media does not run here");
+    if (!is_built(m, "dicom-")) {
+        ilki_media_free(m);
+        TEST_SKIP("dcmtk is not installed");
+    }
+    char *data = load("dicom-window.dcm", &n);
+    CHECK(data && ilki_media_is_dicom(data, n) && !ilki_media_is_dicom(data, 131));
+    if (CHECK_OK(ilki_media_read_dicom_facts(m, data, n, NULL, &f, &err), &err)) {
+        CHECK_STR(f.study_date, "2024-03-05");
+        CHECK_STR(f.modality, "CT");
+        CHECK_STR(f.body_part, "CHEST");
+    }
+    CHECK_STATUS(ilki_media_read_dicom_facts(m, data, 100, NULL, &f, &err), ILK_BAD_FORMAT, &err);
+    CHECK(!f.modality[0] && !strstr(err.message, "Doe"));
+    free(data);
+    ilki_media_free(m);
+}
+
+TEST_MAIN({"dicom", dicom}, {"as_pillow", as_pillow}, {"requests", requests})
