@@ -1179,6 +1179,47 @@ ILK_API void ilk_captions_result_init_sized(void *result, size_t size);
 ILK_API ilk_status ilk_eval_captions(ilk_model *m, const char *place, const ilk_captions_options *opt, ilk_job *job,
                                      ilk_captions_result *result, ilk_error *err);
 
+typedef struct ilk_train_options {
+    size_t size;
+    const char *method; /* "ridge", "procrustes"; NULL: whichever finds more of the pairs set aside to choose by */
+    const char *side;   /* what `from` embeds: "pictures", "captions"; NULL: pictures where it sees them and `into` reads texts */
+    uint64_t seed;      /* of which pairs are held out, and of the shuffles */
+    int strict;         /* the first file or line that is junk ends the call */
+    ilk_note_fn note;
+    void *user;
+} ilk_train_options;
+ILK_API void ilk_train_options_init_sized(void *opt, size_t size);
+#define ilk_train_options_init(opt) ilk_train_options_init_sized((opt), sizeof *(opt))
+
+typedef struct ilk_train_result {
+    size_t size;
+    int kept;        /* the folder was written */
+    char method[16]; /* that was chosen */
+    double lambda;   /* of a ridge, in units of the mean variance of an entry; 0: Procrustes */
+    uint64_t n_pairs, n_groups, n_junk;
+    uint64_t n_test_pictures, n_test_texts; /* that were held out */
+    /* Recall@5 over those: of captions that ask for pictures, of pictures that ask for captions */
+    double fit[2];
+    double none[2];     /* without a fit; the first entries alone where one model has more */
+    double shuffled[2]; /* with the best of three fits on shuffled pairs */
+    double margin;      /* fit[0] has to be above none[0] and shuffled[0] by more than this */
+    double seconds;
+} ilk_train_result;
+ILK_API void ilk_train_result_init_sized(void *result, size_t size);
+#define ilk_train_result_init(result) ilk_train_result_init_sized((result), sizeof *(result))
+
+/* Fits a linear projection of the vectors of `from` into the space of `into` on pictures with captions, in the layouts of
+ * ilk_eval_captions; both models stay as they are. Groups of pictures and captions that share something are held out as a
+ * whole. It is kept where its Recall@5 on those is above that without a fit and that of a fit on shuffled pairs, by
+ * more than twice the standard error; then `folder`, new or empty, gets a Dense module as sentence-transformers reads it, for
+ * ilk_model_options.projection. OK also where nothing is kept: the result says so. The same result for the same input and
+ * seed, on any number of threads.
+ * Errors: UNSUPPORTED (models that do not read these), BUSY (the folder has something in it), BAD_FORMAT (fewer than 50
+ * groups), NOT_FOUND, LIMIT, CANCELLED, DEADLINE, IO, NO_MEMORY. */
+ILK_API ilk_status ilk_train_projection(ilk_model *from, ilk_model *into, const char *pairs, const char *folder,
+                                        const ilk_train_options *opt, ilk_job *job, ilk_train_result *result,
+                                        ilk_error *err);
+
 /* Compares a model's vectors with vectors that somebody else made of the same texts. */
 typedef struct ilk_against_options {
     size_t size;

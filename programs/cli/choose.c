@@ -331,6 +331,14 @@ static bool from_cache(cli *c, const char *stored, ilk_model **m)
     return n_fit == 1;
 }
 
+static bool projection_fits(cli *c, const char *where, const char *from)
+{
+    if (!flag_projection(c) || (where && strcmp(from, "command line") == 0))
+        return true;
+    cli_usage(c, "--projection stands behind a model: give that with -m");
+    return false;
+}
+
 /* The model that the caller names, with the projection of the flag. */
 static bool open_named(cli *c, const char *where, const char *stored, ilk_model **m)
 {
@@ -352,10 +360,8 @@ bool cli_choose_model(cli *c, ilk_store *store, ilk_model **m)
     *m = NULL;
     if (!cli_open_runtime(c))
         return false;
-    if (flag_projection(c) && (!where || strcmp(from, "command line") != 0)) {
-        cli_usage(c, "--projection stands behind a model: give that with -m");
+    if (!projection_fits(c, where, from))
         return false;
-    }
     if (made && (!where || strcmp(from, "command line") != 0)) {
         if (open_model(c, space.model, stored, m))
             return true;
@@ -406,6 +412,8 @@ bool cli_choose_models(cli *c, ilk_store *store, const char *space_name, cli_mod
     *m = (cli_models){0};
     ilk_space_init(&space);
     bool given = where && strcmp(from, "command line") == 0;
+    if (!projection_fits(c, where, from))
+        return false;
     for (size_t i = 0; ok && !given && store && ilk_store_get_space(store, i, &space, NULL) == ILK_OK; i++) {
         if (!space.model || (space_name && strcmp(space.name, space_name) != 0) ||
             (!space_name && seen_before(store, i, &space)))

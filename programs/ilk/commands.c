@@ -18,6 +18,7 @@ const cli_command *const cli_commands[] = {
     &cli_cmd_similarity,
     &cli_cmd_rerank,
     &cli_cmd_eval,
+    &cli_cmd_train,
     &cli_cmd_models,
     &cli_cmd_pull,
     &cli_cmd_verify,
