@@ -285,7 +285,7 @@ static ilk_status read_json_lines(reader *r, ilk_error *err)
 static bool is_picture_of(const char *path, const char *note)
 {
     static const char *const ends[] = {"png", "jpg",  "jpeg", "webp", "gif", "bmp",
-                                       "tif", "tiff", "heic", "avif", "ppm"};
+                                       "tif", "tiff", "heic", "avif", "ppm", "svg"};
     size_t stem = strlen(note) - strlen("txt");
     if (strncmp(path, note, stem) != 0)
         return false;
@@ -376,31 +376,50 @@ static bool is_folder(const ilki_vfs *vfs, const char *path)
     return vfs->stat(vfs, path, true, &info, NULL) == ILK_OK && info.type == ILKI_FILE_DIR;
 }
 
-char *ilki_tasks_captions_file(const ilki_vfs *vfs, const char *dir, ilki_said said)
+ilk_status ilki_tasks_captions_file(const ilki_vfs *vfs, const char *dir, ilki_said said, char **file, ilk_error *err)
 {
     static const char *const captions[] = {"captions.jsonl", "captions.csv", "captions.tsv", "captions.txt"},
                              *const labels[] = {"labels.jsonl", "labels.csv", "labels.tsv", "labels.txt"},
                              *const both[] = {"metadata.jsonl", "metadata.csv"};
+    *file = NULL;
     for (size_t i = 0; i < 6; i++) {
         ilki_stat info;
         const char *name = i >= 4 ? both[i - 4] : said == ILKI_SAID_LABEL ? labels[i] : captions[i];
         char *path = ilki_base_path_join(dir, name);
-        if (path && vfs->stat(vfs, path, true, &info, NULL) == ILK_OK && info.type == ILKI_FILE_REGULAR)
-            return path;
+        if (!path)
+            return ilki_base_fail_memory(err, strlen(dir), "a path");
+        if (vfs->stat(vfs, path, true, &info, NULL) == ILK_OK && info.type == ILKI_FILE_REGULAR) {
+            *file = path;
+            return ILK_OK;
+        }
         free(path);
     }
-    return NULL;
+    return ILK_OK;
+}
+
+/* What is read, and the folder of its pictures; *file NULL: the notes of a folder. */
+static ilk_status find_place(const ilki_vfs *vfs, const char *path, ilki_said said, char **file, char **dir,
+                             ilk_error *err)
+{
+    bool folder = is_folder(vfs, path);
+    *file = NULL;
+    *dir = folder ? ilki_base_strndup(path, strlen(path)) : ilki_base_path_dir(path);
+    if (!*dir)
+        return ilki_base_fail_memory(err, strlen(path), "a path");
+    if (folder)
+        return ilki_tasks_captions_file(vfs, path, said, file, err);
+    *file = ilki_base_strndup(path, strlen(path));
+    return *file ? ILK_OK : ilki_base_fail_memory(err, strlen(path), "a path");
 }
 
 ilk_status ilki_tasks_read_captions(ilki_captions *to, const ilki_vfs *vfs, const char *path, ilki_said said,
                                     ilki_notes *notes, ilk_error *err)
 {
+    char *file;
+    reader r = {.to = to, .vfs = vfs, .said = said, .notes = notes};
     *to = (ilki_captions){0};
-    bool folder = is_folder(vfs, path);
-    char *file = folder ? ilki_tasks_captions_file(vfs, path, said) : ilki_base_strndup(path, strlen(path));
-    reader r = {.to = to, .vfs = vfs, .path = file ? file : path, .said = said, .notes = notes};
-    r.dir = folder ? ilki_base_strndup(path, strlen(path)) : ilki_base_path_dir(path);
-    ilk_status st = r.dir && (file || folder) ? ILK_OK : ilki_base_fail_memory(err, strlen(path), "a path");
+    ilk_status st = find_place(vfs, path, said, &file, &r.dir, err);
+    r.path = file ? file : path;
     if (st == ILK_OK && !file)
         st = said == ILKI_SAID_CAPTION ? read_notes(&r, err) : ILK_OK;
     else if (st == ILK_OK && ilki_tasks_ends_with(file, ".jsonl"))

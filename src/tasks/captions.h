@@ -32,7 +32,7 @@ ilk_status ilki_tasks_read_captions(ilki_captions *to, const ilki_vfs *vfs, cons
                                     ilki_notes *notes, ilk_error *err);
 void ilki_tasks_captions_deinit(ilki_captions *c);
 
-/* The file of `dir` that says it, as above; NULL: there is none. Freed with free(). */
-char *ilki_tasks_captions_file(const ilki_vfs *vfs, const char *dir, ilki_said said);
+/* The file of `dir` that says it, as above; *file NULL: there is none. Freed with free(). */
+ilk_status ilki_tasks_captions_file(const ilki_vfs *vfs, const char *dir, ilki_said said, char **file, ilk_error *err);
 
 #endif

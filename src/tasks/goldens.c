@@ -56,13 +56,17 @@ typedef struct search {
     const char *dir, *sha256;
     char *data;
     size_t n;
+    ilk_status status; /* NO_MEMORY: what does not fit is not taken for another file */
 } search;
 
+/* True where it is found, or memory is short. */
 static bool try_file(search *s, const char *name)
 {
     uint8_t digest[32];
     char hex[65], *path = ilki_base_path_join(s->dir, name);
-    if (path && ilki_base_read_file(s->vfs, path, MAX_PICTURE, &s->data, &s->n, NULL) == ILK_OK) {
+    ilk_status st = path ? ilki_base_read_file(s->vfs, path, MAX_PICTURE, &s->data, &s->n, NULL) : ILK_NO_MEMORY;
+    s->status = st == ILK_NO_MEMORY ? st : ILK_OK;
+    if (st == ILK_OK) {
         ilki_base_sha256(s->data, s->n, digest);
         ilki_base_hex(digest, sizeof digest, hex);
         if (strcmp(hex, s->sha256) != 0) {
@@ -71,7 +75,7 @@ static bool try_file(search *s, const char *name)
         }
     }
     free(path);
-    return s->data != NULL;
+    return s->data != NULL || s->status != ILK_OK;
 }
 
 static bool look_at(void *user, const char *name, ilki_file_type type)
@@ -82,13 +86,15 @@ static bool look_at(void *user, const char *name, ilki_file_type type)
 ilk_status ilki_tasks_find_picture(const ilki_vfs *vfs, const char *dir, const ilki_golden_picture *picture,
                                    char **data, size_t *n, ilk_error *err)
 {
-    search s = {vfs, dir, picture->sha256, NULL, 0};
+    search s = {.vfs = vfs, .dir = dir, .sha256 = picture->sha256};
     ilk_status st = ILK_OK;
     *data = NULL;
     if (!try_file(&s, picture->name))
         st = vfs->list(vfs, dir, look_at, &s, err);
     if (st == ILK_NOT_FOUND)
         return ilki_base_fail(err, ILK_IO, "%s: expected a folder of pictures, found none", dir);
+    if (st == ILK_OK && s.status != ILK_OK)
+        return ilki_base_fail_memory(err, MAX_PICTURE, "a picture");
     if (st != ILK_OK || !s.data)
         return st != ILK_OK ? st : ilki_base_fail(err, ILK_NOT_FOUND, "%s: no file is %s", dir, picture->where);
     *data = s.data;

@@ -190,7 +190,9 @@ static ilk_status read_pictures(zeroshot *z, ilk_error *err)
     if (st != ILK_OK)
         return st;
     bool folder = info.type == ILKI_FILE_DIR;
-    char *file = folder ? ilki_tasks_captions_file(z->vfs, z->place, ILKI_SAID_LABEL) : NULL;
+    char *file = NULL;
+    if (folder && (st = ilki_tasks_captions_file(z->vfs, z->place, ILKI_SAID_LABEL, &file, err)) != ILK_OK)
+        return st;
     if (folder && !file)
         st = read_folders(z, err);
     else
