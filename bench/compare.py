@@ -37,7 +37,7 @@ SECTIONS = {
     "bge-base": (shapes_of("bge-base"), 75, True, ["bge-base"]),
     "bge-m3": (shapes_of("bge-m3"), 110, True, ["bge-m3"]),
     "start": (texts.start_up, 35, True, ["minilm"]),
-    "sentences": (texts.sentences, 150, True, ["minilm"]),
+    "sentences": (texts.sentences, 165, True, ["minilm"]),
     "gemm": (parts.gemm, 40, True, []),
     "stages": (parts.stages, 40, True, ["minilm", "e5-small", "bge-base", "bge-m3"]),
     "pictures": (pictures.pixels, 100, True, ["vit-b32", "vit-b32-outliers"]),

@@ -2,6 +2,7 @@
 """Sections of compare.py about what a pass is made of: products beside oneDNN, the stages of a pass and their peaks."""
 import json
 import os
+import statistics
 import subprocess
 import time
 
@@ -41,6 +42,9 @@ def gemm(b, seconds):
             if t == threads:
                 rows.append([f"{k} to {n}", m, f"{f:,.0f} / {of:,.0f} = {f / of:.2f}", f"{q:,.0f} / {oq:,.0f} = {q / oq:.2f}"])
         b.table([f"{threads} thread{'s' if threads > 1 else ''}", "rows", "f32", "int8"], rows)
+        ratios = [(f / of, q / oq) for (t, *_), (f, of, q, oq) in best.items() if t == threads]
+        b.say("Ratios, least / median: " + ", ".join(
+            f"{name} {min(r):.2f} / {statistics.median(r):.2f}" for name, r in zip(("f32", "int8"), zip(*ratios))) + ".\n")
 
 
 SHAPES = {"minilm": ["8x128", "32x32", "1x16"], "e5-small": ["8x128"], "bge-base": ["8x128"], "bge-m3": ["8x128"]}
