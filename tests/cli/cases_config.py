@@ -46,6 +46,10 @@ def test_the_only_model_of_the_cache():
         matches(r.err, "model: org/one")
         models = json.loads(p.run("doctor", "--json").out)["models"]
         equal([(m["id"], m["error"] is None) for m in models], [("org/broken", False), ("org/one", True)], "doctor")
+        kept = json.loads(p.run("doctor", "--json").out)
+        check(kept["packed_folder"].endswith("/ilk/packed") and kept["packed_files"] == 0 == kept["packed_bytes"],
+              "packed weights: those of a tiny model are not worth a file")
+        equal(json.loads(p.run("doctor", "--json", ILK_PACKED_CACHE="off").out)["packed_folder"], None, "switched off")
         install(p, "org/two-three")
         r = p.run("embed", input="a")
         equal(r.status, 2, "two fit")

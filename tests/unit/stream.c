@@ -5,9 +5,11 @@
 
 #include <unistd.h>
 
+#include "alloc_count.h"
 #include "embed/auto.h"
 #include "embed/state.h"
-#include "test.h"
+#include "nn/layers.h"
+#include "nn_test.h"
 #include "tree.h"
 #include "words.h"
 
@@ -107,6 +109,108 @@ static void families(void)
     for (size_t i = 0; i < sizeof fixtures / sizeof *fixtures; i++)
         same_bits(fixtures[i]);
 }
+
+/* ------------------------------------------------------------------ a chain */
+
+enum { N_LINEARS = ILKI_STREAM_LINEARS + 5, WIDTH = 40, N_ROWS = 300 };
+
+typedef struct chain {
+    const ilki_linear *linears; /* [N_LINEARS] */
+    const float *x;             /* [N_ROWS][WIDTH] */
+    float *y;
+} chain;
+
+static void run_rows(ilki_nn *sub, void *arg, size_t first, size_t n)
+{
+    const chain *c = arg;
+    size_t mark = ilki_base_ws_mark(sub->ws);
+    float *a = ilki_nn_take(sub, n * WIDTH, sizeof *a), *b = ilki_nn_take(sub, n * WIDTH, sizeof *b);
+    for (size_t i = 0; i < N_LINEARS; i++) {
+        bool last = i + 1 == N_LINEARS;
+        const float *in = i == 0 ? ilki_nn_at_const(c->x, first * WIDTH) : a;
+        float *out = last ? ilki_nn_at(c->y, first * WIDTH) : b;
+        ilki_nn_linear(
+            sub, &c->linears[i],
+            &(ilki_linear_args){.x = in, .y = out, .n_rows = n, .act = last ? ILKI_ACT_NONE : ILKI_ACT_TANH});
+        float *swap = a;
+        a = b;
+        b = swap;
+    }
+    ilki_base_ws_release(sub->ws, mark);
+}
+
+/* A chain over all rows, and a layer outside of one. */
+static void run_chain(ilki_nn *ctx, void *arg)
+{
+    const chain *c = arg;
+    ilki_nn_rows(ctx, &(ilki_rows_args){run_rows, arg, N_ROWS, 20000});
+    ilki_nn_linear(ctx, &c->linears[0], &(ilki_linear_args){.x = c->y, .y = c->y + N_ROWS * WIDTH, .n_rows = N_ROWS});
+}
+
+static void count_done(void *user, const ilki_tensor *t)
+{
+    (void)t;
+    ++*(size_t *)user;
+}
+
+/* More linears than are held at once: those beyond are packed each by itself. Nothing is allocated on the way. */
+static void a_long_chain(void)
+{
+    ilki_kern_ops all[NN_TABLES];
+    size_t n_tables = nn_tables(all);
+    uint64_t rng = 3;
+    float *weights = nn_random(&rng, (size_t)N_LINEARS * WIDTH * WIDTH), *x = nn_random(&rng, (size_t)N_ROWS * WIDTH);
+    float *want = malloc(2 * (size_t)N_ROWS * WIDTH * sizeof *want),
+          *got = malloc(2 * (size_t)N_ROWS * WIDTH * sizeof *got);
+    ilk_error err;
+    ilk_error_init(&err);
+    for (size_t t = 0; t < n_tables; t++) {
+        ilki_tensor tensors[N_LINEARS];
+        ilki_linear packed[N_LINEARS], streamed[N_LINEARS];
+        for (size_t i = 0; i < N_LINEARS; i++) {
+            tensors[i] = (ilki_tensor){.name = "w",
+                                       .file = "f",
+                                       .dtype = ILKI_DTYPE_F32,
+                                       .rank = 2,
+                                       .shape = {WIDTH, WIDTH},
+                                       .data = (const unsigned char *)(weights + i * WIDTH * WIDTH),
+                                       .n_bytes = WIDTH * WIDTH * sizeof(float)};
+            const ilki_tensor *source = &tensors[i];
+            CHECK_OK(ilki_tensor_linear_init(&packed[i], &all[t], &source, NULL, 1, &err), &err);
+            CHECK_OK(ilki_tensor_linear_init_at(&streamed[i], &(ilki_packing){.streamed = true}, &all[t], &source, NULL,
+                                                1, &err),
+                     &err);
+            CHECK(ilki_tensor_linear_is_streamed(&streamed[i]) && !ilki_tensor_linear_is_streamed(&packed[i]));
+        }
+        for (unsigned threads = 0; threads <= 4; threads += 2) {
+            ilki_pool *pool = NULL;
+            size_t n_done = 0; /* parts given back */
+            if (threads)
+                CHECK_OK(ilki_base_pool_new(&pool, threads, &err), &err);
+            ilki_stream s = {.done_with = count_done, .user = &n_done};
+            CHECK_OK(nn_pass(&(ilki_nn){.ops = &all[t], .pool = pool}, run_chain, &(chain){packed, x, want}, &err),
+                     &err);
+            CHECK_OK(nn_pass(&(ilki_nn){.ops = &all[t], .pool = pool, .stream = &s}, run_chain,
+                             &(chain){streamed, x, got}, &err),
+                     &err);
+            CHECK(n_done > N_LINEARS);
+            CHECK_FLOATS(got, want, 2 * (size_t)N_ROWS * WIDTH, 0, 0);
+            CHECK_STATUS(nn_pass(&(ilki_nn){.ops = &all[t], .pool = pool}, run_chain, &(chain){streamed, x, got}, &err),
+                         ILK_UNSUPPORTED, &err);
+            ilki_base_pool_free(pool);
+        }
+        for (size_t i = 0; i < N_LINEARS; i++) {
+            ilki_tensor_linear_deinit(&packed[i]);
+            ilki_tensor_linear_deinit(&streamed[i]);
+        }
+    }
+    free(weights);
+    free(x);
+    free(want);
+    free(got);
+}
+
+/* ------------------------------------------------------------------ auto */
 
 typedef struct watch {
     ilk_runtime *rt;
@@ -277,5 +381,6 @@ static void failures(void)
     ilk_runtime_close(rt);
 }
 
-TEST_MAIN({"families", families}, {"decided_under_the_ceiling", decided_under_the_ceiling},
-          {"one_after_the_other", one_after_the_other}, {"the_real_one", the_real_one}, {"failures", failures})
+TEST_MAIN({"families", families}, {"a_long_chain", a_long_chain},
+          {"decided_under_the_ceiling", decided_under_the_ceiling}, {"one_after_the_other", one_after_the_other},
+          {"the_real_one", the_real_one}, {"failures", failures})
