@@ -28,6 +28,9 @@ typedef struct ilki_found {
     const ilk_space *space; /* of fused answers: where it ranks best; left NULL by a backend */
 } ilki_found;
 
+/* Takes the n records that query i found; `found` is the backend's. */
+typedef ilk_status (*ilki_found_fn)(void *user, size_t i, ilki_found *found, size_t n, ilk_error *err);
+
 typedef struct ilki_backend_type {
     const char *name; /* "local" */
     ilk_status (*open)(ilki_backend **out, ilk_runtime *rt, const char *where, const ilk_store_options *opt,
@@ -43,6 +46,10 @@ typedef struct ilki_backend_type {
        Without a vector: the first k items that pass the filter, in order of id, scores NaN */
     ilk_status (*query)(ilki_backend *b, const ilk_query *q, ilk_job *job, ilki_found *found, size_t *n_found,
                         ilk_error *err);
+    /* Each of n_q as `query` answers it, in order, with work that they share done once; *at is the query that failed. NULL:
+       there is none to share */
+    ilk_status (*query_many)(ilki_backend *b, const ilk_query *q, size_t n_q, ilk_job *job, ilki_found_fn each,
+                             void *user, size_t *at, ilk_error *err);
     ilk_status (*get)(ilki_backend *b, const char *id, bool vectors, ilki_record **out, ilk_error *err);
     /* at most `limit` records into out, *n of them, without vectors */
     ilk_status (*scan)(ilki_backend *b, const ilk_filter *filter, const char *after, size_t limit, ilki_record **out,

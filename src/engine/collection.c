@@ -104,45 +104,74 @@ ilk_status ilki_engine_check_precision(const ilk_store *s, const ilk_space *spac
 
 /* ------------------------------------------------------------------ questions */
 
-static ilk_status query_one(ilk_store *s, const ilk_query *q, ilk_job *job, ilk_hits *h, size_t i, ilk_error *err)
+/* A query as backends take it: its space by name. */
+static ilk_status name_space(ilk_store *s, ilk_query *q, const ilk_space **space, ilk_error *err)
 {
-    ilk_query named = *q;
-    const ilk_space *space = NULL;
-    size_t n = 0, k = q->k ? q->k : ILKI_DEFAULT_K;
+    size_t k = q->k ? q->k : ILKI_DEFAULT_K;
+    *space = NULL;
     if (k > ILKI_MAX_K)
         return ilki_base_fail(err, ILK_LIMIT, "query: k is %zu, at most %d", k, ILKI_MAX_K);
-    ilk_status st = q->vector.data ? ilki_engine_space_by_name(s, q->vector.space, &space, err) : ILK_OK;
-    if (st)
-        return st;
-    if (space)
-        named.vector.space = space->name;
-    ilki_found *found = ilki_base_zalloc(k, sizeof *found);
-    if (!found)
-        return ilki_base_fail_memory(err, k * sizeof *found, "results");
-    st = s->backend->type->query(s->backend, &named, job, found, &n, err);
-    ilki_answer a = {ilki_engine_score_kind(space), space, found, n};
-    if (!st)
-        st = ilki_engine_hits_set(h, i, s, &a, err);
-    free(found);
+    ilk_status st = q->vector.data ? ilki_engine_space_by_name(s, q->vector.space, space, err) : ILK_OK;
+    if (!st && *space)
+        q->vector.space = (*space)->name;
+    return st;
+}
+
+typedef struct answers {
+    ilk_store *s;
+    ilk_hits *h;
+    const ilk_space **spaces; /* [queries] */
+} answers;
+
+static ilk_status take_found(void *user, size_t i, ilki_found *found, size_t n, ilk_error *err)
+{
+    const answers *a = user;
+    ilki_answer one = {ilki_engine_score_kind(a->spaces[i]), a->spaces[i], found, n};
+    return ilki_engine_hits_set(a->h, i, a->s, &one, err);
+}
+
+static ilk_status one_by_one(answers *a, const ilk_query *q, size_t n_q, ilk_job *job, size_t *at, ilk_error *err)
+{
+    ilk_status st = ILK_OK;
+    for (*at = 0; !st && *at < n_q; *at += !st) {
+        size_t n = 0, k = q[*at].k ? q[*at].k : ILKI_DEFAULT_K;
+        ilki_found *found = ilki_base_zalloc(k, sizeof *found);
+        st = found ? ilki_base_job_check(job, err) : ilki_base_fail_memory(err, k * sizeof *found, "results");
+        if (!st)
+            st = a->s->backend->type->query(a->s->backend, &q[*at], job, found, &n, err);
+        if (!st)
+            st = take_found(a, *at, found, n, err);
+        free(found);
+    }
     return st;
 }
 
 ilk_status ilki_engine_query(ilk_store *s, const ilk_query *q, size_t n_q, ilk_job *job, ilk_hits **out, ilk_error *err)
 {
-    ilk_hits *h = NULL;
-    ilk_status st = ilki_engine_hits_new(&h, n_q, false, err);
+    const ilki_backend_type *type = s->backend->type;
+    answers a = {.s = s, .spaces = ilki_base_zalloc(n_q, sizeof *a.spaces)};
+    ilk_query *named = ilki_base_zalloc(n_q, sizeof *named);
+    size_t at = 0;
     *out = NULL;
+    ilk_status st = a.spaces && named ? ilki_engine_hits_new(&a.h, n_q, false, err)
+                                      : ilki_base_fail_memory(err, n_q * sizeof *named, "queries");
     for (size_t i = 0; !st && i < n_q; i++) {
-        st = ilki_base_job_check(job, err);
-        if (!st)
-            st = query_one(s, &q[i], job, h, i, err);
-        if (st && n_q > 1)
-            ilki_base_error_prefix(err, "query %zu", i);
+        at = i;
+        named[i] = q[i];
+        st = name_space(s, &named[i], &a.spaces[i], err);
     }
+    if (!st && n_q > 1 && type->query_many)
+        st = type->query_many(s->backend, named, n_q, job, take_found, &a, &at, err);
+    else if (!st)
+        st = one_by_one(&a, named, n_q, job, &at, err);
+    if (st && n_q > 1)
+        ilki_base_error_prefix(err, "query %zu", at);
     if (st)
-        ilki_engine_hits_free(h);
+        ilki_engine_hits_free(a.h);
     else
-        *out = h;
+        *out = a.h;
+    free(named);
+    free(a.spaces);
     return st;
 }
 

@@ -15,7 +15,7 @@
 #include "engine/codes.h"
 #include "engine/selection.h"
 
-enum { MAX_ATTEMPTS = 5 };
+enum { MAX_ATTEMPTS = 5, ALIKE = 64 /* queries of one walk */, ALIKE_CANDIDATES = 1 << 20 };
 
 typedef struct local {
     ilki_backend base;
@@ -38,6 +38,8 @@ typedef struct lookup {
     ilki_space_codes *sc;
     bool moved; /* a label is no longer current */
     bool store_failed;
+    const ilki_candidate *given; /* [n_given] of a walk for several; NULL: none */
+    size_t n_given;
 } lookup;
 
 static ilk_status fetch(void *user, uint64_t label, float *to, ilk_error *err)
@@ -96,11 +98,21 @@ static ilk_status resolve(lookup *u, const ilki_candidate *c, size_t n, size_t k
     return st;
 }
 
+static size_t n_candidates(const ilk_query *q, size_t want)
+{
+    return q->candidates > want ? q->candidates : want > 16 ? 4 * want : 64;
+}
+
+static size_t first_want(const ilk_query *q)
+{
+    return (q->k ? q->k : ILKI_DEFAULT_K) + 8;
+}
+
 /* One search under the shared lock. Asks for more than k until the ties at the k-th are all in. */
 static ilk_status search(lookup *u, const ilk_query *q, const uint64_t *allowed, size_t n_allowed, ilk_job *job,
                          ilki_found *found, size_t *n_found, ilk_error *err)
 {
-    size_t k = q->k ? q->k : ILKI_DEFAULT_K, want = k + 8, n = 0;
+    size_t k = q->k ? q->k : ILKI_DEFAULT_K, want = first_want(q), n = 0;
     ilki_candidate *c = NULL;
     ilk_status st = ILK_OK;
     pthread_rwlock_rdlock(&u->l->codes.lock);
@@ -114,13 +126,13 @@ static ilk_status search(lookup *u, const ilk_query *q, const uint64_t *allowed,
         c = more;
         ilki_index_query iq = {.vector = q->vector.data,
                                .k = want,
-                               .n_candidates = q->candidates > want ? q->candidates
-                                               : want > 16          ? 4 * want
-                                                                    : 64,
+                               .n_candidates = n_candidates(q, want),
                                .allowed = allowed,
                                .n_allowed = n_allowed,
                                .fetch = fetch,
-                               .fetch_user = u};
+                               .fetch_user = u,
+                               .given = want == first_want(q) ? u->given : NULL,
+                               .n_given = u->n_given};
         st = ix->type->search(ix, &iq, job, c, &n, err);
         if (!st && (n < want || c[n - 1].score < c[k - 1].score))
             break;
@@ -193,10 +205,11 @@ static ilk_status query_without_vector(local *l, const ilk_query *q, ilki_found 
     return st;
 }
 
-static ilk_status query(ilki_backend *b, const ilk_query *q, ilk_job *job, ilki_found *found, size_t *n_found,
-                        ilk_error *err)
+/* `given`: [n_given] candidates of the first try; NULL: none. */
+static ilk_status query_given(local *l, const ilk_query *q, const ilki_candidate *given, size_t n_given, ilk_job *job,
+                              ilki_found *found, size_t *n_found, ilk_error *err)
 {
-    lookup u = {.l = of(b)};
+    lookup u = {.l = l, .given = given, .n_given = n_given};
     *n_found = 0;
     if (q->k > ILKI_MAX_K)
         return ilki_base_fail(err, ILK_LIMIT, "query: k is %u, at most %d", q->k, ILKI_MAX_K);
@@ -222,6 +235,7 @@ static ilk_status query(ilki_backend *b, const ilk_query *q, ilk_job *job, ilki_
         st = search(&u, q, q->filter ? allowed ? allowed : &(uint64_t){0} : NULL, n_allowed, job, found, n_found, err);
         free(allowed);
         bool again = u.moved || (st == ILK_CORRUPT && !u.store_failed);
+        u.given = NULL;
         if (!st || !again || i + 1 == MAX_ATTEMPTS)
             break;
         fresh = !u.moved ||
@@ -230,6 +244,82 @@ static ilk_status query(ilki_backend *b, const ilk_query *q, ilk_job *job, ilki_
             ilki_base_log(u.l->codes.rt, ILK_LOG_INFO, "the codes of space \"%s\" are made again from the log",
                           u.sc->space->name);
         st = ILK_OK;
+    }
+    return st;
+}
+
+static ilk_status query(ilki_backend *b, const ilk_query *q, ilk_job *job, ilki_found *found, size_t *n_found,
+                        ilk_error *err)
+{
+    return query_given(of(b), q, NULL, 0, job, found, n_found, err);
+}
+
+/* ------------------------------------------------------------------ several queries */
+
+/* May two queries share a walk? */
+static bool are_alike(const ilk_query *a, const ilk_query *b)
+{
+    return a->vector.data && b->vector.data && a->filter == b->filter && a->k == b->k &&
+           a->candidates == b->candidates && a->vector.dim == b->vector.dim &&
+           strcmp(a->vector.space, b->vector.space) == 0;
+}
+
+/* Candidates of n_q queries that are alike: to[i * step], n[i] of them. What fails here is found again by each query. */
+static bool walk(local *l, const ilk_query *q, size_t n_q, ilk_job *job, ilki_candidate *to, size_t step, size_t *n)
+{
+    lookup u = {.l = l};
+    uint64_t *allowed = NULL;
+    size_t n_allowed = 0;
+    ilki_index_query *all = ilki_base_zalloc(n_q, sizeof *all);
+    bool ok = all && !ilki_engine_check_filter(q->filter, NULL) &&
+              !ilki_engine_codes_find(&l->codes, q->vector.space, &u.sc, NULL) && u.sc->space->dim == q->vector.dim &&
+              !prepare(&u, q->filter, false, job, &allowed, &n_allowed, NULL);
+    for (size_t i = 0; ok && i < n_q; i++)
+        all[i] = (ilki_index_query){.vector = q[i].vector.data,
+                                    .n_candidates = step,
+                                    .allowed = q->filter ? allowed ? allowed : &(uint64_t){0} : NULL,
+                                    .n_allowed = n_allowed};
+    pthread_rwlock_rdlock(&l->codes.lock);
+    ilki_index *ix = ok ? u.sc->ix : NULL;
+    ok = ix && !ix->type->candidates(ix, all, n_q, job, to, n, NULL);
+    pthread_rwlock_unlock(&l->codes.lock);
+    free(allowed);
+    free(all);
+    return ok;
+}
+
+/* Queries that are alike, and few. */
+static ilk_status query_alike(local *l, const ilk_query *q, size_t n_q, size_t first, ilk_job *job, ilki_found_fn each,
+                              void *user, size_t *at, ilk_error *err)
+{
+    size_t k = q->k ? q->k : ILKI_DEFAULT_K, step = n_candidates(q, first_want(q)), n[ALIKE], n_found, room = 0;
+    bool walks = n_q > 1 && k <= ILKI_MAX_K && q->candidates <= ILKI_MAX_K && ilki_base_mul(n_q, step, &room) &&
+                 room <= ALIKE_CANDIDATES;
+    ilki_candidate *c = walks ? ilki_base_zalloc(room, sizeof *c) : NULL;
+    ilki_found *found = k <= ILKI_MAX_K ? ilki_base_zalloc(k, sizeof *found) : ilki_base_zalloc(1, sizeof *found);
+    ilk_status st = found ? ILK_OK : ilki_base_fail_memory(err, k * sizeof *found, "results");
+    bool given = st == ILK_OK && c && walk(l, q, n_q, job, c, step, n);
+    for (size_t i = 0; !st && i < n_q; i++) {
+        *at = first + i;
+        st = ilki_base_job_check(job, err);
+        if (!st)
+            st = query_given(l, &q[i], given ? c + i * step : NULL, given ? n[i] : 0, job, found, &n_found, err);
+        if (!st)
+            st = each(user, first + i, found, n_found, err);
+    }
+    free(found);
+    free(c);
+    return st;
+}
+
+static ilk_status query_many(ilki_backend *b, const ilk_query *q, size_t n_q, ilk_job *job, ilki_found_fn each,
+                             void *user, size_t *at, ilk_error *err)
+{
+    ilk_status st = ILK_OK;
+    for (size_t i = 0, n = 0; !st && i < n_q; i += n) {
+        for (n = 1; n < ALIKE && i + n < n_q && are_alike(&q[i], &q[i + n]);)
+            n++;
+        st = query_alike(of(b), q + i, n, i, job, each, user, at, err);
     }
     return st;
 }
@@ -394,6 +484,7 @@ const ilki_backend_type ilki_engine_local = {
     .upsert = upsert,
     .remove = remove_,
     .query = query,
+    .query_many = query_many,
     .get = get,
     .scan = scan,
     .count = count,

@@ -35,6 +35,8 @@ typedef struct ilki_index_query {
        calling thread only */
     ilk_status (*fetch)(void *user, uint64_t label, float *to, ilk_error *err);
     void *fetch_user;
+    const ilki_candidate *given; /* [n_given] by `candidates`; NULL: the search finds them */
+    size_t n_given;
 } ilki_index_query;
 
 typedef struct ilki_index_type {
@@ -47,6 +49,10 @@ typedef struct ilki_index_type {
     /* at most q->k into out, by score descending, ties by label ascending; *n how many */
     ilk_status (*search)(const ilki_index *ix, const ilki_index_query *q, ilk_job *job, ilki_candidate *out, size_t *n,
                          ilk_error *err);
+    /* The coarse pass of several queries that share n_candidates and allowed, in one walk: query i's are
+       to[i * n_candidates], n[i] of them. A search that is given them finds what it would have found without. */
+    ilk_status (*candidates)(const ilki_index *ix, const ilki_index_query *q, size_t n_q, ilk_job *job,
+                             ilki_candidate *to, size_t *n, ilk_error *err);
     /* `upto`: the LSN the index has seen, kept with it. Header with feature bits and checksums (CRC32C per 64 KiB); load
        maps the codes and refuses (CORRUPT, MISMATCH) what does not fit spec; the caller then rebuilds */
     ilk_status (*save)(const ilki_index *ix, const ilki_vfs *vfs, const char *path, uint64_t upto, ilk_error *err);

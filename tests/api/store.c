@@ -156,6 +156,67 @@ end:
     world_close(&w);
 }
 
+/* Several queries in one call, some of which share a walk over the codes: each as if it were alone. */
+static void many_queries(void)
+{
+    enum { N = 400, QUERIES = 90 };
+    world w;
+    static float vectors[N][3], asked[QUERIES][3];
+    static ilk_query q[QUERIES];
+    ilk_hits *all = NULL, *one = NULL;
+    uint64_t seed = 5;
+    if (!world_open(&w))
+        goto end;
+    for (size_t i = 0; i < N; i++) {
+        ilk_item item;
+        ilk_vector v = vector_of(vectors[i]);
+        char id[16];
+        for (size_t k = 0; k < 3; k++)
+            vectors[i][k] = (float)(test_random(&seed) % 7) - 3; /* many are equal */
+        snprintf(id, sizeof id, "i%03zu", i);
+        ilk_item_init(&item);
+        item.id = id;
+        item.vectors = &v;
+        item.n_vectors = 1;
+        CHECK_OK(ilk_store_upsert(w.s, &item, 1, NULL, &w.err), &w.err);
+    }
+    for (size_t i = 0; i < QUERIES; i++) {
+        for (size_t k = 0; k < 3; k++)
+            asked[i][k] = (float)(test_random(&seed) % 100) - 50;
+        ilk_query_init(&q[i]);
+        q[i].vector = vector_of(asked[i]);
+        q[i].k = i < 70 ? 10 : i < 80 ? 300 : 0;
+        q[i].vector.space = i % 9 == 8 ? NULL : "v";
+        q[i].min_score = i % 11 == 10 ? 0.9f : NAN;
+    }
+    q[85].vector.data = NULL;
+    CHECK_OK(ilk_store_search(w.s, q, QUERIES, NULL, &all, &w.err), &w.err);
+    for (size_t i = 0; i < QUERIES && all; i++) {
+        CHECK_OK(ilk_store_search(w.s, &q[i], 1, NULL, &one, &w.err), &w.err);
+        size_t n = ilk_hits_get_count(one, 0);
+        CHECK_INT(ilk_hits_get_count(all, i), n);
+        for (size_t k = 0; k < n; k++) {
+            ilk_hit a, b;
+            ilk_hit_init(&a);
+            ilk_hit_init(&b);
+            CHECK_OK(ilk_hits_get(all, i, k, &a, &w.err), &w.err);
+            CHECK_OK(ilk_hits_get(one, 0, k, &b, &w.err), &w.err);
+            CHECK_STR(a.id, b.id);
+            CHECK(memcmp(&a.score, &b.score, sizeof a.score) == 0 && a.score_kind == b.score_kind && a.rank == b.rank);
+        }
+        ilk_hits_free(one);
+    }
+    ilk_hits_free(all);
+    asked[33][1] = NAN;
+    CHECK_STATUS(ilk_store_search(w.s, q, QUERIES, NULL, &all, &w.err), ILK_NOT_FINITE, &w.err);
+    CHECK_THAT(strncmp(w.err.message, "query 33: ", 10) == 0, "%s", w.err.message);
+    q[20].vector.space = "none";
+    CHECK_STATUS(ilk_store_search(w.s, q, QUERIES, NULL, &all, &w.err), ILK_MISMATCH, &w.err);
+    CHECK_THAT(strncmp(w.err.message, "query 20: ", 10) == 0, "%s", w.err.message);
+end:
+    world_close(&w);
+}
+
 static void pages_and_filters(void)
 {
     world w;
@@ -394,6 +455,6 @@ end:
     world_close(&w);
 }
 
-TEST_MAIN({"own_vectors", own_vectors}, {"pages_and_filters", pages_and_filters},
+TEST_MAIN({"own_vectors", own_vectors}, {"many_queries", many_queries}, {"pages_and_filters", pages_and_filters},
           {"callers_of_other_versions", callers_of_other_versions}, {"bad_arguments", bad_arguments},
           {"forked_child", forked_child})

@@ -300,10 +300,55 @@ static void damage(void)
     unlink(path);
 }
 
+/* Candidates of many queries in one walk: a search that is given them finds the same bits. */
+static void many(void)
+{
+    enum { QUERIES = 150, STEP = 40, K = 10 };
+    static ilki_candidate shared[QUERIES * STEP];
+    uint64_t allowed[N / 5];
+    size_t n_shared[QUERIES], n_allowed = 0;
+    for (size_t i = 0; i < N; i += 5)
+        allowed[n_allowed++] = 10 + 3 * i;
+    for (int round = 0; round < 6; round++) {
+        data d = make_data(round % 2 ? 100 : 7, N, (uint64_t)round + 50);
+        ilki_index *ix = build(&d, (ilk_metric)(ILK_COSINE + round % 3), NULL);
+        ilki_index_query q[QUERIES];
+        REQUIRE(ix != NULL);
+        for (size_t i = 0; i < N; i += 7)
+            ix->type->remove(ix, 10 + 3 * i);
+        for (size_t i = 0; i < QUERIES; i++)
+            q[i] = (ilki_index_query){.vector = d.rows + i * 11 % N * d.dim,
+                                      .k = K,
+                                      .n_candidates = STEP,
+                                      .allowed = round > 2 ? allowed : NULL,
+                                      .n_allowed = round > 2 ? n_allowed : 0,
+                                      .fetch = fetch,
+                                      .fetch_user = &d};
+        REQUIRE(CHECK_OK(ix->type->candidates(ix, q, QUERIES, NULL, shared, n_shared, NULL), NULL));
+        for (size_t i = 0; i < QUERIES; i++) {
+            ilki_candidate want[K], got[K];
+            size_t n_want, n_got;
+            CHECK_OK(ix->type->search(ix, &q[i], NULL, want, &n_want, NULL), NULL);
+            CHECK_INT(n_shared[i], STEP);
+            q[i].given = shared + i * STEP;
+            q[i].n_given = n_shared[i];
+            CHECK_OK(ix->type->search(ix, &q[i], NULL, got, &n_got, NULL), NULL);
+            check_same(got, n_got, want, n_want);
+        }
+        CHECK_OK(ix->type->candidates(ix, q, 0, NULL, shared, n_shared, NULL), NULL);
+        float *row = d.rows, kept = row[0];
+        row[0] = NAN;
+        CHECK_STATUS(ix->type->candidates(ix, q, QUERIES, NULL, shared, n_shared, NULL), ILK_NOT_FINITE, NULL);
+        row[0] = kept;
+        ix->type->free(ix);
+        free(d.rows);
+    }
+}
+
 static void setup(void)
 {
     CHECK_OK(ilki_kern_select(&ops, NULL, ilki_base_cpu_features(), (char[64]){0}, 64, NULL), NULL);
 }
 
 TEST_MAIN({"setup", setup}, {"metrics", metrics}, {"filter_and_remove", filter_and_remove}, {"threads", threads},
-          {"bad_input", bad_input}, {"save_and_load", save_and_load}, {"damage", damage})
+          {"many", many}, {"bad_input", bad_input}, {"save_and_load", save_and_load}, {"damage", damage})
