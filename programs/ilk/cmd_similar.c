@@ -57,6 +57,7 @@ static ilk_status add_vectors(cli *c, ilk_model *m, const ilk_part *parts, size_
     ilk_vectors *v = NULL;
     const char *message = NULL;
     size_t dim = 0;
+    memset(in, 0, sizeof in);
     for (size_t i = 0; i < n; i++) {
         ilk_input_init(&in[i]);
         in[i].parts = &parts[i];

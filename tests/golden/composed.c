@@ -24,7 +24,7 @@ static bool put_axes(place *p, ilk_error *err)
     float axes[MAX_DIM][MAX_DIM] = {{0}};
     ilk_item items[MAX_DIM];
     ilk_vector vectors[MAX_DIM];
-    char ids[MAX_DIM][8];
+    char ids[MAX_DIM][12];
     ilk_space space;
     ilk_space_init(&space);
     if (!CHECK(p->dim <= MAX_DIM) || !CHECK_OK(ilk_model_get_fingerprint(p->m, NULL, &hex, err), err))
