@@ -169,5 +169,18 @@ static void cgroups_of_both_versions(void)
     check_cgroup(zero, UINT64_MAX, UINT64_MAX);
 }
 
+static void used_grows(void)
+{
+    ilki_cpu_used first = ilki_base_cpu_used(), then = first;
+    volatile unsigned x = 1;
+    for (uint64_t begin = ilki_base_now_ns(); then.ns < first.ns + 5000000 && ilki_base_now_ns() - begin < 10000000000u;
+         then = ilki_base_cpu_used())
+        for (int i = 0; i < 100000; i++)
+            x = x * 5 + 1;
+    CHECK(then.ns >= first.ns + 5000000);
+    CHECK(then.preempted >= first.preempted);
+}
+
 TEST_MAIN({"features_agree_with_cpuinfo", features_agree_with_cpuinfo}, {"permission_is_asked", permission_is_asked},
-          {"counts_are_sane", counts_are_sane}, {"cgroups_of_both_versions", cgroups_of_both_versions})
+          {"counts_are_sane", counts_are_sane}, {"used_grows", used_grows},
+          {"cgroups_of_both_versions", cgroups_of_both_versions})

@@ -778,9 +778,63 @@ static void forms_refused(void)
     free_call(&c);
 }
 
+/* What was packed once is taken as it lies, exact channels included; and in bands into any room it is the same bytes. */
+static void packed_before(void)
+{
+    static const ilki_form every[] = {ILKI_FORM_F32, ILKI_FORM_BF16, ILKI_FORM_I8, ILKI_FORM_I8W};
+    ilki_kern_ops all[NN_TABLES];
+    size_t n_tables = nn_tables(all);
+    ilk_error err;
+    ilk_error_init(&err);
+    for (size_t t = 0; t < n_tables; t++)
+        for (size_t f = 0; f < 4; f++) {
+            call c = new_call(&all[t], 20, 150, 70, true, 9);
+            ilki_tensor tensor;
+            call q = with_form(&c, &all[t], every[f], &tensor);
+            const ilki_tensor *parts[] = {&tensor};
+            size_t n_bytes = 0, n_exact = 0;
+            if (every[f] >= ILKI_FORM_I8) {
+                settle(&q, &all[t]);
+                n_exact = q.l.i8->channels.n_exact;
+                CHECK(n_exact > 0);
+            }
+            CHECK(ilki_tensor_packed_bytes(&all[t], every[f], q.l.n_out, q.l.n_in, &n_bytes));
+            ilki_packing how = {.form = every[f], .room = q.l.packed, .ready = true, .n_exact = n_exact};
+            how.exact = n_exact ? q.l.i8->channels.exact : NULL;
+            call again = q;
+            again.y = malloc(q.n * q.ldy * sizeof *q.y);
+            CHECK_OK(ilki_tensor_linear_init_at(&again.l, &how, &all[t], parts, NULL, 1, &err), &err);
+            again.l.bias = q.l.bias;
+            memset(q.y, 0, q.n * q.ldy * sizeof *q.y);
+            memset(again.y, 0, q.n * q.ldy * sizeof *q.y);
+            CHECK_OK(nn_pass(&(ilki_nn){.ops = &all[t]}, run_linear, &q, &err), &err);
+            CHECK_OK(nn_pass(&(ilki_nn){.ops = &all[t]}, run_linear, &again, &err), &err);
+            CHECK_MEM(again.y, q.y, q.n * q.ldy * sizeof *q.y);
+            unsigned char *room = ilki_base_alloc_aligned(n_bytes, 1), *want = ilki_base_alloc_aligned(n_bytes, 1);
+            memset(room, 0, n_bytes);
+            memset(want, 0, n_bytes);
+            ilki_linear whole;
+            CHECK_OK(ilki_tensor_linear_init_at(&whole, &(ilki_packing){.form = every[f], .room = want}, &all[t], parts,
+                                                NULL, 1, &err),
+                     &err);
+            for (size_t i = ilki_tensor_linear_bands(&whole, &all[t]); i-- > 0;)
+                CHECK_OK(ilki_tensor_linear_pack_band(&whole, &all[t], room, i, &err), &err);
+            CHECK_MEM(room, want, n_bytes);
+            again.l.bias = NULL;
+            ilki_tensor_linear_deinit(&whole);
+            ilki_tensor_linear_deinit(&again.l);
+            ilki_tensor_linear_deinit(&q.l);
+            free(room);
+            free(want);
+            free(again.y);
+            free(q.y);
+            free_call(&c);
+        }
+}
+
 TEST_MAIN({"results", results}, {"deltas", deltas}, {"threads", threads}, {"rows alone", rows_alone},
           {"stacked", stacked}, {"packed from anywhere", packed_from_anywhere}, {"bad tensors", bad_tensors},
           {"no memory", no_memory}, {"mlps", mlps}, {"element-wise", element_wise}, {"chains", chains},
           {"small last block", small_last_block}, {"estimates", estimates}, {"overrun", overrun}, {"stopped", stopped},
           {"forms", forms}, {"forms with more", forms_with_more}, {"forms refused", forms_refused},
-          {"forms of bf16", forms_of_bf16})
+          {"forms of bf16", forms_of_bf16}, {"packed before", packed_before})

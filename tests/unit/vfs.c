@@ -461,6 +461,54 @@ static void whole_files(void)
     end();
 }
 
+/* Advice changes no byte, and is taken about any range. */
+static void advice(void)
+{
+    begin();
+    ilk_error err;
+    ilk_error_init(&err);
+    enum { N = 300000 };
+    unsigned char *want = malloc(N);
+    for (size_t i = 0; i < N; i++)
+        want[i] = (unsigned char)(i * 7 + i / 256);
+    CHECK_OK(ilki_base_write_file(V, at("file"), want, N, &err), &err);
+    for (int no_mmap = 0; no_mmap < 2; no_mmap++) {
+        ilki_mapped m;
+        CHECK_OK(ilki_base_map_file(V, at("file"), no_mmap, &m, &err), &err);
+        static const size_t ranges[][2] = {{0, N}, {1, N - 1}, {5000, 10}, {4096, 8192}, {N, 0}, {N - 1, 1}, {9, 0}};
+        for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+            ilki_base_will_need(&m, m.data + ranges[i][0], ranges[i][1]);
+            ilki_base_done_with(&m, m.data + ranges[i][0], ranges[i][1]);
+        }
+        ilki_base_done_with(&m, m.data, (size_t)N + 1); /* none of its business */
+        ilki_base_done_with(&m, want, N);
+        CHECK_MEM(m.data, want, N);
+        ilki_base_unmap_file(&m);
+    }
+    free(want);
+    end();
+}
+
+static void touch(void)
+{
+    begin();
+    ilk_error err;
+    ilki_stat st = {0};
+    struct timespec old[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+    ilk_error_init(&err);
+    CHECK_OK(ilki_base_write_file(V, at("file"), "x", 1, &err), &err);
+    CHECK(utimensat(AT_FDCWD, at("file"), old, 0) == 0);
+    CHECK_OK(V->stat(V, at("file"), true, &st, &err), &err);
+    CHECK_INT(st.mtime_ns, 1000 * INT64_C(1000000000));
+    CHECK_OK(V->touch(V, at("file"), &err), &err);
+    CHECK_OK(V->stat(V, at("file"), true, &st, &err), &err);
+    CHECK(st.mtime_ns > 1000000 * INT64_C(1000000000));
+    CHECK_STATUS(V->touch(V, at("none"), &err), ILK_NOT_FOUND, &err);
+    CHECK(strstr(err.message, "none") != NULL);
+    end();
+}
+
 TEST_MAIN({"read_and_write", read_and_write}, {"foreign_locks", foreign_locks}, {"open_failures", open_failures},
           {"no_permission", no_permission}, {"disk_full", disk_full}, {"descriptors", descriptors}, {"locks", locks},
-          {"maps", maps}, {"names", names}, {"paths", paths}, {"make_dirs", make_dirs}, {"whole_files", whole_files})
+          {"maps", maps}, {"names", names}, {"paths", paths}, {"make_dirs", make_dirs}, {"whole_files", whole_files},
+          {"advice", advice}, {"touch", touch})
