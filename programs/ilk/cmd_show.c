@@ -212,7 +212,7 @@ static void put_fields(cli *c, ilk_model *m, const ilk_model_info *i, const char
     cli_field(c, "precision", "%s", ilk_precision_name(i->precision));
     if (i->packed_file)
         cli_field(c, "packed", "%.1f MB mapped from %s", (double)i->packed_bytes * 1e-6, i->packed_file);
-    if (i->modalities == 1u << ILK_TEXT && !i->score_kind)
+    if (!i->score_kind)
         put_measured(c, m);
     for (size_t k = 0; ilk_model_get_prompt(m, k, &name, &text, NULL) == ILK_OK; k++)
         cli_field(c, "prompt", "%s: \"%s\"", name, text);

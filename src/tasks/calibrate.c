@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ilk_model_calibrate. Every precision embeds ilk's own texts; those of f32 are the reference. Speeds are taken in turns, so
+ * ilk_model_calibrate. Every precision embeds ilk's own texts, or its pictures where the model sees; those of f32 are the reference. Speeds are taken in turns, so
  * that what disturbs the machine disturbs all, and the best turn of each counts; by CPU time where all of a precision's turns
  * were disturbed.
  *
@@ -24,6 +24,7 @@ static const double hopeless = 0.5; /* of the speed of f32, in one pass */
 enum {
     SHALLOW_LAYERS = 12,
     N_NEAREST = 10,
+    N_PICTURES = 48,
     MIN_TEXTS = 24,
     MIN_RIVAL_TEXTS = N_NEAREST + 2, /* of one that is slower than f32 */
     PROBE_TEXTS = 3,                 /* short ones */
@@ -165,8 +166,12 @@ typedef struct bench {
     ilk_job *job;
     ilk_model *m[ILK_CALIBRATION_PRECISIONS]; /* NULL: the model has no such precision */
     ilk_vectors *v[ILK_CALIBRATION_PRECISIONS];
-    ilki_text *texts;
-    size_t n, n_timed; /* texts that are compared, that a turn embeds */
+    ilki_text *texts; /* or pictures, of a model that sees: their tower loses more, and takes longer */
+    ilki_texts_how how;
+    uint8_t *pixels;
+    bool reads_too;     /* it sees and reads */
+    ilk_vectors *words; /* then of the first MIN_TEXTS texts, in f32 */
+    size_t n, n_timed;  /* texts that are compared, that a turn embeds */
     ilki_pace pace[ILK_CALIBRATION_PRECISIONS];
     unsigned n_threads;
     uint32_t n_layers;
@@ -193,12 +198,11 @@ typedef struct turn {
 /* A pass of the reference may be larger than the ceiling lets it be: then smaller ones. */
 static ilk_status embed_texts(bench *b, int p, size_t n, ilk_vectors **v, ilk_error *err)
 {
-    static const ilki_texts_how how = {.role = ILK_ROLE_DOCUMENT};
     ilk_model *m = b->m[p];
-    ilk_status st = ilki_tasks_embed(m, b->texts, n, &how, b->job, v, err);
+    ilk_status st = ilki_tasks_embed(m, b->texts, n, &b->how, b->job, v, err);
     while (st == ILK_LIMIT && m->streamed && m->batch_tokens > LEAST_BATCH) {
         m->batch_tokens /= 2;
-        st = ilki_tasks_embed(m, b->texts, n, &how, b->job, v, err);
+        st = ilki_tasks_embed(m, b->texts, n, &b->how, b->job, v, err);
     }
     return st;
 }
@@ -340,6 +344,31 @@ static ilk_status compare(bench *b, int p, ilk_error *err)
     return st;
 }
 
+/* The texts of a model that sees: what keeps its pictures worse than its texts counts by them, and the other way round. */
+static ilk_status compare_words(bench *b, int p, ilk_error *err)
+{
+    static const ilki_texts_how how = {.role = ILK_ROLE_DOCUMENT};
+    ilki_text texts[MIN_TEXTS];
+    ilk_vectors *v = NULL;
+    double mean = 0, least = 1;
+    for (size_t i = 0; i < MIN_TEXTS; i++)
+        texts[i] = (ilki_text){ilki_tasks_calibration_texts[i], strlen(ilki_tasks_calibration_texts[i])};
+    ilk_status st = ilki_tasks_embed(b->m[p], texts, MIN_TEXTS, &how, b->job, &v, err);
+    if (st != ILK_OK || p == ILK_PRECISION_F32) {
+        b->words = v;
+        return st;
+    }
+    for (size_t i = 0; i < MIN_TEXTS; i++) {
+        double c = cosine(b->words->data + i * v->dim, v->data + i * v->dim, v->dim);
+        mean += c / MIN_TEXTS;
+        least = fmin(least, c);
+    }
+    b->out->cosine_mean[p] = fmin(b->out->cosine_mean[p], mean);
+    b->out->cosine_least[p] = fmin(b->out->cosine_least[p], least);
+    ilki_embed_vectors_free(v);
+    return ILK_OK;
+}
+
 static void tell(bench *b, bool last)
 {
     b->n_passes += !last;
@@ -416,11 +445,9 @@ static ilk_status check_model(bench *b, const ilk_model *m, ilk_error *err)
     uint64_t all = 0, ceiling = m->rt->ceiling_bytes;
     if (i->heads & ILK_HEAD_SCORE)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: a reranker is not calibrated, it stays f32", i->id);
-    if (i->modalities != 1u << ILK_TEXT)
-        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: a model of pictures is not calibrated, it stays f32", i->id);
     for (int p = ILK_PRECISION_F32; name_of(p); p++)
         all += weight_bytes(i->n_parameters, p);
-    b->n_layers = i->n_layers;
+    b->n_layers = i->image_layers ? SHALLOW_LAYERS : i->n_layers; /* towers of any depth keep 0.999 */
     b->n_parameters = i->n_parameters;
     b->n_threads = ilki_base_pool_threads(m->rt->pool);
     b->streamed = m->streamed;
@@ -463,6 +490,8 @@ static ilk_status measure_one(bench *b, ilk_runtime *rt, const char *where, cons
     take_rate(b, p, b->v[p], &t);
     tell(b, false);
     st = compare(b, p, err);
+    if (st == ILK_OK && b->reads_too)
+        st = compare_words(b, p, err);
     if (st == ILK_OK && b->alone && !reference)
         st = take_own_turns(b, p, err);
     if (st == ILK_OK && b->alone) {
@@ -512,7 +541,7 @@ static ilk_status measure(bench *b, ilk_runtime *rt, const char *where, const il
     uint64_t begin = ilki_base_now_ns();
     b->until_ns = begin + all;
     b->share_ns = all / 10;
-    b->n = ilki_tasks_n_calibration_texts;
+    b->n = b->how.kind ? N_PICTURES : ilki_tasks_n_calibration_texts;
     ilk_status st = measure_all(b, rt, where, opt, err);
     if (st == ILK_OK && !b->alone)
         st = take_turns(b, err);
@@ -531,9 +560,30 @@ static ilk_status measure(bench *b, ilk_runtime *rt, const char *where, const il
     return st;
 }
 
-static ilk_status make_texts(bench *b, ilk_error *err)
+/* Pictures of the network's own size, so that nothing but the network is measured. */
+static ilk_status make_pictures(bench *b, const ilk_model *m, ilk_error *err)
+{
+    uint32_t side = m->info.image_size;
+    size_t n_bytes = (size_t)side * side * 3;
+    b->reads_too = m->info.modalities >> ILK_TEXT & 1;
+    b->how = (ilki_texts_how){.kind = ILK_PART_PIXELS, .side = side};
+    b->texts = ilki_base_zalloc(N_PICTURES, sizeof *b->texts);
+    b->pixels = ilki_base_zalloc(N_PICTURES, n_bytes);
+    if (!b->texts || !b->pixels)
+        return ilki_base_fail_memory(err, N_PICTURES * n_bytes, "calibration pictures");
+    for (uint32_t i = 0; i < N_PICTURES; i++) {
+        ilki_tasks_draw_picture(b->pixels + i * n_bytes, side, i);
+        b->texts[i] = (ilki_text){(const char *)b->pixels + i * n_bytes, n_bytes};
+    }
+    return ILK_OK;
+}
+
+static ilk_status make_texts(bench *b, const ilk_model *m, ilk_error *err)
 {
     size_t n = ilki_tasks_n_calibration_texts;
+    if (m->info.modalities >> ILK_IMAGE & 1)
+        return make_pictures(b, m, err);
+    b->how.role = ILK_ROLE_DOCUMENT;
     b->texts = ilki_base_zalloc(n, sizeof *b->texts);
     if (!b->texts)
         return ilki_base_fail_memory(err, n * sizeof *b->texts, "calibration texts");
@@ -548,12 +598,12 @@ ilk_status ilki_tasks_calibrate(ilk_runtime *rt, const char *where, const ilk_mo
     bench b = {.job = job, .out = out};
     const char *hex = NULL;
     *out = (ilk_calibration){.size = sizeof *out};
-    ilk_status st = make_texts(&b, err);
-    if (st == ILK_OK)
-        st = open_at(&b, rt, where, opt, ILK_PRECISION_F32, err);
+    ilk_status st = open_at(&b, rt, where, opt, ILK_PRECISION_F32, err);
     ilk_model *f32 = b.m[ILK_PRECISION_F32];
     if (st == ILK_OK)
         st = check_model(&b, f32, err);
+    if (st == ILK_OK)
+        st = make_texts(&b, f32, err);
     if (st == ILK_OK)
         st = ilki_embed_fingerprint(f32, job, &hex, err);
     char fingerprint[65] = "";
@@ -568,7 +618,9 @@ ilk_status ilki_tasks_calibrate(ilk_runtime *rt, const char *where, const ilk_mo
         ilki_embed_vectors_free(b.v[p]);
         ilki_embed_close(b.m[p]);
     }
+    ilki_embed_vectors_free(b.words);
     free(b.texts);
+    free(b.pixels);
     return st;
 }
 

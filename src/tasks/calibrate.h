@@ -9,6 +9,9 @@
 extern const char *const ilki_tasks_calibration_texts[];
 extern const size_t ilki_tasks_n_calibration_texts;
 
+/* Picture number `picture` of any number, RGB [side][side][3]. */
+void ilki_tasks_draw_picture(uint8_t *pixels, uint32_t side, uint32_t picture);
+
 /* Sets chosen and why from the figures, which are all that it looks at. */
 void ilki_tasks_settle(ilk_calibration *c, uint32_t n_layers, uint64_t n_parameters);
 /* The same where f32 exceeds the memory ceiling, and so is no choice: the fastest of those that keep the vectors, int8w where

@@ -22,6 +22,10 @@ static ilk_input *make_inputs(const ilki_text *texts, size_t n, const ilki_texts
                                  .modality = how->kind ? ILK_IMAGE : ILK_TEXT,
                                  .data = texts[i].s,
                                  .n_bytes = texts[i].n};
+        if (how->kind == ILK_PART_PIXELS) {
+            (*parts)[i].shape[0] = (*parts)[i].shape[1] = how->side;
+            (*parts)[i].shape[2] = 3;
+        }
         in[i] = (ilk_input){
             .size = sizeof *in, .parts = *parts + i, .n_parts = 1, .role = how->role, .prompt = how->prompt};
     }

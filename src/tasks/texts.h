@@ -15,8 +15,9 @@ typedef struct ilki_texts_how {
     const char *prompt; /* NULL: the role's */
     uint32_t dim;       /* 0: all */
     int normalize;      /* as in ilk_embed_options */
-    ilk_part_kind kind; /* 0: text; pictures: ILK_PART_PATH (s ends with a NUL) or ILK_PART_ENCODED, without role and
-                           prompt */
+    ilk_part_kind kind; /* 0: text; pictures: ILK_PART_PATH (s ends with a NUL), ILK_PART_ENCODED or ILK_PART_PIXELS,
+                           without role and prompt */
+    uint32_t side;      /* of pixels, RGB [side][side][3] */
     unsigned pooling;   /* ILKI_POOL_… instead of the checkpoint's; 0: its own. Of one mode, behind which modules of
                            the same width stand */
 } ilki_texts_how;

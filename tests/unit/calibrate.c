@@ -3,7 +3,9 @@
 #include "tasks/calibrate.h"
 
 #include <math.h>
+#include <stdlib.h>
 
+#include "tasks/tasks.h"
 #include "test.h"
 
 enum { SMALL = 6, DEEP = 24 };
@@ -150,6 +152,57 @@ static void paces(void)
     CHECK_NEAR(c.tokens_per_second[ILK_PRECISION_INT8W], 1100 * 400 / 1500.0, 1e-9);
 }
 
+/* Drawn the same every time, unlike each other, neighbours alike, and not all of one kind. */
+static void the_pictures(void)
+{
+    enum { SIDE = 32, N = 24, BYTES = SIDE * SIDE * 3 };
+    static uint8_t pixels[N][BYTES], again[BYTES];
+    size_t n_flat = 0;
+    for (uint32_t p = 0; p < N; p++) {
+        size_t steps = 0, spread = 0;
+        ilki_tasks_draw_picture(pixels[p], SIDE, p);
+        ilki_tasks_draw_picture(again, SIDE, p);
+        CHECK_MEM(again, pixels[p], BYTES);
+        for (size_t i = 3; i < BYTES; i++) {
+            steps += (size_t)abs(pixels[p][i] - pixels[p][i - 3]);
+            spread += (size_t)abs(pixels[p][i] - pixels[p][(i * 7919) % BYTES]);
+        }
+        CHECK_THAT(steps < BYTES * 40, "picture %u: steps of %zu", p, steps / BYTES);
+        n_flat += spread < BYTES * 30;
+        for (uint32_t q = 0; q < p; q++)
+            CHECK(memcmp(pixels[p], pixels[q], BYTES) != 0);
+    }
+    CHECK(n_flat > 0 && n_flat < N / 2);
+}
+
+/* A model of two towers is measured by pictures and by texts; this one is too small to be worth another precision. */
+static void two_towers(void)
+{
+    ilk_runtime *rt = NULL;
+    ilk_runtime_options opt;
+    ilk_model_options mo;
+    ilk_calibration c;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_runtime_options_init(&opt);
+    ilk_model_options_init(&mo);
+    opt.n_threads = 1;
+    REQUIRE(CHECK_OK(ilk_runtime_open(&rt, &opt, &err), &err));
+    const char *const folders[] = {"clip-quick", "clip-vision"};
+    for (size_t i = 0; i < 2; i++) {
+        char path[512];
+        snprintf(path, sizeof path, ILK_TEST_DIR "/fixtures/%s", folders[i]);
+        if (!CHECK_OK(ilki_tasks_calibrate(rt, path, &mo, NULL, &c, &err), &err))
+            continue;
+        CHECK_INT(c.chosen, ILK_PRECISION_F32);
+        CHECK(c.n_texts >= 24 && c.tokens_per_second[ILK_PRECISION_F32] > 0);
+        for (int p = ILK_PRECISION_F32 + 1; p < ILK_CALIBRATION_PRECISIONS; p++)
+            CHECK_THAT(!(c.tokens_per_second[p] > 0) || (c.cosine_mean[p] > 0.99 && c.cosine_mean[p] < 1),
+                       "%s: precision %d: cosine %g", folders[i], p, c.cosine_mean[p]);
+    }
+    ilk_runtime_close(rt);
+}
+
 static void the_texts(void)
 {
     size_t n_long = 0;
@@ -164,5 +217,6 @@ static void the_texts(void)
     CHECK(n_long >= 4);
 }
 
-TEST_MAIN({"bounds", bounds}, {"speeds", speeds}, {"ties", ties}, {"tiny", tiny},
-          {"above_the_ceiling", above_the_ceiling}, {"paces", paces}, {"the_texts", the_texts})
+TEST_MAIN({"the_pictures", the_pictures}, {"two_towers", two_towers}, {"bounds", bounds}, {"speeds", speeds},
+          {"ties", ties}, {"tiny", tiny}, {"above_the_ceiling", above_the_ceiling}, {"paces", paces},
+          {"the_texts", the_texts})

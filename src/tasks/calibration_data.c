@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The texts by which precisions are compared: written for ilk, so that no data set stands behind a choice. Whatever part of
+ * The texts and pictures by which precisions are compared: written for ilk, so that no data set stands behind a choice. Whatever part of
  * the list there is time for holds several languages and scripts, code, numbers, and a passage longer than most models read. */
 #include "tasks/calibrate.h"
+
+#include <math.h>
+#include <stdbool.h>
 
 const char *const ilki_tasks_calibration_texts[] = {
     "The kettle had just begun to whistle when the letter came through the door.",
@@ -110,3 +113,84 @@ const char *const ilki_tasks_calibration_texts[] = {
 };
 const size_t ilki_tasks_n_calibration_texts = sizeof ilki_tasks_calibration_texts /
                                               sizeof *ilki_tasks_calibration_texts;
+
+/* ------------------------------------------------------------------ pictures */
+
+/* Drawn and not taken: what photographs have in common is that neighbours are alike and that edges are few. Between four
+ * colours of the corners lies noise of five scales, rough in some pictures and soft in others, with a few shapes before it;
+ * some are all but flat, some are stripes like text. */
+enum { SCALES = 5, MOST_SHAPES = 6 };
+
+static uint32_t mix(uint32_t x)
+{
+    x ^= x >> 16;
+    x *= 0x7feb352du;
+    x ^= x >> 15;
+    x *= 0x846ca68bu;
+    return x ^ x >> 16;
+}
+
+/* 0 to 1, the same for the same numbers. */
+static float chance(uint32_t picture, uint32_t what, uint32_t x, uint32_t y)
+{
+    return (float)(mix(picture * 0x9e3779b9u ^ mix(what * 0x85ebca6bu ^ mix(x * 0xc2b2ae35u ^ mix(y)))) >> 8) /
+           (float)(1 << 24);
+}
+
+static float between(float a, float b, float t)
+{
+    return a + (b - a) * t * t * (3 - 2 * t);
+}
+
+/* Noise of `cells` to a side at (u, v) of the unit square, -1 to 1. */
+static float noise(uint32_t picture, uint32_t what, uint32_t cells, float u, float v)
+{
+    float x = u * (float)cells, y = v * (float)cells;
+    uint32_t i = (uint32_t)x, j = (uint32_t)y;
+    float top = between(chance(picture, what, i, j), chance(picture, what, i + 1, j), x - (float)i),
+          bottom = between(chance(picture, what, i, j + 1), chance(picture, what, i + 1, j + 1), x - (float)i);
+    return 2 * between(top, bottom, y - (float)j) - 1;
+}
+
+static float ground(uint32_t picture, uint32_t channel, float u, float v)
+{
+    float rough = 0.35F + 0.5F * chance(picture, 1, 0, 0), share = 0.4F;
+    bool flat = picture % 8 == 7;
+    float left = chance(picture, 2 + channel, 0, 0) * (1 - v) + chance(picture, 2 + channel, 0, 1) * v,
+          right = chance(picture, 2 + channel, 1, 0) * (1 - v) + chance(picture, 2 + channel, 1, 1) * v;
+    float value = left * (1 - u) + right * u, plain = chance(picture, 6, 0, 0);
+    for (uint32_t s = 0; s < SCALES; s++, share *= rough)
+        value += share * noise(picture, 8 + s * (picture % 3 ? 1 : 4) + channel * (picture % 3 == 0), 3u << s, u, v);
+    if (picture % 8 == 3)
+        value += 0.4F * (noise(picture, 40, 24, v, 0) > 0 && noise(picture, 41, 48, u, v) > 0 ? -1.0F : 0.5F);
+    return flat ? plain + 0.06F * (value - 0.5F) : value;
+}
+
+/* The shape in front at (u, v), counted from 1; 0: none. */
+static uint32_t shape_at(uint32_t picture, float u, float v)
+{
+    uint32_t n = picture % (MOST_SHAPES + 1);
+    for (uint32_t k = n; k > 0; k--) {
+        float x = (u - chance(picture, 60, k, 0)) / (0.05F + 0.3F * chance(picture, 61, k, 0)),
+              y = (v - chance(picture, 60, k, 1)) / (0.05F + 0.3F * chance(picture, 61, k, 1));
+        if (k % 2 ? x * x + y * y < 1 : fabsf(x) < 1 && fabsf(y) < 1)
+            return k;
+    }
+    return 0;
+}
+
+void ilki_tasks_draw_picture(uint8_t *pixels, uint32_t side, uint32_t picture)
+{
+    for (uint32_t y = 0; y < side; y++)
+        for (uint32_t x = 0; x < side; x++) {
+            float u = ((float)x + 0.5F) / (float)side, v = ((float)y + 0.5F) / (float)side;
+            uint32_t shape = shape_at(picture, u, v);
+            for (uint32_t c = 0; c < 3; c++) {
+                float value = ground(picture, c, u, v);
+                if (shape)
+                    value = 0.25F * value + 0.75F * chance(picture, 70 + c, shape, 0);
+                value = value < 0 ? 0 : value > 1 ? 1 : value;
+                pixels[((size_t)y * side + x) * 3 + c] = (uint8_t)(value * 255 + 0.5F);
+            }
+        }
+}
