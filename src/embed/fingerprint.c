@@ -323,7 +323,10 @@ ilk_status ilki_embed_space(ilk_model *m, ilk_job *job, const ilk_space **space,
     const char *hex;
     const char *target = m->projection && m->projection->target[0] ? m->projection->target : NULL;
     ilk_status st = ilki_embed_fingerprint(m, job, &hex, err);
-    if (st == ILK_OK)
+    pthread_mutex_lock(&m->lock);
+    bool made = m->space.size != 0;
+    pthread_mutex_unlock(&m->lock);
+    if (st == ILK_OK && !made)
         st = check_source(m, job, err);
     if (st != ILK_OK)
         return st;

@@ -114,12 +114,23 @@ ilk_status ilki_train_cholesky_solve(ilki_pool *pool, const double *l, size_t n,
 /* Columns as rows: b [n][length] become U S, v [n][n] the rotations that made them. */
 typedef struct jacobi {
     double *b, *v, *off; /* off [n_pairs]: how far from orthogonal each pair of a round was */
+    double *squares;     /* [n] of each column's length: summed once a sweep, kept up by the rotations in it */
     size_t n, length, n_pairs, round;
 } jacobi;
 
 static void rotate(double *x, double *y, size_t n, double c, double s)
 {
-    for (size_t i = 0; i < n; i++) {
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        double a[4], b[4];
+        memcpy(a, x + i, sizeof a);
+        memcpy(b, y + i, sizeof b);
+        for (size_t k = 0; k < 4; k++) {
+            x[i + k] = c * a[k] - s * b[k];
+            y[i + k] = s * a[k] + c * b[k];
+        }
+    }
+    for (; i < n; i++) {
         double a = x[i], b = y[i];
         x[i] = c * a - s * b;
         y[i] = s * a + c * b;
@@ -147,8 +158,7 @@ static void turn_pairs(void *arg, size_t index, unsigned slot)
         if (p >= j->n || q >= j->n)
             continue;
         double *x = j->b + p * j->length, *y = j->b + q * j->length;
-        double xx = dot(x, x, j->length), yy = dot(y, y, j->length), xy = dot(x, y, j->length);
-        double size = sqrt(xx) * sqrt(yy);
+        double xx = j->squares[p], yy = j->squares[q], xy = dot(x, y, j->length), size = sqrt(xx) * sqrt(yy);
         if (!(fabs(xy) > SETTLED * size) || size < 1e-300)
             continue;
         j->off[pair] = fabs(xy) / size;
@@ -156,6 +166,8 @@ static void turn_pairs(void *arg, size_t index, unsigned slot)
                c = 1 / sqrt(1 + t * t);
         rotate(x, y, j->length, c, c * t);
         rotate(j->v + p * j->n, j->v + q * j->n, j->n, c, c * t);
+        j->squares[p] = fmax(xx - t * xy, 0);
+        j->squares[q] = fmax(yy + t * xy, 0);
     }
 }
 
@@ -163,6 +175,8 @@ static ilk_status sweep(jacobi *j, ilki_pool *pool, double *worst, ilk_job *job,
 {
     ilk_status st = ILK_OK;
     *worst = 0;
+    for (size_t i = 0; i < j->n; i++)
+        j->squares[i] = dot(j->b + i * j->length, j->b + i * j->length, j->length);
     for (j->round = 0; j->round < 2 * j->n_pairs - 1 && st == ILK_OK; j->round++) {
         ilki_run run = {.fn = turn_pairs,
                         .arg = j,
@@ -204,7 +218,9 @@ ilk_status ilki_train_polar(ilki_pool *pool, const double *m, size_t rows, size_
     j.b = ilki_base_zalloc(rows * cols, sizeof *j.b);
     j.v = ilki_base_zalloc(j.n * j.n, sizeof *j.v);
     j.off = ilki_base_zalloc(j.n_pairs, sizeof *j.off);
-    ilk_status st = j.b && j.v && j.off ? ILK_OK : ilki_base_fail_memory(err, rows * cols * sizeof *j.b, "a fit");
+    j.squares = ilki_base_zalloc(j.n, sizeof *j.squares);
+    ilk_status st = j.b && j.v && j.off && j.squares ? ILK_OK
+                                                     : ilki_base_fail_memory(err, rows * cols * sizeof *j.b, "a fit");
     for (size_t i = 0; st == ILK_OK && i < j.n; i++) {
         j.v[i * j.n + i] = 1;
         for (size_t k = 0; k < j.length; k++)
@@ -221,5 +237,6 @@ ilk_status ilki_train_polar(ilki_pool *pool, const double *m, size_t rows, size_
     free(j.b);
     free(j.v);
     free(j.off);
+    free(j.squares);
     return st;
 }

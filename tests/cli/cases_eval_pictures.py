@@ -125,6 +125,28 @@ def test_captions():
         matches(r.err, "none of 1 pictures can be read")
 
 
+def test_ties():
+    """What is equal stands in the order of the classes, of the file: known answers without a reference."""
+    with Place() as p:
+        folder = data(p)
+        sizes = [len(os.listdir(os.path.join(folder, "classes", c))) for c in sorted(os.listdir(os.path.join(folder, "classes")))]
+        p.write("same.txt", "one name\n" * 7)
+        got = json.loads(p.run("eval", "zeroshot", "data/classes", "-m", model(CLIP), "--classnames", "same.txt", "--json",
+                               "--per-class").out)
+        equal((got["top1"], got["top5"]), (sizes[0] / 25, sum(sizes[:5]) / 25), "classes of one name")
+        equal([c["top1"] > 0 for c in got["per_class"]], [True] + [False] * 6, "the first takes all")
+        equal(got["mean_per_class"], 1 / 7, "mean of the classes")
+        picture = open(os.path.join(folder, "classes", "sand", "0.png"), "rb").read()
+        for i in range(12):
+            p.write("twins/%d.png" % i, picture)
+        p.write("twins/captions.csv", "image,caption\n" + "".join("%d.png,caption %s\n" % (i, "abcdefghijkl"[i]) for i in range(12)))
+        got = json.loads(p.run("eval", "retrieval", "twins", "-m", model(CLIP), "--json").out)
+        equal([got["text_to_image_r@%d" % k] for k in (1, 5, 10)], [1 / 12, 5 / 12, 10 / 12], "one picture twelve times")
+        p.write("twins/captions.csv", "image,caption\n" + "".join("%d.png,the same\n" % i for i in range(12)))
+        got = json.loads(p.run("eval", "retrieval", "twins", "-m", model(CLIP), "--json").out)
+        equal((got["texts"], got["text_to_image_r@1"], got["image_to_text_r@1"]), (1, 1, 1), "one caption of them all is one text")
+
+
 def test_usage():
     with Place() as p:
         data(p)

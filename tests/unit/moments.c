@@ -117,6 +117,27 @@ static void a_true_rotation(void)
     }
 }
 
+/* Half as long, so is the rotation; the reverse of both is found too. */
+static void a_scale(void)
+{
+    ilki_moments m;
+    ilki_fit fit;
+    ilk_error err;
+    double squares = 0;
+    ilk_error_init(&err);
+    make_spaces(E, 0);
+    for (size_t i = 0; i < N * E; i++)
+        y[i] *= -0.5f;
+    add_all(&m, NULL, E, N);
+    CHECK_OK(ilki_train_fit(&fit, &m, ILKI_TRAIN_TRUE, 0, NULL, NULL, &err), &err);
+    CHECK_THAT(worst_of(&fit) < 1e-5, "off by %g", worst_of(&fit));
+    for (size_t i = 0; i < E * D; i++)
+        squares += (double)fit.weight[i] * (double)fit.weight[i];
+    CHECK_NEAR(squares, D / 4.0, 1e-4);
+    ilki_train_fit_deinit(&fit);
+    ilki_train_moments_deinit(&m);
+}
+
 static void slices_and_threads(void)
 {
     ilki_pool *pool;
@@ -196,5 +217,5 @@ static void recall_of_a_fit(void)
     ilk_runtime_close(rt);
 }
 
-TEST_MAIN({"a true rotation", a_true_rotation}, {"slices and threads", slices_and_threads},
+TEST_MAIN({"a true rotation", a_true_rotation}, {"a scale", a_scale}, {"slices and threads", slices_and_threads},
           {"recall of a fit", recall_of_a_fit})
