@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "embed/state.h"
+#include "models/settle.h"
 #include "test.h"
 #include "tree.h"
 #include "words.h"
@@ -328,6 +329,48 @@ static void others_have_their_own(void)
     end(&p);
 }
 
+/* Which weights are packed, in what order, and which of their channels are exact, as ILKI_MODELS_LAYOUT counts it. */
+static void the_models_layout(void)
+{
+    static const struct {
+        const char *fixture;
+        uint32_t sum;
+    } known[] = {{"bert-mean", 0xea3ecc7e}, {"e2e-modernbert", 0x2bf0abf5}, {"e2e-nomic", 0x4b96e725}};
+    enum { LAYOUT = 1 };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        place p;
+        float v[MAX_DIM];
+        char file[512];
+        ilk_model *m = NULL;
+        ilk_runtime_options ro;
+        ilk_model_options o = options(ILK_PRECISION_INT8);
+        uint32_t sum = 2166136261u;
+        begin(&p, known[i].fixture);
+        ilk_runtime_close(p.rt);
+        ilk_runtime_options_init(&ro);
+        ro.cpu = "ref";
+        CHECK_OK(ilk_runtime_open(&p.rt, &ro, &p.err), &p.err);
+        p.rt->packed_least_ns = 0;
+        vector(&p, &o, v, file);
+        CHECK_OK(ilk_model_open(&m, p.rt, p.model, &o, &p.err), &p.err);
+        for (size_t k = 0; m && k < ilki_tensor_packs_count(m->packs); k++) {
+            const ilki_pack *pack = ilki_tensor_packs_view(m->packs, k);
+            const uint64_t of[] = {pack->kind, pack->form, pack->n_out, pack->n_in, pack->n_bytes, pack->n_exact};
+            for (size_t f = 0; f < sizeof of / sizeof *of; f++)
+                sum = (sum ^ (uint32_t)of[f]) * 16777619u;
+            for (size_t x = 0; x < pack->n_exact; x++)
+                sum = (sum ^ pack->exact[x]) * 16777619u;
+        }
+        CHECK_THAT(
+            sum == known[i].sum && ILKI_MODELS_LAYOUT == LAYOUT,
+            "%s: which weights are packed, or their exact channels, have changed (sum 0x%08x, expected 0x%08x): raise "
+            "ILKI_MODELS_LAYOUT (models/settle.h), since packed weights are kept on disk, and write both here",
+            known[i].fixture, sum, known[i].sum);
+        ilk_model_close(m);
+        end(&p);
+    }
+}
+
 static void switches(void)
 {
     place p;
@@ -506,6 +549,6 @@ static void writers_at_once_and_killed(void)
 
 TEST_MAIN({"text_models", text_models}, {"two_towers", two_towers}, {"tables_of_words", tables_of_words},
           {"pages_are_given_back", pages_are_given_back}, {"the_real_one", the_real_one}, {"damage", damage},
-          {"others_have_their_own", others_have_their_own}, {"switches", switches}, {"nowhere", nowhere},
-          {"the_ceiling", the_ceiling}, {"used_is_young", used_is_young},
+          {"others_have_their_own", others_have_their_own}, {"the_models_layout", the_models_layout},
+          {"switches", switches}, {"nowhere", nowhere}, {"the_ceiling", the_ceiling}, {"used_is_young", used_is_young},
           {"writers_at_once_and_killed", writers_at_once_and_killed})
