@@ -95,11 +95,15 @@ class Bench:
         print(text, flush=True)
         self.out.append(text)
 
+    def row(self, cells):
+        self.say("| " + " | ".join(str(c) for c in cells) + " |")
+
     def table(self, head, rows):
-        self.say("| " + " | ".join(head) + " |")
+        """rows may be a generator: a slow table then grows as it is measured."""
+        self.row(head)
         self.say("|" + "---|" * len(head))
         for row in rows:
-            self.say("| " + " | ".join(str(c) for c in row) + " |")
+            self.row(row)
         self.say()
 
     def rounds(self, begin, seconds, least=2, most=40):

@@ -52,17 +52,18 @@ def precisions(b, seconds):
           "Cranfield. An outlier copy has 0.5 % of the residual channels 20 to 60 times as large (`tools/outlier_copy.py`); it "
           "is another network than its original, its scores are to be compared among each other. Shapes have random weights: "
           "of them only the cosines say something. The peers' 8 bits: `docs/BENCHMARKS.md`.\n")
-    rows = []
+    b.table(["model", "system", "mean cosine", "5th percentile", "least", "ten nearest kept", "STS-B Spearman",
+             "Cranfield nDCG@10"], measured(b, path, most, sts if real else None, cranfield))
+
+
+def measured(b, path, most, sts, cranfield):
+    """Rows as they are found."""
     for name in ("minilm", "minilm-outliers", "e5-small", "e5-small-outliers", "bge-base", "bge-base-outliers"):
         found = cosines(b, name, path, most)
         for system in ["f32", *found]:
             row = [name, ("ilk " if system in PRECISIONS else "") + system, *found.get(system, ["1", "1", "1", "1"])]
-            if name.startswith("minilm") and system in PRECISIONS and real:
-                score = evaluated(b, b.model(name), system, "sts", sts)
-                row.append(f"{score['spearman_cosine']:.4f}")
+            if name.startswith("minilm") and system in PRECISIONS and sts:
+                row.append(f"{evaluated(b, b.model(name), system, 'sts', sts)['spearman_cosine']:.4f}")
                 if os.path.isdir(cranfield):
-                    score = evaluated(b, b.model(name), system, "retrieval", cranfield)
-                    row.append(f"{score['ndcg@10']:.4f}")
-            rows.append(row + [""] * (8 - len(row)))
-    b.table(["model", "system", "mean cosine", "5th percentile", "least", "ten nearest kept", "STS-B Spearman",
-             "Cranfield nDCG@10"], rows)
+                    row.append(f"{evaluated(b, b.model(name), system, 'retrieval', cranfield)['ndcg@10']:.4f}")
+            yield row + [""] * (8 - len(row))
