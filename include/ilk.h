@@ -379,6 +379,7 @@ typedef struct ilk_embed_options {
     uint32_t heads;    /* 0: ILK_HEAD_DENSE */
     int strict;        /* an input longer than the limit is an error instead of cut and flagged */
     float text_share;  /* of the text in the sum of an input of text and pictures, up to 1; 0: 0.5 */
+    int no_exif;       /* pictures of files are not turned as their EXIF says */
 } ilk_embed_options;
 
 ILK_API void ilk_embed_options_init_sized(void *opt, size_t size);
@@ -750,6 +751,7 @@ typedef struct ilk_ingest_options {
     int dry_run;
     ilk_runtime *runtime;
     const char *where;
+    int no_exif; /* of pictures: not turned as EXIF says, and nothing that it says is kept */
 } ilk_ingest_options;
 ILK_API void ilk_ingest_options_init_sized(void *opt, size_t size);
 #define ilk_ingest_options_init(opt) ilk_ingest_options_init_sized((opt), sizeof *(opt))
@@ -890,6 +892,39 @@ ILK_API ilk_status ilk_search(ilk_store *s, ilk_model *m, const ilk_input *in, c
  * in the first that has one. */
 ILK_API ilk_status ilk_similar(ilk_store *s, const char *path_or_id, const ilk_query *q, ilk_job *job, ilk_hits **out,
                                ilk_error *err);
+
+/* Small pictures of indexed ones, for people to look at. They are kept in XDG_CACHE_HOME/ilk/thumbnails by the content of
+ * the file, 16,384 at most, for this user alone; a picture that is gone is still shown from there. */
+typedef struct ilk_thumbnails ilk_thumbnails;
+
+typedef struct ilk_thumbnail_options {
+    size_t size;
+    uint32_t side; /* the longer side at most, 1 to 1024; 0: 256 */
+    int no_exif;   /* not turned as EXIF says */
+} ilk_thumbnail_options;
+ILK_API void ilk_thumbnail_options_init_sized(void *opt, size_t size);
+#define ilk_thumbnail_options_init(opt) ilk_thumbnail_options_init_sized((opt), sizeof *(opt))
+
+typedef struct ilk_thumbnail {
+    size_t size;
+    ilk_status status;   /* OK, or why there is none */
+    const char *message; /* or NULL */
+    const void *data;    /* a JPEG; owned by the ilk_thumbnails */
+    size_t n_bytes;
+    uint32_t width, height;
+} ilk_thumbnail;
+ILK_API void ilk_thumbnail_init_sized(void *thumbnail, size_t size);
+#define ilk_thumbnail_init(thumbnail) ilk_thumbnail_init_sized((thumbnail), sizeof *(thumbnail))
+
+/* Of n sources, named by their paths as hits have them. What is not in the cache is decoded, several at once, and put
+ * there; where the cache cannot be written they are made all the same. A path without a picture has a status of its own.
+ * Errors: BAD_ARGUMENT, NO_MEMORY, UNSUPPORTED (the helper ilk-media is absent), CANCELLED, DEADLINE. */
+ILK_API ilk_status ilk_store_get_thumbnails(ilk_store *s, const char *const *paths, size_t n,
+                                            const ilk_thumbnail_options *opt, ilk_job *job, ilk_thumbnails **out,
+                                            ilk_error *err);
+/* The i-th; NOT_FOUND past the last. */
+ILK_API ilk_status ilk_thumbnails_get(const ilk_thumbnails *t, size_t i, ilk_thumbnail *thumbnail, ilk_error *err);
+ILK_API void ilk_thumbnails_free(ilk_thumbnails *t);
 
 /* ------------------------------------------------------------------ unstable: may change in any version */
 

@@ -69,6 +69,7 @@ static void answer(uint32_t id, unsigned status, unsigned form, uint32_t side, u
     put(side, 4);
     put(n_bytes, 8);
     put(0, 2);
+    put(0, 4);
 }
 
 static void fill_window(const char *text)
@@ -90,7 +91,7 @@ int main(void)
         pause();
     if (IS("dead"))
         return 7;
-    hello(IS("version") ? 99 : 1, IS("sandbox") ? 9 : 1, IS("rows") ? 9 : 1);
+    hello(IS("version") ? 99 : 2, IS("sandbox") ? 9 : 1, IS("rows") ? 9 : 1);
     for (unsigned served = 0;; served++) {
         uint32_t id = request();
         if (IS("hang"))

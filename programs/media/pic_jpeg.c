@@ -2,6 +2,7 @@
  * JPEG by libjpeg-turbo: its accurate inverse transform and smooth upsampling, as Pillow asks for. The file is one buffer
  * without more to come, so that a truncated file is told by the library's waiting for more. Four channels are taken to be
  * inverted, as Adobe writes them and Pillow reads them; as stored they stay ink. No profile of colours is applied. */
+#include "exif.h"
 #include "picture.h"
 
 #include <stdlib.h>
@@ -87,12 +88,29 @@ static void truncated(decoder *d)
     longjmp(d->back, 1);
 }
 
-static uint32_t orientation(const decoder *d)
+static void read_exif(const decoder *d, media_picture *p)
 {
     for (jpeg_saved_marker_ptr m = d->c.marker_list; m; m = m->next)
-        if (m->data_length > 6 && memcmp(m->data, "Exif\0\0", 6) == 0)
-            return media_exif_orientation(m->data + 6, m->data_length - 6);
-    return 0;
+        if (m->data_length > 6 && memcmp(m->data, "Exif\0\0", 6) == 0) {
+            media_picture_exif(p, m->data + 6, m->data_length - 6);
+            return;
+        }
+}
+
+/* The inverse transform can leave out the fine parts; the limits are those of the whole. */
+static ilk_status begin_smaller(decoder *d, media_picture *p)
+{
+    bool size_only = p->size_only;
+    p->size_only = true;
+    ilk_status st = media_picture_begin(p, "jpeg", d->c.image_width, d->c.image_height, d->err);
+    p->size_only = size_only;
+    uint32_t longer = p->width > p->height ? p->width : p->height;
+    for (d->c.scale_denom = 8; d->c.scale_denom > 1 && longer / d->c.scale_denom < p->at_least;)
+        d->c.scale_denom /= 2;
+    if (st != ILK_OK)
+        return st;
+    jpeg_calc_output_dimensions(&d->c);
+    return media_picture_begin(p, "jpeg", d->c.output_width, d->c.output_height, d->err);
 }
 
 /* a * b / 255, rounded */
@@ -127,7 +145,7 @@ static void read_header(decoder *d, media_picture *p, const unsigned char *data,
     jpeg_save_markers(&d->c, JPEG_APP0 + 1, 0xffff);
     if (jpeg_read_header(&d->c, TRUE) != JPEG_HEADER_OK)
         truncated(d);
-    p->orientation = orientation(d);
+    read_exif(d, p);
     if (d->c.num_components != 1 && d->c.num_components != 3 && d->c.num_components != 4) {
         d->status = ilki_base_fail(d->err, ILK_UNSUPPORTED, "jpeg: expected 1, 3 or 4 components, found %d",
                                    d->c.num_components);
@@ -135,7 +153,8 @@ static void read_header(decoder *d, media_picture *p, const unsigned char *data,
     }
     if (p->as_stored && d->c.num_components == 4)
         p->form = ILKI_MEDIA_FORM_INK;
-    d->status = media_picture_begin(p, "jpeg", d->c.image_width, d->c.image_height, d->err);
+    d->status = p->at_least ? begin_smaller(d, p)
+                            : media_picture_begin(p, "jpeg", d->c.image_width, d->c.image_height, d->err);
     if (d->status != ILK_OK)
         longjmp(d->back, 1);
 }

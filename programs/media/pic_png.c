@@ -3,6 +3,7 @@
  * their end. As in Pillow: no gamma, no profile; the high byte of 16 bits, but gray of 16 bits alone is cut off at 255; an
  * index behind the palette is black. Of a moving picture, the still one. As stored: indices and bits as colours that are
  * picked, alpha, gray of 16 bits. */
+#include "exif.h"
 #include "picture.h"
 
 #include <string.h>
@@ -59,7 +60,7 @@ static void on_read(png_structp png, png_bytep to, size_t n)
 /* ------------------------------------------------------------------ decoding */
 
 /* It may stand behind the pixels. */
-static uint32_t orientation(const unsigned char *data, size_t n)
+static void read_exif(media_picture *p, const unsigned char *data, size_t n)
 {
     ilki_cur c;
     ilki_base_cur_init(&c, data, n);
@@ -70,11 +71,12 @@ static uint32_t orientation(const unsigned char *data, size_t n)
             break;
         size_t n_chunk = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
         const unsigned char *chunk = ilki_base_cur_bytes(&c, n_chunk);
-        if (chunk && memcmp(head + 4, "eXIf", 4) == 0)
-            return media_exif_orientation(chunk, n_chunk);
+        if (chunk && memcmp(head + 4, "eXIf", 4) == 0) {
+            media_picture_exif(p, chunk, n_chunk);
+            return;
+        }
         (void)ilki_base_cur_bytes(&c, 4);
     }
-    return 0;
 }
 
 static void take_palette(decoder *d)
@@ -198,7 +200,7 @@ static ilk_status read_png(media_picture *p, const unsigned char *data, size_t n
         return ilki_base_fail_memory(err, sizeof *d, "png");
     d->err = err;
     ilki_base_cur_init(&d->in, data, n);
-    p->orientation = orientation(data, n);
+    read_exif(p, data, n);
     if (setjmp(d->back) == 0)
         read_file(d, p);
     ilk_status st = d->status;

@@ -3,6 +3,7 @@
  * Pillow knows; others are refused by name. 16 bits as in PNG: the high byte, but gray alone is cut off at 255. Alpha that
  * is multiplied in is refused, as is YCbCr that no JPEG holds. As stored: indices and bits as colours that are picked, alpha,
  * gray of 16 bits. */
+#include "exif.h"
 #include "picture.h"
 
 #include <stdlib.h>
@@ -208,6 +209,8 @@ static ilk_status read_picture(decoder *d, media_picture *p, ilk_error *err)
     TIFFGetField(d->tif, TIFFTAG_IMAGELENGTH, &height);
     TIFFGetField(d->tif, TIFFTAG_ORIENTATION, &orientation);
     p->orientation = orientation <= 8 ? orientation : 0;
+    if (p->fields)
+        media_exif_fields(p->fields, d->data, d->n);
     ilk_status st = check_kind(d, err);
     if (st == ILK_OK && p->as_stored)
         choose_form(d, p);

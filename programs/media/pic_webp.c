@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * WebP by libwebp: a still one straight into its place; of a moving one the first frame on its canvas, as Pillow shows it.
  * EXIF is found by walking over the chunks, so that no second copy of the file is made. */
+#include "exif.h"
 #include "picture.h"
 
 #include <string.h>
@@ -15,7 +16,7 @@ static bool probe(const unsigned char *head, size_t n)
 #include <webp/decode.h>
 #include <webp/demux.h>
 
-static uint32_t orientation(const unsigned char *data, size_t n)
+static void read_exif(media_picture *p, const unsigned char *data, size_t n)
 {
     ilki_cur c;
     ilki_base_cur_init(&c, data, n);
@@ -26,11 +27,11 @@ static uint32_t orientation(const unsigned char *data, size_t n)
         const unsigned char *chunk = ilki_base_cur_bytes(&c, n_chunk);
         if (name && chunk && memcmp(name, "EXIF", 4) == 0) {
             size_t head = n_chunk >= 6 && memcmp(chunk, "Exif\0\0", 6) == 0 ? 6 : 0;
-            return media_exif_orientation(chunk + head, n_chunk - head);
+            media_picture_exif(p, chunk + head, n_chunk - head);
+            return;
         }
         (void)ilki_base_cur_bytes(&c, n_chunk & 1);
     }
-    return 0;
 }
 
 static ilk_status read_moving(media_picture *p, const WebPData *file, ilk_error *err)
@@ -59,7 +60,7 @@ static ilk_status read_webp(media_picture *p, const unsigned char *data, size_t 
     if (p->as_stored && f.has_alpha)
         p->form = ILKI_MEDIA_FORM_ALPHA;
     ilk_status st = media_picture_begin(p, "webp", (uint64_t)f.width, (uint64_t)f.height, err);
-    p->orientation = orientation(data, n);
+    read_exif(p, data, n);
     if (st != ILK_OK || p->size_only)
         return st;
     if (f.has_animation)

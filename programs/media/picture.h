@@ -5,6 +5,7 @@
 #ifndef ILK_MEDIA_PICTURE_H
 #define ILK_MEDIA_PICTURE_H
 
+#include "media/fields.h"
 #include "readers.h"
 
 enum {
@@ -13,9 +14,11 @@ enum {
 };
 
 struct media_picture {
-    bool size_only;       /* asked: width and height will do */
-    bool as_stored;       /* asked: forms behind FORM_PIXELS are welcome */
-    ilki_media_form form; /* FORM_PIXELS from the beginning, unless the decoder set another */
+    bool size_only;    /* asked: width and height will do */
+    bool as_stored;    /* asked: forms behind FORM_PIXELS are welcome */
+    uint32_t at_least; /* asked: a decoder may make it smaller on the way, the longer side no less; 0: it may not */
+    ilki_media_fields *fields; /* asked: to be filled; or NULL */
+    ilki_media_form form;      /* FORM_PIXELS from the beginning, unless the decoder set another */
     uint32_t width, height;
     unsigned char *room;           /* NULL, or where ILKI_MEDIA_WINDOW bytes of pixels may lie */
     unsigned char *pixels;         /* [height][width] of the form: the room, or owned */

@@ -3,18 +3,23 @@
  * row knows is answered with UNSUPPORTED; so is one that does not suit the reader. */
 #include "request.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/utf8.h"
 #include "picture.h"
+#include "thumbnail.h"
+
+enum { MAX_SIDE = 1024 }; /* of a thumbnail */
 
 typedef struct object {
     const unsigned char *data; /* mapped */
     size_t n;
     const media_reader *reader;
     media_picture picture;
+    ilki_media_fields fields;
     bool decoded;
     unsigned char *window;
     ilki_media_answer *answer;
@@ -139,6 +144,45 @@ static ilk_status op_stored(object *o, ilki_cur *args, ilk_error *err)
     return ILK_OK;
 }
 
+static ilk_status op_fields(object *o, ilki_cur *args, ilk_error *err)
+{
+    (void)args;
+    if (o->decoded)
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "fields: expected before the picture is decoded");
+    o->picture.fields = &o->fields;
+    return ILK_OK;
+}
+
+static ilk_status op_thumbnail(object *o, ilki_cur *args, ilk_error *err)
+{
+    uint32_t side = ilki_base_cur_u16(args);
+    bool turned = ilki_base_cur_u8(args) != 0;
+    unsigned char *file = NULL;
+    size_t n = 0;
+    if (side == 0 || side > MAX_SIDE || o->decoded)
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "thumbnail: expected a side of 1 to %d, first of all, found %u",
+                              (int)MAX_SIDE, side);
+    o->picture.at_least = side;
+    ilk_status st = need_picture(o, false, err);
+    if (st == ILK_OK && turned)
+        st = media_picture_orient(&o->picture, err);
+    if (st == ILK_OK)
+        st = media_thumbnail(&o->picture, side, &file, &n, err);
+    if (st == ILK_OK && n > ILKI_MEDIA_MAX_FILE)
+        st = ilki_base_fail(err, ILK_LIMIT, "thumbnail: expected at most %d bytes, found %zu", (int)ILKI_MEDIA_MAX_FILE,
+                            n);
+    if (st == ILK_OK) {
+        memcpy(o->window, file, n);
+        o->answer->form = ILKI_MEDIA_FORM_FILE;
+        o->answer->width = o->picture.width;
+        o->answer->height = o->picture.height;
+        o->answer->n_bytes = n;
+        o->answered = true;
+    }
+    free(file);
+    return st;
+}
+
 static ilk_status op_size(object *o, ilki_cur *args, ilk_error *err)
 {
     (void)args;
@@ -151,9 +195,9 @@ static const struct {
     ilki_media_op op;
     ilk_status (*run)(object *o, ilki_cur *args, ilk_error *err);
 } operations[] = {
-    {ILKI_MEDIA_OPEN, op_open},     {ILKI_MEDIA_ORIENT, op_orient}, {ILKI_MEDIA_COMPOSITE, op_composite},
-    {ILKI_MEDIA_TEXT, op_text},     {ILKI_MEDIA_PIXELS, op_pixels}, {ILKI_MEDIA_SIZE, op_size},
-    {ILKI_MEDIA_STORED, op_stored},
+    {ILKI_MEDIA_OPEN, op_open},     {ILKI_MEDIA_ORIENT, op_orient},       {ILKI_MEDIA_COMPOSITE, op_composite},
+    {ILKI_MEDIA_TEXT, op_text},     {ILKI_MEDIA_PIXELS, op_pixels},       {ILKI_MEDIA_SIZE, op_size},
+    {ILKI_MEDIA_FIELDS, op_fields}, {ILKI_MEDIA_THUMBNAIL, op_thumbnail}, {ILKI_MEDIA_STORED, op_stored},
 };
 
 /* ------------------------------------------------------------------ the list */
@@ -200,6 +244,21 @@ static ilk_status take_inbox(object *o, ilki_media_step *first, size_t *n_taken,
     return ILK_OK;
 }
 
+/* Behind the answer's bytes, for which every form leaves room. */
+static ilk_status put_fields(object *o, ilk_error *err)
+{
+    ilki_buf b;
+    ilki_base_buf_init(&b, ILKI_MEDIA_FIELDS_BYTES);
+    ilki_media_put_fields(&b, &o->fields);
+    ilk_status st = ilki_base_buf_check(&b, "fields", err);
+    if (st == ILK_OK) {
+        memcpy(o->window + o->answer->n_bytes, ilki_base_buf_view(&b), b.len);
+        o->answer->n_fields = (uint32_t)b.len;
+    }
+    ilki_base_buf_deinit(&b);
+    return st;
+}
+
 /* fstat takes a path in newer C libraries, which the sandbox refuses. */
 static ilk_status map_input(int input, object *o, ilk_error *err)
 {
@@ -230,6 +289,8 @@ void media_answer(const ilki_buf *payload, int input, unsigned char *window, ilk
         st = map_input(input, &o, &err);
     if (st == ILK_OK)
         st = run_steps(&o, steps + taken, n - taken, &err);
+    if (st == ILK_OK && o.picture.fields)
+        st = put_fields(&o, &err);
     if (o.data && !taken)
         munmap((void *)(uintptr_t)o.data, o.n);
     media_picture_end(&o.picture);
@@ -237,6 +298,7 @@ void media_answer(const ilki_buf *payload, int input, unsigned char *window, ilk
     if (st != ILK_OK) {
         answer->form = ILKI_MEDIA_FORM_NONE;
         answer->n_bytes = 0;
+        answer->n_fields = 0;
         size_t n_message = strlen(err.message), most = sizeof answer->message - 1;
         memcpy(answer->message, err.message, n_message <= most ? n_message : ilki_base_utf8_floor(err.message, most));
     }

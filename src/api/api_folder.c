@@ -31,7 +31,8 @@ static ilk_status check_ingest(ilk_model *const *models, size_t n_models, const 
     if ((n_models == 0 || !models) && !(o->dry_run && n_models == 0))
         return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_ingest: expected a model, found none");
     if (n_models > MAX_MODELS)
-        return ilki_base_fail(err, ILK_LIMIT, "ilk_ingest: expected at most %d models, found %zu", MAX_MODELS, n_models);
+        return ilki_base_fail(err, ILK_LIMIT, "ilk_ingest: expected at most %d models, found %zu", MAX_MODELS,
+                              n_models);
     for (size_t i = 0; i < n_models; i++)
         if (!models[i])
             return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_ingest: model %zu is NULL", i);

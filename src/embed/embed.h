@@ -39,6 +39,8 @@ ilk_status ilki_embed_need(const ilk_model *m, uint32_t modalities, ilk_error *e
 
 /* The space its vectors belong to, borrowed from the model; asks for the fingerprint. name: "text", "image" if it sees. */
 ilk_status ilki_embed_space(ilk_model *m, ilk_job *job, const ilk_space **space, ilk_error *err);
+/* XDG_CACHE_HOME/ilk/NAME; NULL where no variable says where it is. Freed with free(). */
+char *ilki_embed_cache_path(const char *name);
 ilk_status ilki_embed_fingerprint(ilk_model *m, ilk_job *job, const char **hex, ilk_error *err);
 
 /* Whether vectors of the model, whose fingerprint is `hex`, are comparable with those of the space: one made both, or a

@@ -109,9 +109,14 @@ static void end_sight(sight *s)
 }
 
 /* Where the reference resizes what a file holds, it is decoded to that; else to RGB. */
-static ilk_status decode_file(sight *s, const ilk_model *m, const ilk_part *p, ilk_job *job, ilk_error *err)
+unsigned ilki_embed_decode_how(const ilk_model *m)
 {
-    unsigned how = ILKI_MEDIA_TURNED | (m->image.family == ILKI_IMAGE_OPEN_CLIP ? ILKI_MEDIA_AS_STORED : 0);
+    return m->image.family == ILKI_IMAGE_OPEN_CLIP ? ILKI_MEDIA_AS_STORED : 0;
+}
+
+static ilk_status decode_file(sight *s, const ilk_model *m, const ilk_part *p, bool as_is, ilk_job *job, ilk_error *err)
+{
+    unsigned how = ilki_embed_decode_how(m) | (as_is ? 0 : ILKI_MEDIA_TURNED);
     char *data = NULL;
     size_t n = p->n_bytes;
     ilk_status st = ilki_media_of(m->rt, &s->media, err);
@@ -141,12 +146,12 @@ static ilk_status prepare(sight *s, const ilk_model *m, const ilki_picture *in, 
 }
 
 /* From pixels of any size or a file. The sight is to be ended, whatever is returned. */
-static ilk_status see(sight *s, const ilk_model *m, const ilk_part *p, ilk_job *job, ilk_error *err)
+static ilk_status see(sight *s, const ilk_model *m, const ilk_part *p, bool as_is, ilk_job *job, ilk_error *err)
 {
     ilki_picture in;
     ilk_status st;
     if (p->kind == ILK_PART_PATH || p->kind == ILK_PART_ENCODED) {
-        st = decode_file(s, m, p, job, err);
+        st = decode_file(s, m, p, as_is, job, err);
         in = ilki_media_view_picture(&s->decoded);
     } else {
         st = check_picture(m, p, err);
@@ -180,14 +185,15 @@ ilk_status ilki_embed_fill_picture(const ilk_model *m, const ilki_picture *in, i
     return st;
 }
 
-static ilk_status fill_picture(const ilk_model *m, const ilk_part *p, ilk_job *job, float *rows, ilk_error *err)
+static ilk_status fill_picture(const ilk_model *m, const ilk_part *p, bool as_is, ilk_job *job, float *rows,
+                               ilk_error *err)
 {
     sight s = {0};
     if (p->kind == ILK_PART_ROWS) {
         memcpy(rows, p->data, (size_t)p->shape[0] * p->shape[1] * sizeof *rows);
         return ILK_OK;
     }
-    ilk_status st = see(&s, m, p, job, err);
+    ilk_status st = see(&s, m, p, as_is, job, err);
     if (st == ILK_OK)
         cut_patches(m, s.pixels, rows);
     end_sight(&s);

@@ -4,6 +4,7 @@
 #define ILKI_EMBED_MODALITY_H
 
 #include "embed/embed.h"
+
 typedef struct ilki_picture ilki_picture; /* media/resample.h */
 
 typedef struct ilki_modality {
@@ -11,8 +12,9 @@ typedef struct ilki_modality {
     const char *name;
     /* OK where the tower can be given this part; what it is and what was expected where not. Cheap: nothing is decoded. */
     ilk_status (*check)(const ilk_model *m, const ilk_part *p, ilk_error *err);
-    /* The part's rows [n_rows][row_dim], the tower's own ones before them zeroed by the caller. */
-    ilk_status (*fill)(const ilk_model *m, const ilk_part *p, ilk_job *job, float *rows, ilk_error *err);
+    /* The part's rows [n_rows][row_dim], the tower's own ones before them zeroed by the caller. A file is turned as it says
+     * but with `as_is`. */
+    ilk_status (*fill)(const ilk_model *m, const ilk_part *p, bool as_is, ilk_job *job, float *rows, ilk_error *err);
 } ilki_modality;
 
 /* The row of a modality; NULL: text, or one that is not built. */
@@ -26,5 +28,8 @@ void ilki_embed_rows_shape(const ilk_model *m, ilk_modality modality, uint32_t s
 /* Rows of a picture that is decoded already, of any kind, for a model that sees. */
 ilk_status ilki_embed_fill_picture(const ilk_model *m, const ilki_picture *in, ilk_job *job, float *rows,
                                    ilk_error *err);
+
+/* For callers that decode files themselves: bits of media/decode.h besides TURNED, and then rows of what was decoded. */
+unsigned ilki_embed_decode_how(const ilk_model *m);
 
 #endif

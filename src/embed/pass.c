@@ -147,7 +147,7 @@ static void fill_part(void *arg, size_t i, unsigned slot)
     (void)slot;
     memset(rows, 0, own * t->row_dim * sizeof *rows);
     const ilki_modality *modality = ilki_embed_modality(ilki_embed_part_modality(p->parts[i]));
-    ilk_status st = modality->fill(p->m, p->parts[i], p->job, rows + own * t->row_dim, &err);
+    ilk_status st = modality->fill(p->m, p->parts[i], p->plan->as_is, p->job, rows + own * t->row_dim, &err);
     if (st == ILK_OK && p->parts[i]->kind == ILK_PART_ROWS && !ilki_tensor_finite(rows, n * t->row_dim))
         st = ilki_base_fail(&err, ILK_NOT_FINITE, "rows: expected finite numbers, found a NaN or infinity");
     if (st == ILK_OK)

@@ -69,6 +69,7 @@ ilk_status ilki_embed_make_plan(const ilk_model *m, const ilk_embed_options *opt
     *plan = (ilki_embed_plan){.dim = opt->dim ? opt->dim : m->info.dim,
                               .text_share = opt->text_share > 0 ? opt->text_share : 0.5f,
                               .strict = opt->strict != 0,
+                              .as_is = opt->no_exif != 0,
                               .n_modules = m->modules.n};
     plan->cut = plan->dim < m->dim;
     /* what the checkpoint itself cuts (truncate_dim) is left as it is, as the reference leaves it */
@@ -182,7 +183,7 @@ static bool same_kind(const request *x, const request *y)
     if (x->rerank || y->rerank)
         return x->rerank && y->rerank && !x->score.strict == !y->score.strict;
     return a->dim == b->dim && a->normalize == b->normalize && a->heads == b->heads && a->strict == b->strict &&
-           memcmp(&a->text_share, &b->text_share, sizeof a->text_share) == 0;
+           a->no_exif == b->no_exif && memcmp(&a->text_share, &b->text_share, sizeof a->text_share) == 0;
 }
 
 /* Takes the first request of the highest priority out of the queue, and behind it the small ones that may share its

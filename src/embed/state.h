@@ -89,6 +89,7 @@ typedef struct ilki_embed_plan {
     bool cut, unit;   /* keep the first dim entries; end with unit length */
     float text_share; /* of a vector of text and pictures */
     bool strict;
+    bool as_is;         /* pictures are not turned as their files say */
     bool quiet;         /* no progress: this is not the caller's thread, or the caller tells it */
     unsigned pooling;   /* ILKI_POOL_… instead of the checkpoint's, as wide as that; 0: its own */
     unsigned n_modules; /* of the chain, a final Normalize left out where the caller asks for -1 */
@@ -111,8 +112,6 @@ void ilki_embed_make_scores(const ilk_model *m, const ilk_rerank_options *opt, i
 /* Which activation a reranker's scores take. */
 ilk_status ilki_embed_read_score(ilk_model *m, ilk_error *err);
 
-/* XDG_CACHE_HOME/ilk/NAME; NULL where no variable says where it is. Freed with free(). */
-char *ilki_embed_cache_path(const char *name);
 /* The fingerprint of an earlier model from the same files, by the glance at the folder. */
 bool ilki_embed_recall_folder(const ilk_model *m, char hex[65]);
 

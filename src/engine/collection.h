@@ -94,6 +94,15 @@ void ilki_engine_document_close(ilk_document *d);
 void ilki_engine_document_info(const ilk_document *d, ilk_document_info *info);
 const ilk_passage *ilki_engine_document_passage(const ilk_document *d, size_t i); /* NULL past the last */
 
+/* ---- thumbs.c */
+struct ilk_thumbnails {
+    ilk_thumbnail *list; /* data and messages owned */
+    size_t n;
+};
+ilk_status ilki_engine_thumbnails(ilk_store *s, const char *const *paths, size_t n, const ilk_thumbnail_options *opt,
+                                  ilk_job *job, ilk_thumbnails **out, ilk_error *err);
+void ilki_engine_thumbnails_free(ilk_thumbnails *t);
+
 /* ---- sources.c */
 ilk_status ilki_engine_list_sources(ilk_store *s, ilk_source_fn fn, void *user, ilk_error *err);
 

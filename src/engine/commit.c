@@ -41,6 +41,7 @@ void ilki_engine_work_free(ilki_file_work *w)
     free(w->rows);
     free(w->passages);
     ilki_docs_free(w->doc);
+    free(w->about);
     free(w->data);
     free(w->reason);
     free(w);
@@ -348,6 +349,14 @@ static ilk_field int_field(const char *name, int64_t i)
         .size = sizeof(ilk_field), .name = name, .value = {.size = sizeof(ilk_value), .type = ILK_VALUE_INT, .i = i}};
 }
 
+/* Of what a picture's file says. */
+static ilk_field said_field(const ilki_media_field *x)
+{
+    ilk_value v = {
+        .size = sizeof v, .type = x->type, .i = x->i, .d = x->d, .text = x->text, .n_bytes = strlen(x->text)};
+    return (ilk_field){.size = sizeof(ilk_field), .name = x->name, .value = v};
+}
+
 /* The vectors of passage k that there are. */
 static bool add_vectors(batch_build *b, const ilki_ingest *g, const ilki_file_work *w, size_t k, ilk_item *item)
 {
@@ -366,7 +375,7 @@ static bool add_vectors(batch_build *b, const ilki_ingest *g, const ilki_file_wo
 static bool add_picture(batch_build *b, const ilki_ingest *g, const ilki_file_work *w)
 {
     const char *title = ilki_base_path_name(w->src.path);
-    ilk_field *f = ilki_base_arena_alloc(&b->a, 6, sizeof *f);
+    ilk_field *f = ilki_base_arena_alloc(&b->a, 6 + ILKI_MEDIA_MAX_FIELDS, sizeof *f);
     ilk_item *item = &b->items[b->n_items++];
     *item = (ilk_item){.size = sizeof *item, .id = w->src.id, .segment = ilki_engine_no_place, .fields = f};
     if (!f || !add_vectors(b, g, w, 0, item))
@@ -378,6 +387,8 @@ static bool add_picture(batch_build *b, const ilki_ingest *g, const ilki_file_wo
     f[item->n_fields++] = int_field("bytes", (int64_t)w->src.n_bytes);
     f[item->n_fields++] = int_field("width", w->width);
     f[item->n_fields++] = int_field("height", w->height);
+    for (size_t i = 0; w->about && i < w->about->n; i++)
+        f[item->n_fields++] = said_field(&w->about->list[i]);
     memcpy(item->content_hash, w->passages[0].hash, 32);
     return true;
 }

@@ -188,6 +188,8 @@ static void hash_settings(ilki_ingest *g)
         ilki_base_sha256_add(&h, kinds[k], sizeof kinds[k]);
         if (k == ILKI_DOCUMENT)
             ilki_base_sha256_add(&h, numbers, sizeof numbers);
+        else
+            ilki_base_sha256_add(&h, g->opt->no_exif ? "as is" : "turned", 6);
         add_models(g, &h, k == ILKI_DOCUMENT ? g->reads_text : g->sees);
         ilki_base_sha256_end(&h, g->settings[k]);
     }

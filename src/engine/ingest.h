@@ -9,6 +9,7 @@
 #include "embed/embed.h"
 #include "engine/collection.h"
 #include "engine/known_files.h"
+#include "media/fields.h"
 #include "media/sniff.h"
 #include "text/chunk.h"
 
@@ -38,6 +39,7 @@ typedef struct ilki_file_work {
     ilki_doc *doc;
     const char *picture; /* what kind of picture it is; NULL: a document */
     uint32_t width, height;
+    ilki_media_fields *about; /* what the file says about the picture; or NULL */
     float **rows; /* of a picture: [n_models] what the model's tower reads; NULL where it is not needed (any more) */
     size_t rows_bytes; /* that they take */
     bool by_helper;    /* of a kind that the helper program reads */

@@ -11,13 +11,14 @@
 #include "media/decode.h"
 
 /* What the vectors of a picture are made from: the file, and how it is read. */
-static void hash_picture(ilki_file_work *w, uint8_t hash[32])
+static void hash_picture(const ilki_ingest *g, const ilki_file_work *w, uint8_t hash[32])
 {
-    static const char how[] = "picture 1";
+    static const char ways[2][16] = {"picture 1", "picture 1 as is"};
+    const char *how = ways[g->opt->no_exif != 0];
     ilki_sha256 h;
     ilki_base_sha256_init(&h);
     ilki_base_sha256_add(&h, w->src.content_hash, 32);
-    ilki_base_sha256_add(&h, how, sizeof how);
+    ilki_base_sha256_add(&h, how, sizeof ways[0]);
     ilki_base_sha256_end(&h, hash);
 }
 
@@ -48,7 +49,7 @@ ilk_status ilki_engine_plan_picture(ilki_ingest *g, ilki_file_work *w, ilk_error
         return ilki_base_fail_memory(err, sizeof *w->passages, "a picture");
     w->n_passages = w->cap_passages = 1;
     w->passages[0] = (ilki_passage){.picture = true, .context = "", .todo = g->sees};
-    hash_picture(w, w->passages[0].hash);
+    hash_picture(g, w, w->passages[0].hash);
     if (!g->opt->dry_run)
         st = make_vectors(g, w, err);
     if (!st && !g->opt->dry_run)
@@ -59,34 +60,60 @@ ilk_status ilki_engine_plan_picture(ilki_ingest *g, ilki_file_work *w, ilk_error
     return st;
 }
 
-/* What the tower of model m reads of the pixels. */
-static ilk_status make_rows(ilki_ingest *g, ilki_file_work *w, size_t m, const ilki_media_picture *p, ilk_error *err)
+/* What the towers of the models `which` read, of one decoding. */
+static ilk_status make_rows(ilki_ingest *g, ilki_file_work *w, uint32_t which, const ilki_media_picture *p,
+                            ilk_error *err)
 {
+    ilk_status st = ILK_OK;
     ilki_picture in = ilki_media_view_picture(p);
-    w->rows[m] = malloc(rows_bytes(g, m));
-    if (!w->rows[m])
-        return ilki_base_fail_memory(err, rows_bytes(g, m), "a picture");
-    return ilki_embed_fill_picture(g->models[m], &in, g->job, w->rows[m], err);
+    for (size_t m = 0; !st && m < g->n_models; m++) {
+        if (!(which >> m & 1))
+            continue;
+        w->rows[m] = malloc(rows_bytes(g, m));
+        st = w->rows[m] ? ilki_embed_fill_picture(g->models[m], &in, g->job, w->rows[m], err)
+                        : ilki_base_fail_memory(err, rows_bytes(g, m), "a picture");
+    }
+    return st;
 }
 
+/* Decoded as `how` says; what the file says is taken the first time. */
+static ilk_status decode(ilki_ingest *g, ilki_file_work *w, ilki_media *media, unsigned how, uint32_t which,
+                         ilk_error *err)
+{
+    ilki_media_picture p;
+    if (!g->opt->no_exif)
+        how |= ILKI_MEDIA_TURNED | (w->about ? 0 : ILKI_MEDIA_WITH_FIELDS);
+    ilk_status st = ilki_media_read_picture(media, w->data, w->n_data, how, g->job, &p, err);
+    if (st)
+        return st;
+    w->width = p.width;
+    w->height = p.height;
+    if (p.fields) {
+        w->about = p.fields;
+        p.fields = NULL;
+    }
+    if (w->rows)
+        st = make_rows(g, w, which, &p, err);
+    ilki_media_end_picture(media, &p);
+    return st;
+}
+
+/* Models whose reference resizes what a file holds want another decoding than the others. */
 ilk_status ilki_engine_read_picture(ilki_ingest *g, ilki_file_work *w, ilk_error *err)
 {
-    ilki_media *media = NULL;
-    ilki_media_picture p = {0};
+    ilki_media *media;
+    uint32_t stored = 0, todo = w->passages[0].todo;
     w->by_helper = true;
     ilk_status st = ilki_media_of(g->rt, &media, err);
     if (!st)
         st = ilki_media_check(media, w->picture, g->job, err);
     w->lacking = st == ILK_UNSUPPORTED;
-    if (!st)
-        st = ilki_media_read_picture(media, w->data, w->n_data, ILKI_MEDIA_TURNED | ILKI_MEDIA_AS_STORED, g->job, &p,
-                                     err);
-    w->width = p.width;
-    w->height = p.height;
-    for (size_t m = 0; !st && w->rows && m < g->n_models; m++)
-        if (w->passages[0].todo >> m & 1)
-            st = make_rows(g, w, m, &p, err);
-    if (media)
-        ilki_media_end_picture(media, &p);
+    for (size_t m = 0; m < g->n_models; m++)
+        if (todo >> m & 1 && ilki_embed_decode_how(g->models[m]) & ILKI_MEDIA_AS_STORED)
+            stored |= 1U << m;
+    if (!st && (todo & ~stored || !stored))
+        st = decode(g, w, media, 0, todo & ~stored, err);
+    if (!st && stored)
+        st = decode(g, w, media, ILKI_MEDIA_AS_STORED, stored, err);
     return st;
 }

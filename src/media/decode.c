@@ -17,7 +17,25 @@ static bool is_expected(const ilki_media_answer *a, bool as_stored)
 {
     if (a->form == ILKI_MEDIA_FORM_PIXELS)
         return a->channels == 3 && a->frames == 1;
-    return as_stored && a->form > ILKI_MEDIA_FORM_PIXELS;
+    return as_stored && a->form > ILKI_MEDIA_FORM_PIXELS && a->form != ILKI_MEDIA_FORM_FILE;
+}
+
+static ilk_status lied(const ilki_media_answer *a, const char *expected, ilk_error *err)
+{
+    return ilki_base_fail(err, ILK_BAD_FORMAT, "its reader broke the protocol: expected %s, found form %d", expected,
+                          (int)a->form);
+}
+
+/* Copied before it is parsed: where the helper wrote, it might still write. */
+static ilk_status take_fields(ilki_media_picture *out, ilk_error *err)
+{
+    unsigned char bytes[ILKI_MEDIA_FIELDS_BYTES];
+    const ilki_media_answer *a = &out->held.about;
+    const unsigned char *from = out->held.view ? out->held.view : out->held.data;
+    memcpy(bytes, from + a->n_bytes, a->n_fields);
+    out->fields = ilki_base_zalloc(1, sizeof *out->fields);
+    return out->fields ? ilki_media_get_fields(out->fields, bytes, a->n_fields, err)
+                       : ilki_base_fail_memory(err, sizeof *out->fields, "fields");
 }
 
 static ilk_status ask(ilki_media *m, const void *data, size_t n, unsigned how, ilk_job *job, ilki_media_picture *out,
@@ -28,6 +46,8 @@ static ilk_status ask(ilki_media *m, const void *data, size_t n, unsigned how, i
     ilki_buf ops;
     ilki_base_buf_init(&ops, 4096);
     ilki_media_add_open(&ops, "");
+    if (how & ILKI_MEDIA_WITH_FIELDS)
+        ilki_media_add_op(&ops, ILKI_MEDIA_FIELDS, NULL, 0);
     if (how & ILKI_MEDIA_TURNED)
         ilki_media_add_op(&ops, ILKI_MEDIA_ORIENT, NULL, 0);
     if (as_stored)
@@ -38,8 +58,9 @@ static ilk_status ask(ilki_media *m, const void *data, size_t n, unsigned how, i
     ilki_base_buf_deinit(&ops);
     const ilki_media_answer *a = &out->held.about;
     if (st == ILK_OK && !is_expected(a, as_stored))
-        st = ilki_base_fail(err, ILK_BAD_FORMAT, "its reader broke the protocol: expected one picture, found form %d",
-                            (int)a->form);
+        st = lied(a, "one picture", err);
+    if (st == ILK_OK && how & ILKI_MEDIA_WITH_FIELDS)
+        st = take_fields(out, err);
     if (st != ILK_OK) {
         ilki_media_end_picture(m, out);
         return st;
@@ -66,9 +87,48 @@ ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, un
     return st;
 }
 
+static ilk_status ask_small(ilki_media *m, const void *data, size_t n, uint16_t side, bool turned, ilk_job *job,
+                            ilki_media_small *out, ilk_error *err)
+{
+    const uint8_t args[] = {(uint8_t)(side & 255), (uint8_t)(side >> 8), turned};
+    ilki_media_result r = {.data = NULL};
+    ilki_buf ops;
+    ilki_base_buf_init(&ops, 4096);
+    ilki_media_add_open(&ops, "");
+    ilki_media_add_op(&ops, ILKI_MEDIA_THUMBNAIL, args, sizeof args);
+    ilk_status st = ilki_media_run(m, data, n, &ops, 0, job, &r, err);
+    ilki_base_buf_deinit(&ops);
+    const ilki_media_answer *a = &r.about;
+    if (st == ILK_OK && (a->form != ILKI_MEDIA_FORM_FILE || a->n_bytes < 4 || memcmp(r.data, "\xff\xd8\xff", 3) != 0 ||
+                         a->width == 0 || a->width > side || a->height == 0 || a->height > side))
+        st = lied(a, "a small JPEG", err);
+    if (st != ILK_OK) {
+        free(r.data);
+        return st;
+    }
+    *out = (ilki_media_small){a->width, a->height, r.data, (size_t)a->n_bytes};
+    return ILK_OK;
+}
+
+ilk_status ilki_media_make_small(ilki_media *m, const void *data, size_t n, uint16_t side, bool turned, ilk_job *job,
+                                 ilki_media_small *out, ilk_error *err)
+{
+    char *pnm;
+    size_t n_pnm;
+    memset(out, 0, sizeof *out);
+    if (!ilki_media_is_dicom(data, n))
+        return ask_small(m, data, n, side, turned, job, out, err);
+    ilk_status st = ilki_media_convert_dicom(m, data, n, job, &pnm, &n_pnm, err);
+    if (st == ILK_OK)
+        st = ask_small(m, pnm, n_pnm, side, turned, job, out, err);
+    free(pnm);
+    return st;
+}
+
 void ilki_media_end_picture(ilki_media *m, ilki_media_picture *p)
 {
     ilki_media_give_back(m, &p->held);
+    free(p->fields);
     memset(p, 0, sizeof *p);
 }
 

@@ -3,6 +3,7 @@
 #ifndef ILKI_MEDIA_DECODE_H
 #define ILKI_MEDIA_DECODE_H
 
+#include "media/fields.h"
 #include "media/media.h"
 #include "media/resample.h"
 
@@ -10,15 +11,17 @@ typedef struct ilki_media_picture {
     uint32_t width, height;
     const uint8_t *pixels; /* RGB [height][width][3], or what `kind` says, and behind them a palette */
     ilki_picture_kind kind;
-    ilki_media_result held; /* what pixels point into */
+    ilki_media_fields *fields; /* what the file says about the picture; NULL where it was not asked for */
+    ilki_media_result held;    /* what pixels point into */
 } ilki_media_picture;
 
 ilki_picture ilki_media_view_picture(const ilki_media_picture *p);
 
 /* Bits of how. */
 enum {
-    ILKI_MEDIA_TURNED = 1,   /* as EXIF says */
-    ILKI_MEDIA_AS_STORED = 2 /* of any kind; else plain RGB, alpha dropped */
+    ILKI_MEDIA_TURNED = 1,    /* as EXIF says */
+    ILKI_MEDIA_AS_STORED = 2, /* of any kind; else plain RGB, alpha dropped */
+    ILKI_MEDIA_WITH_FIELDS = 4
 };
 
 /* n bytes of a file of any kind the helper knows. On an error out is zeroed; errors as those of ilki_media_run. The pixels
@@ -27,5 +30,14 @@ enum {
 ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, unsigned how, ilk_job *job,
                                    ilki_media_picture *out, ilk_error *err);
 void ilki_media_end_picture(ilki_media *m, ilki_media_picture *p); /* a zeroed one too */
+
+/* A JPEG of it whose longer side is at most `side`, up to 1024. */
+typedef struct ilki_media_small {
+    uint32_t width, height;
+    unsigned char *data; /* owned: free() */
+    size_t n_bytes;
+} ilki_media_small;
+ilk_status ilki_media_make_small(ilki_media *m, const void *data, size_t n, uint16_t side, bool turned, ilk_job *job,
+                                 ilki_media_small *out, ilk_error *err);
 
 #endif

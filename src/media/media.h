@@ -41,7 +41,7 @@ ilk_status ilki_media_check(ilki_media *m, const char *reader, ilk_job *job, ilk
 
 typedef struct ilki_media_result {
     ilki_media_answer about;           /* form, dimensions */
-    unsigned char *data;               /* owned: about.n_bytes of it, with a NUL behind; or NULL, and */
+    unsigned char *data;               /* owned: about.n_bytes of it, then about.n_fields, with a NUL behind; or NULL, and */
     const unsigned char *view;         /* the bytes where the helper wrote them, and might still write */
     struct ilki_media_process *lender; /* who waits until they are given back */
 } ilki_media_result;

@@ -256,7 +256,7 @@ static ilk_status write_request(ilki_media_process *p, const ilki_media_question
 
 static ilk_status copy_window(ilki_media_process *p, ilki_media_result *r, ilk_error *err)
 {
-    size_t n = (size_t)r->about.n_bytes;
+    size_t n = (size_t)r->about.n_bytes + r->about.n_fields;
     r->data = malloc(n + 1);
     if (!r->data)
         return ilki_base_fail_memory(err, n + 1, "a helper's answer");
@@ -283,7 +283,7 @@ static ilki_media_outcome read_answer(ilki_media_process *p, const ilki_buf *fra
         return ILKI_MEDIA_LIED;
     if (lend && p->view && r->about.form >= ILKI_MEDIA_FORM_PIXELS)
         r->view = p->view;
-    else if (r->about.n_bytes && (st = copy_window(p, r, err)) != ILK_OK) {
+    else if (r->about.n_bytes + r->about.n_fields && (st = copy_window(p, r, err)) != ILK_OK) {
         free(r->data);
         r->data = NULL;
         return st == ILK_NO_MEMORY ? ILKI_MEDIA_FAILED : ILKI_MEDIA_LIED; /* a window that it made shorter */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "media/fields.h"
 
 /* ---- writing */
 
@@ -92,6 +93,7 @@ void ilki_media_put_answer(ilki_buf *b, const ilki_media_answer *a)
         ilki_base_buf_put_u32(b, sizes[i]);
     ilki_base_buf_put_u64(b, a->n_bytes);
     ilki_media_put_str(b, a->message);
+    ilki_base_buf_put_u32(b, a->n_fields);
 }
 
 /* ---- reading */
@@ -178,6 +180,8 @@ static bool form_fits(const ilki_media_answer *a)
         return a->n_bytes == 0;
     if (a->form == ILKI_MEDIA_FORM_TEXT)
         return a->n_bytes > 0;
+    if (a->form == ILKI_MEDIA_FORM_FILE)
+        return a->n_bytes > 0 && a->n_bytes <= ILKI_MEDIA_MAX_FILE;
     uint64_t n = (uint64_t)a->width * a->height; /* 32 bits each */
     if (n == 0 || a->channels == 0 || a->channels > 4 || a->frames == 0 || n > ILKI_MEDIA_WINDOW)
         return false;
@@ -214,11 +218,13 @@ ilk_status ilki_media_get_answer(ilki_media_answer *a, const void *data, size_t 
         *sizes[i] = ilki_base_cur_u32(&c);
     a->n_bytes = ilki_base_cur_u64(&c);
     bool ok = ilki_media_get_str(&c, a->message, sizeof a->message);
+    a->n_fields = ilki_base_cur_u32(&c);
     if (!ok || c.bad || ilki_base_cur_left(&c) || form >= ILKI_MEDIA_FORMS)
         return ilki_base_fail(err, ILK_BAD_FORMAT, "answer: malformed within its %zu bytes", n);
     a->status = allowed_status(status);
     a->form = (ilki_media_form)form;
-    if (a->n_bytes > ILKI_MEDIA_WINDOW || !form_fits(a))
+    if (a->n_bytes > ILKI_MEDIA_WINDOW || !form_fits(a) || a->n_fields > ILKI_MEDIA_FIELDS_BYTES ||
+        a->n_fields > ILKI_MEDIA_WINDOW - a->n_bytes)
         return ilki_base_fail(err, ILK_BAD_FORMAT, "answer: %llu bytes for form %u of %u x %u x %u x %u",
                               (unsigned long long)a->n_bytes, form, a->frames, a->height, a->width, a->channels);
     return ILK_OK;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What libilk and its helper program ilk-media say to each other: protocol 1.
+ * What libilk and its helper program ilk-media say to each other: protocol 2.
  *
  * The helper is started as `ilk-media serve memory=BYTES cpu=SECONDS` with three descriptors: 3, a stream socket; 4, the
  * window, shared memory of ILKI_MEDIA_WINDOW bytes that the client made, and ILKI_MEDIA_INBOX more for small files; 0 to 2 are /dev/null. It limits itself, enters
@@ -14,9 +14,10 @@
  *                                     carries the input as an open descriptor (SCM_RIGHTS): a regular or sealed memory
  *                                     file, to be read from offset 0 to its size; or its first operation is `inbox`
  *   answer   helper -> client         u32 id, u16 status (ilk_status), u16 form (ilki_media_form), u32 width, height,
- *                                     channels, frames, source_width, source_height, u64 n_bytes, str message. The
- *                                     n_bytes lie at the beginning of the window. `message` says what is wrong with the
- *                                     file where status is not OK.
+ *                                     channels, frames, source_width, source_height, u64 n_bytes, str message, u32
+ *                                     n_fields. The n_bytes lie at the beginning of the window, n_fields bytes of
+ *                                     media/fields.h behind them. `message` says what is wrong with the file where status
+ *                                     is not OK.
  * A request is a list of operations on one object that `open` makes; the last one answers:
  *   1 open       str reader, or "" for the first reader that knows the first bytes; must come first
  *   2 orient     -                               turns as EXIF says
@@ -31,6 +32,8 @@
  *   9 size       -                               answers FORM_NONE, with source_width and source_height set
  *  10 stored     -                               answers FORM_PIXELS or a form behind it: pixels as the file holds them
  *  11 inbox      u64 n                           before `open`: the file is the n bytes behind the window
+ *  12 fields     -                               what the file says about the picture comes with the answer
+ *  13 thumbnail  u16 side, u8 turned             answers FORM_FILE: a JPEG whose longer side is at most `side`
  * An operation that a helper does not know is answered with UNSUPPORTED; new ones take new numbers, new arguments are put
  * behind the old ones, and a helper that reads fewer of them is an older one. Anything else is a new version.
  *
@@ -44,14 +47,15 @@
 #include "base/buf.h"
 
 enum {
-    ILKI_MEDIA_VERSION = 1,
+    ILKI_MEDIA_VERSION = 2,
     ILKI_MEDIA_FRAME = 64 << 10,
     ILKI_MEDIA_INBOX = 4 << 20,
     ILKI_MEDIA_WINDOW = 342 << 20, /* as many pixels of four bytes as a picture may have */
     ILKI_MEDIA_SOCKET_FD = 3,
     ILKI_MEDIA_WINDOW_FD = 4,
     ILKI_MEDIA_MAX_ROWS = 64,
-    ILKI_MEDIA_MAX_OPS = 32
+    ILKI_MEDIA_MAX_OPS = 32,
+    ILKI_MEDIA_MAX_FILE = 1 << 20 /* of FORM_FILE */
 };
 #define ILKI_MEDIA_MAGIC 0x4d4b4c49u /* "ILKM" */
 
@@ -66,10 +70,12 @@ typedef enum ilki_media_op {
     ILKI_MEDIA_PIXELS,
     ILKI_MEDIA_SIZE,
     ILKI_MEDIA_STORED,
-    ILKI_MEDIA_IN_INBOX
+    ILKI_MEDIA_IN_INBOX,
+    ILKI_MEDIA_FIELDS,
+    ILKI_MEDIA_THUMBNAIL
 } ilki_media_op;
 
-/* Those behind PIXELS answer `stored` alone: what a resize sees that comes before the conversion to RGB. */
+/* Those behind PIXELS, but FILE, answer `stored` alone: what a resize sees that comes before the conversion to RGB. */
 typedef enum ilki_media_form {
     ILKI_MEDIA_FORM_NONE,
     ILKI_MEDIA_FORM_TEXT,
@@ -79,6 +85,7 @@ typedef enum ilki_media_form {
     ILKI_MEDIA_FORM_INK,    /* CMYK, 255 is full ink */
     ILKI_MEDIA_FORM_GRAY16, /* u16 of this machine */
     ILKI_MEDIA_FORM_GRAY32, /* the same numbers, where the file's kind has room for more and for less than 0 */
+    ILKI_MEDIA_FORM_FILE,   /* bytes of a file, of width x height */
     ILKI_MEDIA_FORMS
 } ilki_media_form;
 
@@ -107,6 +114,7 @@ typedef struct ilki_media_answer {
     ilki_media_form form;
     uint32_t width, height, channels, frames, source_width, source_height;
     uint64_t n_bytes;
+    uint32_t n_fields; /* bytes */
     char message[512];
 } ilki_media_answer;
 

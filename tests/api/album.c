@@ -295,5 +295,127 @@ end:
     folder_close(&f);
 }
 
+/* The same bytes whether made or found; a picture that is gone is shown from the cache; what is none says so. */
+static void thumbnails(void)
+{
+    folder f;
+    ilk_thumbnails *t[3] = {NULL, NULL, NULL};
+    ilk_thumbnail one[4], again;
+    ilk_thumbnail_options o;
+    ilk_thumbnail_options_init(&o);
+    if (!folder_open(&f, "clip-quick"))
+        goto end;
+    TREE_NEED(setenv("XDG_CACHE_HOME", tree_path(f.top, "cache"), 1) == 0);
+    put_picture(&f, "jpeg-exif6.jpg", "a.jpg");
+    put_picture(&f, "png-rgba8.png", "b.png");
+    put_picture(&f, "jpeg-truncated.jpg", "broken.jpg");
+    CHECK_OK(folder_ingest(&f, f.dir, NULL), &f.err);
+    const char *const paths[] = {"a.jpg", "b.png", "nobody.jpg", "broken.jpg"};
+    o.side = 16;
+    for (int i = 0; i < 3; i++) {
+        if (i == 2)
+            TREE_NEED(unlink(tree_path(f.dir, "a.jpg")) == 0);
+        if (!CHECK_OK(ilk_store_get_thumbnails(f.s, paths, 4, &o, NULL, &t[i], &f.err), &f.err))
+            goto end;
+        ilk_thumbnail_init(&again);
+        ilk_thumbnail_init(&one[0]);
+        CHECK_OK(ilk_thumbnails_get(t[i], 0, &again, &f.err), &f.err);
+        CHECK_OK(ilk_thumbnails_get(t[0], 0, &one[0], &f.err), &f.err);
+        if (i)
+            CHECK(again.status == ILK_OK && again.n_bytes == one[0].n_bytes && again.width == one[0].width &&
+                  memcmp(again.data, one[0].data, again.n_bytes) == 0);
+    }
+    for (size_t i = 1; i < 4; i++) {
+        ilk_thumbnail_init(&one[i]);
+        CHECK_OK(ilk_thumbnails_get(t[0], i, &one[i], &f.err), &f.err);
+    }
+    CHECK(one[0].status == ILK_OK && one[0].width == 9 && one[0].height == 16); /* of 11 x 19, turned */
+    CHECK(one[0].n_bytes > 100 && memcmp(one[0].data, "\xff\xd8\xff", 3) == 0);
+    CHECK(one[1].status == ILK_OK && one[1].width == 13);
+    CHECK(one[2].status == ILK_NOT_FOUND && one[2].message && !one[2].data);
+    CHECK(one[3].status == ILK_BAD_FORMAT && one[3].message && strstr(one[3].message, "truncated"));
+    CHECK_STATUS(ilk_thumbnails_get(t[0], 4, &again, &f.err), ILK_NOT_FOUND, &f.err);
+    struct stat st;
+    TREE_NEED(stat(tree_path(f.top, "cache/ilk/thumbnails"), &st) == 0);
+    CHECK_INT(st.st_mode & 0777, 0700);
+    o.side = 2000;
+    ilk_thumbnails *none = NULL;
+    CHECK_STATUS(ilk_store_get_thumbnails(f.s, paths, 4, &o, NULL, &none, &f.err), ILK_BAD_ARGUMENT, &f.err);
+    CHECK(!none);
+end:
+    for (int i = 0; i < 3; i++)
+        ilk_thumbnails_free(t[i]);
+    folder_close(&f);
+}
+
+/* What EXIF says: typed, so that filters compare it; nothing of it where it is not wanted. */
+static void exif_becomes_fields(void)
+{
+    folder f;
+    if (!folder_open(&f, "openclip-quick"))
+        goto end;
+    put_picture(&f, "../exif/jpeg-camera.jpg", "a.jpg");
+    put_picture(&f, "../exif/webp-camera.webp", "b.webp");
+    put_picture(&f, "png-palette8.png", "c.png");
+    CHECK_OK(folder_ingest(&f, f.dir, NULL), &f.err);
+    ilk_hits *h = search_picture(&f, f.m, tree_path(f.dir, "a.jpg"), 1);
+    ilk_hit hit = folder_hit(h, 0);
+    CHECK_STR(hit.path, "a.jpg");
+    const ilk_value *taken = field_of(&hit, "taken"), *make = field_of(&hit, "camera_make"),
+                    *model = field_of(&hit, "camera_model"), *lens = field_of(&hit, "lens"),
+                    *latitude = field_of(&hit, "latitude"), *longitude = field_of(&hit, "longitude"),
+                    *altitude = field_of(&hit, "altitude");
+    CHECK(taken && taken->type == ILK_VALUE_TIME && taken->i == 1714551630000000); /* 2024-05-01 10:20:30 +02:00 */
+    CHECK(make && make->type == ILK_VALUE_TEXT && strcmp(make->text, "Canon") == 0);
+    CHECK(model && strcmp(model->text, "Canon EOS R5") == 0);
+    CHECK(lens && strcmp(lens->text, "RF24-70mm F2.8 L IS USM") == 0);
+    CHECK(latitude && latitude->type == ILK_VALUE_REAL && longitude && altitude);
+    CHECK_NEAR(latitude->d, -33.8567844, 1e-6);
+    CHECK_NEAR(longitude->d, 151.2152967, 1e-6);
+    CHECK_NEAR(altitude->d, 12.5, 0);
+    check_vector(&f, f.m, tree_path(f.dir, "a.jpg"), hit.id, "image");
+    ilk_hits_free(h);
+    h = search_picture(&f, f.m, tree_path(f.dir, "c.png"), 1); /* open_clip resizes indices before it makes colours */
+    hit = folder_hit(h, 0);
+    CHECK_STR(hit.path, "c.png");
+    check_vector(&f, f.m, tree_path(f.dir, "c.png"), hit.id, "image");
+    ilk_hits_free(h);
+    ilk_value v, since;
+    ilk_filter of = equals("camera_make", "Canon", &v), after, both;
+    ilk_value_init(&since);
+    since.type = ILK_VALUE_TIME;
+    since.i = 1714551630000000;
+    after = of;
+    after.op = ILK_FILTER_GE;
+    after.field = "taken";
+    after.values = &since;
+    ilk_filter children[] = {of, after};
+    ilk_filter_init(&both);
+    both.op = ILK_FILTER_AND;
+    both.children = children;
+    both.n_children = 2;
+    uint64_t n = 0;
+    CHECK_OK(ilk_store_count(f.s, &both, &n, &f.err), &f.err);
+    CHECK_INT(n, 2);
+    ilk_ingest_options o = folder_options(&f);
+    o.no_exif = 1;
+    CHECK_OK(folder_ingest(&f, f.dir, &o), &f.err);
+    CHECK_TOLD(&f, "indexed a.jpg");
+    CHECK_INT(n_of(&f, "camera_make", "Canon"), 0);
+    h = search_picture(&f, f.m, tree_path(f.dir, "c.png"), 9);
+    for (size_t i = 0; i < ilk_hits_get_count(h, 0); i++) {
+        hit = folder_hit(h, i);
+        CHECK(!field_of(&hit, "taken") && !field_of(&hit, "latitude"));
+        if (strcmp(hit.path, "a.jpg") == 0) { /* it is to be turned, and was not */
+            check_int(&hit, "width", 19);
+            check_int(&hit, "height", 11);
+        }
+    }
+    ilk_hits_free(h);
+end:
+    folder_close(&f);
+}
+
 TEST_MAIN({"beside_documents", beside_documents}, {"junk_among_pictures", junk_among_pictures},
-          {"models_read_what_they_can", models_read_what_they_can}, {"eyes_alone", eyes_alone})
+          {"models_read_what_they_can", models_read_what_they_can}, {"eyes_alone", eyes_alone},
+          {"thumbnails", thumbnails}, {"exif_becomes_fields", exif_becomes_fields})

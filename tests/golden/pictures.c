@@ -335,7 +335,8 @@ static void check_picture(const golden *g, const ilk_model *m, size_t i, const u
     part.shape[0] = in[0];
     part.shape[1] = in[1];
     part.shape[2] = 3;
-    if (want && CHECK(rows) && CHECK_OK(ilki_embed_modality(ILK_IMAGE)->fill(m, &part, NULL, rows, &err), &err)) {
+    if (want && CHECK(rows) &&
+        CHECK_OK(ilki_embed_modality(ILK_IMAGE)->fill(m, &part, false, NULL, rows, &err), &err)) {
         for (size_t k = 0; k < n; k++) {
             size_t patch = k / t->row_dim, c = k % t->row_dim / (p * p), y = k / p % p, x = k % p;
             n_bad += rows[k] != want[(c * side + patch / across * p + y) * side + patch % across * p + x];

@@ -196,7 +196,7 @@ static void check_values(const golden *g, const ilk_model *m, int i, const ilk_p
     ilk_error_init(&err);
     const ilki_modality *row = ilki_embed_modality(ILK_IMAGE);
     if (CHECK(want && got && row) &&
-        CHECK_OK(row->fill(m, part, NULL, got + t->n_own_rows * (size_t)t->row_dim, &err), &err)) {
+        CHECK_OK(row->fill(m, part, false, NULL, got + t->n_own_rows * (size_t)t->row_dim, &err), &err)) {
         for (size_t k = 0; k < n * t->row_dim; k++)
             n_bad += memcmp(&got[k], &want[k], sizeof *got) != 0 && got[k] != want[k];
         CHECK_THAT(n_bad == 0, "%s: picture %d: %zu of %zu values differ", g->t.dir, i, n_bad, n * t->row_dim);
