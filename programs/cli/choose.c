@@ -434,6 +434,101 @@ bool cli_choose_models(cli *c, ilk_store *store, const char *space_name, cli_mod
     return false;
 }
 
+/* A model that is named for a store: in the precision of its space, where there is one. */
+static bool open_for_store(cli *c, ilk_store *store, const char *where, ilk_model **m)
+{
+    const char *hex = NULL;
+    ilk_model *again = NULL;
+    ilk_model_info info;
+    ilk_space space;
+    ilk_model_info_init(&info);
+    ilk_space_init(&space);
+    if (!open_named(c, where, NULL, m))
+        return false;
+    if (!store || cli_given(c, "precision"))
+        return true;
+    if (ilk_model_get_fingerprint(*m, c->job, &hex, &c->err) != ILK_OK ||
+        ilk_model_get_info(*m, &info, &c->err) != ILK_OK) {
+        cli_fail_err(c);
+        return false;
+    }
+    for (size_t i = 0; ilk_store_get_space(store, i, &space, NULL) == ILK_OK; i++)
+        if (space.fingerprint && space.precision && strcmp(space.fingerprint, hex) == 0 &&
+            strcmp(space.precision, ilk_precision_name(info.precision)) != 0) {
+            if (!open_named(c, where, space.precision, &again))
+                return false;
+            ilk_model_close(*m);
+            *m = again;
+            return true;
+        }
+    return true;
+}
+
+/* The store's models that are not among m: into `others`. False: one could not be opened. */
+static bool open_others(cli *c, ilk_store *store, const cli_models *m, cli_models *others)
+{
+    ilk_space space;
+    ilk_space_init(&space);
+    bool ok = true;
+    for (size_t i = 0; ok && store && ilk_store_get_space(store, i, &space, NULL) == ILK_OK; i++) {
+        bool here = !space.model || !space.fingerprint || seen_before(store, i, &space);
+        for (size_t k = 0; !here && k < m->n; k++) {
+            const char *hex = "";
+            here = ilk_model_get_fingerprint(m->list[k], c->job, &hex, &c->err) == ILK_OK &&
+                   strcmp(hex, space.fingerprint) == 0;
+        }
+        ilk_model *one = NULL;
+        if (!here)
+            ok = open_model(c, space.model, space.precision, &one) && add_model(others, one);
+        if (!ok)
+            cli_note(c,
+                     "the store has vectors of %s in its space \"%s\"; if that model has moved, give its place with -m",
+                     space.model, space.name);
+    }
+    return ok;
+}
+
+static uint32_t senses(const cli_models *m)
+{
+    uint32_t all = 0;
+    ilk_model_info info;
+    ilk_model_info_init(&info);
+    for (size_t i = 0; i < m->n; i++)
+        if (ilk_model_get_info(m->list[i], &info, NULL) == ILK_OK)
+            all |= info.modalities;
+    return all;
+}
+
+bool cli_choose_index_models(cli *c, ilk_store *store, cli_models *m)
+{
+    const char *names[CLI_MAX_LIST];
+    cli_models others = {0};
+    ilk_model *one = NULL;
+    size_t n = cli_given_list(c, "model", names, CLI_MAX_LIST);
+    bool ok = true;
+    *m = (cli_models){0};
+    for (size_t i = 0; ok && i < n; i++) {
+        ok = open_for_store(c, store, names[i], &one);
+        if (one)
+            ok = add_model(m, one) && ok;
+        one = NULL;
+    }
+    if (ok)
+        ok = open_others(c, store, m, &others);
+    /* one that adds nothing to what the store's can do is rather a mistake, which the library tells */
+    if (ok && (n == 0 || senses(m) & ~senses(&others)))
+        for (size_t i = 0; i < others.n; i++) {
+            ok = add_model(m, others.list[i]) && ok;
+            others.list[i] = NULL;
+        }
+    cli_close_models(&others);
+    if (ok && m->n == 0 && (ok = cli_choose_model(c, store, &one)))
+        ok = add_model(m, one);
+    if (!ok)
+        cli_close_models(m);
+    return ok;
+}
+
 void cli_close_models(cli_models *m)
 {
     for (size_t i = 0; i < m->n; i++)

@@ -22,7 +22,7 @@ typedef enum cli_kind {
     CLI_CHOICE, /* one of the words of `arg`, which '|' separates */
     CLI_FILE,
     CLI_DIR,
-    CLI_MODEL,
+    CLI_MODEL,   /* the last one counts, where a command does not ask for all */
     CLI_COMMAND, /* a command's name; of operands only */
     CLI_LIST     /* text that may be given more than once */
 } cli_kind;
@@ -138,6 +138,8 @@ bool cli_setting_count(cli *c, const char *name, uint64_t min, uint64_t max, uin
 bool cli_setting_on(cli *c, const char *name, bool *out);
 /* All values of a setting that may be given more than once, of every place, up to n; returns how many. */
 size_t cli_setting_list(const cli *c, const char *name, const char **out, size_t n);
+/* What the command line alone has given, of a CLI_LIST or CLI_MODEL. */
+size_t cli_given_list(const cli *c, const char *name, const char **out, size_t n);
 
 /* ---- session.c: runtime, job, model; on an error a message has been printed */
 bool cli_open_runtime(cli *c);

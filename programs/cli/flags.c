@@ -133,7 +133,12 @@ static bool set_value(cli *c, size_t i, const char *text)
             return false;
         }
         break;
+    case CLI_MODEL:
     case CLI_LIST:
+        if (*text == 0 && f->kind == CLI_MODEL) {
+            cli_usage(c, "--%s: expected %s, found nothing", f->name, f->arg);
+            return false;
+        }
         if (c->n_list == CLI_MAX_LIST) {
             cli_usage(c, "--%s: at most %d of them", f->name, CLI_MAX_LIST);
             return false;

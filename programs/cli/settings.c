@@ -205,14 +205,20 @@ bool cli_setting_on(cli *c, const char *name, bool *out)
     return false;
 }
 
+size_t cli_given_list(const cli *c, const char *name, const char **out, size_t n)
+{
+    size_t k = 0;
+    for (size_t i = 0; i < c->n_list && k < n; i++)
+        if (strcmp(c->list[i].flag->name, name) == 0)
+            out[k++] = c->list[i].text;
+    return k;
+}
+
 size_t cli_setting_list(const cli *c, const char *name, const char **out, size_t n)
 {
     size_t k = 0;
     for (size_t i = 0; i < c->n_settings && k < n; i++)
         if (strcmp(c->settings[i].key, name) == 0)
             out[k++] = c->settings[i].value;
-    for (size_t i = 0; i < c->n_list && k < n; i++)
-        if (strcmp(c->list[i].flag->name, name) == 0)
-            out[k++] = c->list[i].text;
-    return k;
+    return k + cli_given_list(c, name, out + k, n - k);
 }

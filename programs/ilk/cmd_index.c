@@ -10,6 +10,7 @@
 
 static const cli_flag flags[] = {
     {"dry-run", 'n', CLI_SWITCH, NULL, "only say what would be done, and why", 0, 0},
+    {"no-exif", 0, CLI_SWITCH, NULL, "pictures: do not turn them as EXIF says, keep nothing that it tells", 0, 0},
     {"strict", 0, CLI_SWITCH, NULL, "a file that cannot be read is fatal", 0, 0},
     {"json", 0, CLI_SWITCH, NULL, "print what was done as one JSON document", 0, 0},
     {0},
@@ -48,7 +49,7 @@ static int run(cli *c)
         const char *whole = cli_setting_text(c, "store", NULL) ? "." : p.folder;
         const char *const *paths = c->n_operands ? c->operands : &whole;
         size_t n = c->n_operands ? c->n_operands : 1;
-        status = cli_on(c, "dry-run") ? cli_index_preview(c, &p, paths, n) : cli_index(c, &p, paths, n, NULL, NULL);
+        status = cli_on(c, "dry-run") ? cli_index_preview(c, &p, paths, n) : cli_index(c, &p, paths, n, NULL);
     }
     cli_place_free(&p);
     return status;
@@ -63,10 +64,14 @@ const cli_command cli_cmd_index = {
     UINT32_MAX,
     "ilk index ~/notes -m ORG/NAME\tthe first time\n"
     "ilk index\tthis folder again: only what changed\n"
+    "ilk index ~/Pictures -m ORG/CLIP\tpictures, and texts beside them, by a model that sees\n"
+    "ilk index ~/all -m ORG/TEXT -m ORG/CLIP\ttexts by both models, pictures by the second\n"
     "ilk index --dry-run\twhat would be done, and why\n"
     "ilk index --store all.ilk src docs\tseveral folders into one store\n",
     "Text, Markdown, reStructuredText, manual pages (also gzipped), source code, HTML, PDF, EPUB, Word and OpenDocument "
-    "texts, JSON lines and CSV are cut into passages, and each passage gets a vector. What a hostile file could break is "
+    "texts, JSON lines and CSV are cut into passages, and each passage gets a vector of every model that reads text. JPEG, "
+    "PNG, WebP, GIF, BMP, TIFF and what else ilk doctor names are pictures: each gets a vector of every model that sees, "
+    "with size, date, camera and place as metadata. What a hostile file could break is "
     "read by a helper program in a sandbox (ilk doctor tells what it reads). The store is DIR/.ilk, or the nearest .ilk above DIR. .gitignore and .ignore are honoured, "
     "hidden and binary files passed over. A moved file keeps its vectors; what a file that is gone left is removed.\n\n"
     "Work is kept as it is done: after Ctrl-C, or worse, the same command goes on from there.\n\n"

@@ -26,10 +26,8 @@ static bool open_or_index(cli *c, const cli_place *p, ilk_store **s, cli_models 
         return false;
     const char *folder = p->folder;
     if (ask(c, p->folder)) {
-        ilk_model *made_with = NULL;
         ilk_error_init(&c->err);
-        int status = cli_index(c, p, &folder, 1, s, &made_with);
-        ilk_model_close(made_with);
+        int status = cli_index(c, p, &folder, 1, s);
         if (status == CLI_NOTHING)
             cli_fail(c, "%s: there is nothing to read", p->folder);
         return status == CLI_FOUND && cli_choose_models(c, *s, cli_text(c, "space"), m);

@@ -80,15 +80,32 @@ static void last_update(const ilk_store_info *info, char to[32])
     free(log);
 }
 
+static uint64_t count_pictures(ilk_store *s)
+{
+    uint64_t n = 0;
+    ilk_value image;
+    ilk_filter pictures;
+    ilk_value_init(&image);
+    ilk_filter_init(&pictures);
+    image.type = ILK_VALUE_TEXT;
+    image.text = "image";
+    image.n_bytes = 5;
+    pictures.op = ILK_FILTER_EQ;
+    pictures.field = "modality";
+    pictures.values = &image;
+    pictures.n_values = 1;
+    return ilk_store_count(s, &pictures, &n, NULL) == ILK_OK ? n : 0;
+}
+
 static void put_json(cli *c, ilk_store *s, const ilk_store_info *i, const tally *t, const char *updated)
 {
     const struct {
         const char *key;
         uint64_t n;
-    } counts[] = {{"indexed", t->n_indexed},           {"skipped", t->n_skipped},    {"failed", t->n_failed},
-                  {"changed", t->n_changed},           {"gone", t->n_gone},          {"items", i->n_items},
-                  {"vectors", i->n_vectors},           {"superseded", i->n_deleted}, {"log_bytes", i->log_bytes},
-                  {"derived_bytes", i->derived_bytes}, {"last_lsn", i->last_lsn}};
+    } counts[] = {{"indexed", t->n_indexed},   {"pictures", count_pictures(s)},     {"skipped", t->n_skipped},
+                  {"failed", t->n_failed},     {"changed", t->n_changed},           {"gone", t->n_gone},
+                  {"items", i->n_items},       {"vectors", i->n_vectors},           {"superseded", i->n_deleted},
+                  {"log_bytes", i->log_bytes}, {"derived_bytes", i->derived_bytes}, {"last_lsn", i->last_lsn}};
     ilki_buf b;
     ilki_jsonw w;
     ilk_space space;
@@ -130,7 +147,11 @@ static void put_fields(cli *c, ilk_store *s, const ilk_store_info *i, const tall
     ilk_space space;
     unsigned long long stale = t->n_changed + t->n_gone;
     cli_field(c, "store", "%s", i->path);
-    cli_field(c, "files", "%llu indexed", (unsigned long long)t->n_indexed);
+    unsigned long long n_pictures = count_pictures(s);
+    if (n_pictures)
+        cli_field(c, "files", "%llu indexed, %llu of them pictures", (unsigned long long)t->n_indexed, n_pictures);
+    else
+        cli_field(c, "files", "%llu indexed", (unsigned long long)t->n_indexed);
     if (stale)
         cli_field(c, "stale", "%llu changed, %llu gone: ilk index brings them up to date",
                   (unsigned long long)t->n_changed, (unsigned long long)t->n_gone);

@@ -38,6 +38,13 @@ typedef struct report {
     ilki_jsonw *json;         /* of a preview as JSON: its list */
 } report;
 
+static const char unsupported[] = "not supported yet: ";
+
+static bool is_unsupported(const group *g)
+{
+    return strncmp(g->reason, unsupported, sizeof unsupported - 1) == 0;
+}
+
 static void count_skip(report *r, const ilk_event *e)
 {
     char reason[REASON_BYTES];
@@ -131,6 +138,43 @@ static void add_count(ilki_buf *b, uint64_t n, const char *what)
         ilki_base_buf_addf(b, ", %llu %s", (unsigned long long)n, what);
 }
 
+/* "12 RAW photos (a.cr2, ...), 3 videos (b.mp4): not supported yet": what no reader exists for is one line. */
+static void add_unsupported(ilki_buf *b, const report *r)
+{
+    static const char *const plurals[][3] = {{"a RAW photo", "RAW photo", "RAW photos"},
+                                             {"a video", "video", "videos"},
+                                             {"an SVG drawing", "SVG drawing", "SVG drawings"}};
+    bool any = false;
+    for (size_t i = 0; i < r->n_groups; i++)
+        for (size_t k = 0; k < sizeof plurals / sizeof *plurals && is_unsupported(&r->groups[i]); k++) {
+            const group *g = &r->groups[i];
+            if (strcmp(g->reason + sizeof unsupported - 1, plurals[k][0]) != 0)
+                continue;
+            ilki_base_buf_addf(b, "%s%llu %s (%s%s)", any ? ", " : "\n  ", (unsigned long long)g->n,
+                               plurals[k][g->n == 1 ? 1 : 2], g->example, g->n > 1 ? ", ..." : "");
+            any = true;
+        }
+    if (any)
+        ilki_base_buf_adds(b, ": not supported yet");
+}
+
+static void add_skipped(ilki_buf *b, const report *r)
+{
+    bool blind = false;
+    for (size_t i = 0; i < r->n_groups; i++) {
+        const group *g = &r->groups[i];
+        blind |= strcmp(g->reason, "a picture: no model here sees") == 0;
+        if (!is_unsupported(g))
+            ilki_base_buf_addf(b, "\n  %llu skipped: %s (%s%s)", (unsigned long long)g->n, g->reason, g->example,
+                               g->n > 1 ? ", ..." : "");
+    }
+    add_unsupported(b, r);
+    if (r->n_more)
+        ilki_base_buf_addf(b, "\n  %llu skipped for other reasons (-v names all)", (unsigned long long)r->n_more);
+    if (blind)
+        ilki_base_buf_adds(b, "\n  for the pictures, add a model that sees: ilk index -m openai/clip-vit-base-patch32");
+}
+
 static void tell(cli *c, const report *r, const ilk_ingest_result *res)
 {
     ilki_buf b;
@@ -145,14 +189,16 @@ static void tell(cli *c, const report *r, const ilk_ingest_result *res)
     if (res->n_chunks)
         ilki_base_buf_addf(&b, "; %llu passages, %llu tokens", (unsigned long long)res->n_chunks,
                            (unsigned long long)res->n_tokens);
+    if (res->n_pictures)
+        ilki_base_buf_addf(&b, "%s %llu picture%s", res->n_chunks ? "," : ";", (unsigned long long)res->n_pictures,
+                           res->n_pictures == 1 ? "" : "s");
     ilki_base_buf_addf(&b, "; %.1f s", res->seconds);
+    if (res->n_pictures && !res->n_tokens && res->seconds > 0)
+        ilki_base_buf_addf(&b, ", %.0f pictures/s", (double)res->n_pictures / res->seconds);
     if (res->n_tokens && res->seconds > 0)
         ilki_base_buf_addf(&b, ", %.0f tokens/s", (double)res->n_tokens / res->seconds);
-    for (size_t i = 0; i < r->n_groups && !c->verbose; i++)
-        ilki_base_buf_addf(&b, "\n  %llu skipped: %s (%s%s)", (unsigned long long)r->groups[i].n, r->groups[i].reason,
-                           r->groups[i].example, r->groups[i].n > 1 ? ", ..." : "");
-    if (r->n_more)
-        ilki_base_buf_addf(&b, "\n  %llu skipped for other reasons (-v names all)", (unsigned long long)r->n_more);
+    if (!c->verbose)
+        add_skipped(&b, r);
     cli_note(c, "%s%s", r->preview ? "would be: " : "", ilki_base_buf_view(&b));
     ilki_base_buf_deinit(&b);
 }
@@ -164,8 +210,8 @@ static void put_counts(ilki_jsonw *w, const cli_place *p, const ilk_ingest_resul
         uint64_t n;
     } counts[] = {{"files", r->n_files},   {"indexed", r->n_indexed}, {"unchanged", r->n_unchanged},
                   {"moved", r->n_moved},   {"removed", r->n_removed}, {"skipped", r->n_skipped},
-                  {"failed", r->n_failed}, {"passages", r->n_chunks}, {"tokens", r->n_tokens},
-                  {"bytes", r->n_bytes}};
+                  {"failed", r->n_failed}, {"passages", r->n_chunks}, {"pictures", r->n_pictures},
+                  {"tokens", r->n_tokens}, {"bytes", r->n_bytes}};
     ilki_base_jsonw_key(w, "store");
     ilki_base_jsonw_cstring(w, p->store);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
@@ -206,7 +252,7 @@ static bool read_options(cli *c, ilk_ingest_options *o, const char **exclude)
     return true;
 }
 
-static ilk_status ingest(cli *c, ilk_store *s, ilk_model *m, const char *const *paths, size_t n, report *r,
+static ilk_status ingest(cli *c, ilk_store *s, const cli_models *m, const char *const *paths, size_t n, report *r,
                          ilk_ingest_result *result)
 {
     ilk_ingest_options o;
@@ -219,13 +265,14 @@ static ilk_status ingest(cli *c, ilk_store *s, ilk_model *m, const char *const *
     }
     bool full = strcmp(c->command->name, "index") == 0; /* search has only the configuration */
     o.strict = full && cli_on(c, "strict");
+    o.no_exif = full && cli_on(c, "no-exif");
     o.max_file_bytes = full ? cli_count(c, "max-file-mb", 0) << 20 : 0;
     o.event = on_event;
     o.event_user = r;
     o.dry_run = r->preview != NULL;
     o.runtime = c->rt;
     o.where = r->preview ? r->preview->store : NULL;
-    return ilk_ingest(s, &m, m != NULL, paths, n, &o, c->job, result, &c->err);
+    return ilk_ingest(s, m->list, m->n, paths, n, &o, c->job, result, &c->err);
 }
 
 static void tell_interrupted(cli *c, const ilk_ingest_result *result)
@@ -234,19 +281,28 @@ static void tell_interrupted(cli *c, const ilk_ingest_result *result)
              (unsigned long long)(result->n_indexed + result->n_unchanged + result->n_moved));
 }
 
-int cli_index(cli *c, const cli_place *p, const char *const *paths, size_t n, ilk_store **s, ilk_model **m)
+/* A new store's models keep the precision that they begin with. */
+static bool settle_all(cli *c, cli_models *m)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (!cli_settle_auto(c, &m->list[i]))
+            return false;
+    return true;
+}
+
+int cli_index(cli *c, const cli_place *p, const char *const *paths, size_t n, ilk_store **s)
 {
     ilk_store *store = NULL;
-    ilk_model *model = NULL;
+    cli_models models = {0};
     ilk_ingest_result result;
     report *r = ilki_base_zalloc(1, sizeof *r);
     ilk_ingest_result_init(&result);
     int status = CLI_FAILED;
-    /* an existing store first, since it knows its model; a new one is made only once there is a model */
+    /* an existing store first, since it knows its models; a new one is made only once there is a model */
     ilk_status st = r ? cli_store_open(c, p, CLI_OPEN_WRITE, &store) : ILK_NO_MEMORY;
-    if ((st != ILK_OK && st != ILK_NOT_FOUND) || !cli_choose_model(c, store, &model))
+    if ((st != ILK_OK && st != ILK_NOT_FOUND) || !cli_choose_index_models(c, store, &models))
         goto end;
-    if (!store && !cli_settle_auto(c, &model))
+    if (!store && !settle_all(c, &models))
         goto end;
     if (!store && (st = cli_store_open(c, p, CLI_OPEN_CREATE, &store)) != ILK_OK) {
         if (st == ILK_NOT_FOUND)
@@ -254,7 +310,7 @@ int cli_index(cli *c, const cli_place *p, const char *const *paths, size_t n, il
         goto end;
     }
     r->c = c;
-    st = ingest(c, store, model, paths, n, r, &result);
+    st = ingest(c, store, &models, paths, n, r, &result);
     cli_progress_erase(c);
     if (st == ILK_CANCELLED && cli_signal_caught()) {
         tell_interrupted(c, &result);
@@ -268,13 +324,11 @@ int cli_index(cli *c, const cli_place *p, const char *const *paths, size_t n, il
         status = result.n_files > 0 ? CLI_FOUND : CLI_NOTHING;
     }
 end:
-    if (status == CLI_FOUND && s) {
+    if (status == CLI_FOUND && s)
         *s = store;
-        *m = model;
-    } else {
+    else
         ilk_store_close(store);
-        ilk_model_close(model);
-    }
+    cli_close_models(&models);
     free(r);
     return status;
 }
@@ -287,7 +341,7 @@ static bool holds_files(ilk_store *s)
     return s && ilk_store_get_info(s, &info, NULL) == ILK_OK && info.n_sources > 0;
 }
 
-static ilk_status preview(cli *c, ilk_store *s, ilk_model *m, const char *const *paths, size_t n, report *r)
+static ilk_status preview(cli *c, ilk_store *s, const cli_models *m, const char *const *paths, size_t n, report *r)
 {
     ilki_buf b;
     ilki_jsonw w;
@@ -324,20 +378,20 @@ static ilk_status preview(cli *c, ilk_store *s, ilk_model *m, const char *const 
 int cli_index_preview(cli *c, const cli_place *p, const char *const *paths, size_t n)
 {
     ilk_store *store = NULL;
-    ilk_model *model = NULL;
+    cli_models models = {0};
     report *r = ilki_base_zalloc(1, sizeof *r);
     int status = CLI_FAILED;
     ilk_status st = r ? cli_store_open(c, p, CLI_OPEN_READ, &store) : ILK_NO_MEMORY;
     if (st == ILK_OK || st == ILK_NOT_FOUND) {
         r->c = c;
         r->preview = p;
-        if (!holds_files(store) || cli_choose_model(c, store, &model)) {
-            st = preview(c, store, model, paths, n, r);
+        if (!holds_files(store) || cli_choose_index_models(c, store, &models)) {
+            st = preview(c, store, &models, paths, n, r);
             status = st == ILK_OK ? CLI_FOUND : st == ILK_NOT_FOUND ? CLI_NOTHING : CLI_FAILED;
         }
     }
     ilk_store_close(store);
-    ilk_model_close(model);
+    cli_close_models(&models);
     free(r);
     return status;
 }

@@ -10,8 +10,8 @@ extern const cli_flag cli_chunk_flags[];
 /* Tells on standard output what `index` would do, a file a line. No model is opened for a store without files. */
 int cli_index_preview(cli *c, const cli_place *p, const char *const *paths, size_t n);
 
-/* Chooses the model, makes the store where there is none, reads the paths, tells what was done. On CLI_FOUND *s and *m
- * (each may be NULL) get store and model, open. */
-int cli_index(cli *c, const cli_place *p, const char *const *paths, size_t n, ilk_store **s, ilk_model **m);
+/* Chooses the models, makes the store where there is none, reads the paths, tells what was done. On CLI_FOUND *s (may be
+ * NULL) gets the store, open. */
+int cli_index(cli *c, const cli_place *p, const char *const *paths, size_t n, ilk_store **s);
 
 #endif
