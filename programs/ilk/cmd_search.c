@@ -58,7 +58,7 @@ static int search(cli *c, const cli_place *p, ilk_store *s, const cli_models *m,
     cli_question_fill(c, question, &asked);
     int status = CLI_FAILED;
     if (ilk_ask(s, m->list, m->n, &asked, &q, c->job, &h, &c->err) == ILK_OK)
-        status = cli_hits_show(c, p, h, question, reader_of(m));
+        status = cli_hits_show(c, p, s, h, question, reader_of(m));
     else
         cli_fail_err(c);
     ilk_hits_free(h);
@@ -99,7 +99,8 @@ const cli_command cli_cmd_search = {
     "ilk search beach --image cat.jpg --minus 0.5:people\tboth, and less of people\n"
     "ilk search -k 3 --min-score 0.4 rust on iron\tonly good ones\n"
     "ilk search -l \"travel costs\" | xargs less\tpaths alone; -0 for xargs -0\n"
-    "ilk search --jsonl \"travel costs\" | jq .path\trecords\n",
+    "ilk search --jsonl \"travel costs\" | jq .path\trecords\n"
+    "ilk search -k 60 --html hits.html \"a red bicycle\"\ta page to look at\n",
     "Searches the store of this folder, the nearest .ilk upwards, with the models it was made with. The larger a score, "
     "the nearer a hit is to the query; the scale depends on the model. On a terminal the sentence that answers best "
     "stands out; through a pipe come lines of rank, score, path, lines, heading and passage, with tabs between; of a "

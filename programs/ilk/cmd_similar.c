@@ -170,7 +170,7 @@ static int similar(cli *c, const cli_place *p, ilk_store *s, const char *file)
         st = ask_with_file(c, s, c->operands[0], &q, &h);
     else if (st != ILK_OK)
         cli_fail_err(c);
-    int status = st == ILK_OK ? cli_hits_show(c, p, h, NULL, NULL) : CLI_FAILED;
+    int status = st == ILK_OK ? cli_hits_show(c, p, s, h, NULL, NULL) : CLI_FAILED;
     free(name);
     ilk_hits_free(h);
     return status;

@@ -52,7 +52,7 @@ void cli_hit_details(ilki_buf *b, const ilk_hit *h)
                     *height = cli_hit_field(h, "height", ILK_VALUE_INT);
     const ilk_value *bytes = cli_hit_field(h, "bytes", ILK_VALUE_INT),
                     *taken = cli_hit_field(h, "taken", ILK_VALUE_TIME);
-    const ilk_value *camera = cli_hit_field(h, "camera", ILK_VALUE_TEXT);
+    const ilk_value *camera = cli_hit_field(h, "camera_model", ILK_VALUE_TEXT);
     const ilk_value *lat = cli_hit_field(h, "latitude", ILK_VALUE_REAL),
                     *lon = cli_hit_field(h, "longitude", ILK_VALUE_REAL);
     if (width && height)

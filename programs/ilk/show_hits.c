@@ -12,6 +12,10 @@ const cli_flag cli_hit_flags[] = {
     {"top", 'k', CLI_COUNT, "N", "how many hits (default: 10)", 1, 100000},
     {"min-score", 0, CLI_NUMBER, "X", "only hits of at least this score", 0, 0},
     {"paths", 'l', CLI_SWITCH, NULL, "print paths alone, each once", 0, 0},
+    {"html", 0, CLI_FILE, "FILE",
+     "write a page of the hits with small pictures, one file that stands for itself (-: to "
+     "standard output)",
+     0, 0},
     {"null", '0', CLI_SWITCH, NULL, "end paths with NUL instead of a newline; implies --paths", 0, 0},
     {0},
 };
@@ -23,9 +27,9 @@ const cli_flag cli_hit_flags[] = {
 
 bool cli_hits_one_form(cli *c)
 {
-    if (cli_on(c, "json") + cli_on(c, "jsonl") + (cli_on(c, "paths") || cli_on(c, "null")) < 2)
+    if (cli_on(c, "json") + cli_on(c, "jsonl") + (cli_on(c, "paths") || cli_on(c, "null")) + cli_given(c, "html") < 2)
         return true;
-    cli_usage(c, "--json, --jsonl and --paths exclude each other");
+    cli_usage(c, "--json, --jsonl, --paths and --html exclude each other");
     return false;
 }
 
@@ -37,13 +41,14 @@ void cli_hits_query(cli *c, ilk_query *q)
         q->min_score = (float)cli_number(c, "min-score", 0);
 }
 
-static void add_base64(ilki_buf *b, const char *s, size_t n)
+void cli_add_base64(ilki_buf *b, const void *data, size_t n)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *s = data;
     for (size_t i = 0; i < n; i += 3) {
         uint32_t v = 0;
         for (size_t k = 0; k < 3; k++)
-            v = v << 8 | (i + k < n ? (unsigned char)s[i + k] : 0U);
+            v = v << 8 | (i + k < n ? s[i + k] : 0U);
         char out[4];
         for (size_t k = 0; k < 4; k++)
             out[k] = i + k <= n || k < 2 ? digits[v >> (18 - 6 * k) & 63] : '=';
@@ -75,7 +80,7 @@ void cli_json_path(ilki_jsonw *w, const cli_place *p, const char *path)
     put_string(w, "path", ilki_base_buf_view(&b));
     if (!ilki_base_utf8_valid(ilki_base_buf_view(&b), b.len)) {
         ilki_base_buf_init(&encoded, 1 << 21);
-        add_base64(&encoded, b.data, b.len);
+        cli_add_base64(&encoded, b.data, b.len);
         put_string(w, "path_bytes", ilki_base_buf_view(&encoded));
         ilki_base_buf_deinit(&encoded);
     }
@@ -358,7 +363,8 @@ static void show_people(cli *c, const cli_place *p, const ilk_hit *hits, size_t 
         put_head(c, p, &hits[i]);
 }
 
-int cli_hits_show(cli *c, const cli_place *p, const ilk_hits *h, const cli_question *question, ilk_model *m)
+int cli_hits_show(cli *c, const cli_place *p, ilk_store *s, const ilk_hits *h, const cli_question *question,
+                  ilk_model *m)
 {
     size_t n = ilk_hits_get_count(h, 0);
     ilk_hit *hits = ilki_base_zalloc(n, sizeof *hits);
@@ -371,7 +377,10 @@ int cli_hits_show(cli *c, const cli_place *p, const ilk_hits *h, const cli_quest
             return cli_fail_err(c);
         }
     }
-    if (cli_on(c, "json"))
+    bool ok = true;
+    if (cli_given(c, "html"))
+        ok = cli_contact_sheet(c, p, s, hits, n, question);
+    else if (cli_on(c, "json"))
         show_json(c, p, hits, n, question);
     else if (cli_on(c, "jsonl"))
         show_jsonl(c, p, hits, n);
@@ -382,5 +391,5 @@ int cli_hits_show(cli *c, const cli_place *p, const ilk_hits *h, const cli_quest
     else
         show_lines(c, p, hits, n);
     free(hits);
-    return n ? CLI_FOUND : CLI_NOTHING;
+    return !ok ? CLI_FAILED : n ? CLI_FOUND : CLI_NOTHING;
 }

@@ -16,7 +16,10 @@ bool cli_hits_one_form(cli *c);
 
 /* Prints the hits of the first query by the flags. The words of `question` and `m` (each may be NULL) serve to find the
  * best sentence. Returns CLI_FOUND or CLI_NOTHING. */
-int cli_hits_show(cli *c, const cli_place *p, const ilk_hits *h, const cli_question *question, ilk_model *m);
+int cli_hits_show(cli *c, const cli_place *p, ilk_store *s, const ilk_hits *h, const cli_question *question,
+                  ilk_model *m);
+
+void cli_add_base64(ilki_buf *b, const void *data, size_t n);
 
 /* The members of a path in JSON, as it can be opened from here: `path`, and `path_bytes` where that is not UTF-8. */
 void cli_json_path(ilki_jsonw *w, const cli_place *p, const char *path);
@@ -29,6 +32,12 @@ void cli_hit_details(ilki_buf *b, const ilk_hit *h);
 void cli_time_text(ilki_buf *b, int64_t us, bool iso);
 /* NULL: it has no such field, or of another type. */
 const ilk_value *cli_hit_field(const ilk_hit *h, const char *name, ilk_value_type type);
+
+/* ---- contact_sheet.c: --html */
+
+/* Writes n hits of the store as one HTML file that stands for itself. False: a message has been printed. */
+bool cli_contact_sheet(cli *c, const cli_place *p, ilk_store *s, const ilk_hit *hits, size_t n,
+                       const cli_question *question);
 
 /* ---- excerpt.c: a few lines of a passage, around the sentence that answers best */
 

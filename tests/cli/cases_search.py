@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """search and similar with pictures, weights, minus signs and several kinds, on a tiny model of two towers."""
+import base64
+import html.parser
 import json
 import os
 import shutil
+import subprocess
+import urllib.parse
 
 import harness
 from harness import Place, check, equal, lacks, matches, model
@@ -171,3 +175,98 @@ def test_similar_to_a_file_that_is_not_stored():
         r = p.run("similar", picture("png-rgb8.png"))
         equal(r.status, 2, "a picture and a model of texts")
         matches(r.err, "a model that reads pictures; `ilk reindex --model NAME`")
+
+
+class Sheet(html.parser.HTMLParser):
+    """Tags, attributes and text of a contact sheet."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.pictures, self.text, self.attributes = [], [], [], "", set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append(tag)
+        self.attributes |= set(attrs)
+        if tag == "a":
+            self.links.append(attrs["href"])
+        if tag == "img":
+            self.pictures.append(attrs)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+HOSTILE = '"><img src=x onerror=alert(1)>\u202e&#34;\n.jpg'
+
+
+def hostile(p):
+    filled(p)
+    p.write("evil.txt", "<b>x</b>&lt;")
+    p.write("evil2.txt", "a\x1b[31m \u202e b")
+    shutil.copy(picture("jpeg-420.jpg"), os.path.join(p.dir, HOSTILE))
+    shutil.copy(picture("jpeg-422.jpg"), os.path.join(p.dir, "gone.jpg"))
+    equal(p.run("index", "-m", model("clip-quick")).status, 0, "index")
+    os.unlink(os.path.join(p.dir, "gone.jpg"))
+
+
+def test_contact_sheet():
+    with Place() as p:
+        hostile(p)
+        r = p.run("search", "a <b>red</b> bicycle", "--minus", "0.5:@png-rgb8.png", "-k", "50", "--html", "sheet.html")
+        equal((r.status, r.out), (0, ""), "search: %s" % r)
+        matches(r.err, "^ilk: sheet.html: 9 hits$")
+        with open(os.path.join(p.dir, "sheet.html"), encoding="utf-8") as f:
+            text = f.read()
+        sheet = Sheet(text)
+        equal(sorted(set(sheet.tags)), sorted({"html", "head", "meta", "title", "style", "body", "header", "h1", "bdi", "p",
+                                               "main", "ol", "li", "div", "span", "a", "img", "blockquote"}), "tags")
+        equal(sheet.attributes & {"onerror", "onclick", "style", "srcset"}, set(), "attributes")
+        equal(sheet.tags.count("li"), 9, "cards")
+        equal(sheet.tags.count("blockquote"), 4, "texts")
+        matches(text, "Content-Security-Policy\" content=\"default-src 'none'; img-src data:")
+        matches(text, "prefers-color-scheme:dark")
+        for what in ("a <b>red</b> bicycle - 0.5 x png-rgb8.png", "<b>x</b>&lt;", "13 x 9, 428 bytes", "rrf"):
+            check(what in sheet.text, "shown: %s" % what)
+        check("\u202e" not in text and "\x1b" not in text, "nothing steers the page or a terminal")
+        equal({urllib.parse.unquote(s) for s in sheet.links},
+              {"file://" + os.path.join(os.path.realpath(p.dir), n)
+               for n in [*TEXTS, *PICTURES, "evil.txt", "evil2.txt", HOSTILE, "gone.jpg"]}, "links lead to the files")
+        equal(len(sheet.pictures), sheet.tags.count("img"), "pictures")
+        check(4 <= len(sheet.pictures) <= 5, "every file that is there has one, and a cached one may")
+        for img in sheet.pictures:
+            head, data = img["src"].split(",")
+            equal((head, base64.b64decode(data)[:3]), ("data:image/jpeg;base64", b"\xff\xd8\xff"), "a JPEG in the page")
+            check(img["alt"].startswith("Picture ") and int(img["width"]) > 0 and int(img["height"]) > 0, "alt and size")
+        if len(sheet.pictures) == 4:
+            matches(sheet.text, "no picture: ")
+        r = p.run("similar", "png-rgb8.png", "--html", "-")
+        equal(r.status, 0, "similar")
+        check("like png-rgb8.png" in Sheet(r.out).text, "what it is about")
+        equal(p.run("search", "cat", "--html", "x.html", "--json").status, 2, "two forms")
+        r = p.run("search", "cat", "--html", "no/such/x.html")
+        equal(r.status, 2, "a folder that is not there")
+        matches(r.err, "no/such/x.html")
+        equal(p.run("search", "cat", "--min-score", "2", "--html", "none.html").status, 1, "a sheet of nothing")
+        check(os.path.exists(os.path.join(p.dir, "none.html")), "is there, too")
+
+
+def test_contact_sheet_in_a_browser():
+    browser = shutil.which("chromium") or harness.need("google-chrome")
+    with Place() as p:
+        hostile(p)
+        equal(p.run("search", "a red bicycle", "-k", "50", "--html", "sheet.html").status, 0, "search")
+        try:
+            r = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+                                "--user-data-dir=" + os.path.join(p.home, "chromium"),
+                                "file://" + os.path.join(p.dir, "sheet.html")],
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60,
+                               env=harness.environment(p.home))
+        except subprocess.TimeoutExpired:
+            raise harness.Skip("the browser does not start here")
+        if r.returncode:
+            raise harness.Skip("the browser does not start here")
+        dom = r.stdout.decode()
+        equal(dom.count("<li id="), 9, "cards")
+        lacks(dom, "<script|onerror=\"|<b>", "what a hostile file brought")
