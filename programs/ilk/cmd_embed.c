@@ -22,6 +22,7 @@ static const cli_flag flags[] = {
     {"output", 'o', CLI_FILE, "FILE", "write there, as a whole or not at all (npy needs it)", 0, 0},
     {"text-share", 0, CLI_NUMBER, "X", "of a record of text and pictures, the text's share of the sum (default: 0.5)",
      0, 0},
+    {"no-exif", 0, CLI_SWITCH, NULL, "do not turn pictures as their EXIF says", 0, 0},
     {"strict", 0, CLI_SWITCH, NULL, "an input that cannot be read, or is longer than the model reads, is fatal", 0, 0},
     {0},
 };
@@ -137,6 +138,7 @@ static int run_all(cli *c, ilk_model *m, cli_records *r, cli_sink *sink)
         free(in);
         return CLI_FAILED;
     }
+    e.options.no_exif = cli_on(c, "no-exif");
     if (st == ILK_OK && cli_given(c, "text-share")) {
         e.options.text_share = (float)cli_number(c, "text-share", 0);
         if (!(e.options.text_share > 0 && e.options.text_share <= 1)) {

@@ -135,6 +135,43 @@ def test_what_no_model_reads():
         equal(p.run("search", "--space", "text", "red").status, 0, "a space by its name")
 
 
+def test_several_models_in_one_store():
+    with Place() as p:
+        for name, text in TEXTS.items():
+            p.write(name, text)
+        shutil.copy(picture("png-rgb8.png"), p.dir)
+        r = p.run("index", "-m", model("clip-quick"), "-m", model())
+        equal(r.status, 0, "index: %s" % r)
+        got = hits(p.run("search", "--jsonl", "a red bicycle"))
+        equal([h["path"] for h in got][0], "a.txt", "first in two lists")
+        equal({h["score_kind"] for h in got}, {"rrf"}, "merged")
+        check(abs(got[0]["score"] - 2 / 61) < 1e-6, "an item of both spaces counts twice")
+        spaces = [s["name"] for s in json.loads(p.run("status", "--json").out)["spaces"]]
+        equal(len(spaces), 2, "two spaces")
+        models = set()
+        for name in spaces:
+            one = hits(p.run("search", "--jsonl", "--modality", "text", "--space", name, "a red bicycle"))
+            equal((one[0]["path"], {h["score_kind"] for h in one}), ("a.txt", {"cosine"}), "one space: %s" % name)
+            models |= {os.path.basename(h["model"]) for h in one}
+        equal(models, {"clip-quick", "bert-mean"}, "each by its own model")
+        seen = hits(p.run("search", "--jsonl", "--image", "png-rgb8.png"))
+        equal({os.path.basename(h["model"]) for h in seen}, {"clip-quick"}, "a picture asks where it is seen")
+        one = hits(p.run("search", "--jsonl", "-m", model(), "a red bicycle"))
+        equal({os.path.basename(h["model"]) for h in one}, {"bert-mean"}, "-m")
+        # a model that has gone costs its space alone
+        moved = os.path.join(p.top, "clip")
+        shutil.copytree(model("clip-quick"), moved)
+        os.mkdir(os.path.join(p.dir, "sub"))
+        p.write("sub/a.txt", "a red bicycle")
+        equal(p.run("index", "-m", moved, "-m", model(), "sub", "--store", "sub/.ilk").status, 0, "index with a copy")
+        shutil.rmtree(moved)
+        r = p.run("search", "--jsonl", "--store", "sub/.ilk", "a red bicycle")
+        equal((r.status, [os.path.basename(h["model"]) for h in hits(r)]), (0, ["bert-mean"]), "the other answers: %s" % r)
+        matches(r.err, "clip")
+        r = p.run("search", "--store", "sub/.ilk", "--image", "png-rgb8.png")
+        equal(r.status, 2, "and says what it cannot")
+
+
 def test_similar():
     with Place() as p:
         filled(p)

@@ -130,6 +130,10 @@ def test_pictures_by_kind():
         only = records(p.run("embed", "-m", clip, "--jsonl", "--text-share", "1", input=json.dumps({"text": "a cat", "image": png})))
         check(max(abs(x - y) for x, y in zip(only[0]["embedding"], a)) < 1e-6, "--text-share")
         equal(p.run("embed", "-m", clip, "--text-share", "2", "a.txt").status, 2, "--text-share 2")
+        turned, upright = fixture("picture-files", "jpeg-exif6.jpg"), fixture("picture-files", "jpeg-exif1.jpg")
+        one = [records(p.run("embed", "-m", clip, *how, turned))[0]["embedding"] for how in ([], ["--no-exif"])]
+        check(one[0] != one[1], "--no-exif")
+        equal(one[1], records(p.run("embed", "-m", clip, "--no-exif", turned, upright))[0]["embedding"], "in any company")
         r = p.run("embed", "-m", model(), png)
         equal(r.status, 1, "a model of texts")
         matches(r.err, "png-rgb8.png: .*this model reads text")
