@@ -173,50 +173,86 @@ static void softmax_f32(float *x, size_t rows, size_t n, size_t ldx)
 
 /* ---- rows of codes */
 
-static void quant_row_i8(unsigned char *a, const float *x, size_t k, const ilki_i8_channels *c)
+enum { TURN = 64, MOST_MASKS = ILKI_I8_MAX_K / 16 }; /* values of a turn: four registers */
+
+/* The values of a turn that are kept: masks from `m` on, whose last ones are zeros. */
+INLINE void get_kept(__m512 v[4], const float *x, const __mmask16 *m)
 {
-    const __m512 zero = _mm512_setzero_ps();
-    __m512 lo = zero, hi = zero, bad = zero;
-    ilki_i8_head head = {0};
-    for (size_t p = 0; p < k; p += 16) {
-        __mmask16 m = head_mask(k - p);
-        __m512 v = _mm512_maskz_loadu_ps(m, x + p);
-        if (c->keep)
-            v = _mm512_mul_ps(v, _mm512_maskz_loadu_ps(m, c->keep + p));
-        lo = _mm512_min_ps(v, lo);
-        hi = _mm512_max_ps(v, hi);
-        bad = _mm512_fmadd_ps(v, zero, bad); /* NaN from what is not finite */
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++)
+        v[i] = _mm512_maskz_loadu_ps(m[i], x + 16 * i);
+}
+
+/* lo and hi of what is kept and 0; NaN where something is. */
+INLINE float range_of(const float *x, size_t k, const __mmask16 *masks, float *least)
+{
+    __m512 lo = _mm512_setzero_ps(), hi = lo, lo1 = lo, hi1 = lo, v[4];
+    __mmask16 bad = 0;
+    for (size_t p = 0; p < k; p += TURN) {
+        get_kept(v, x + p, masks + p / 16);
+        lo = _mm512_min_ps(_mm512_min_ps(v[0], v[1]), lo);
+        hi = _mm512_max_ps(_mm512_max_ps(v[0], v[1]), hi);
+        lo1 = _mm512_min_ps(_mm512_min_ps(v[2], v[3]), lo1);
+        hi1 = _mm512_max_ps(_mm512_max_ps(v[2], v[3]), hi1);
+        bad |= _mm512_cmp_ps_mask(v[0], v[1], _CMP_UNORD_Q) | _mm512_cmp_ps_mask(v[2], v[3], _CMP_UNORD_Q);
     }
-    for (size_t e = 0; e < c->n_exact; e++)
+    *least = _mm512_reduce_min_ps(_mm512_min_ps(lo, lo1));
+    return bad ? NAN : _mm512_reduce_max_ps(_mm512_max_ps(hi, hi1)) - *least;
+}
+
+/* 64 codes: 32-bit integers saturate to 16 bits, which no code reaches, then to bytes; the packs leave quarters of lanes
+ * that one permutation puts in order. A row that is not finite has by = 0, and INT_MIN or 0 become 0. */
+INLINE __m512i codes_64(const __m512 v[4], __m512 by, __m512i zero)
+{
+    const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    __m512i a = _mm512_packs_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(v[0], by)),
+                                   _mm512_cvtps_epi32(_mm512_mul_ps(v[1], by)));
+    __m512i b = _mm512_packs_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(v[2], by)),
+                                   _mm512_cvtps_epi32(_mm512_mul_ps(v[3], by)));
+    a = _mm512_packus_epi16(_mm512_add_epi16(a, zero), _mm512_add_epi16(b, zero));
+    return _mm512_permutexvar_epi32(order, a);
+}
+
+static void quant_row_i8(unsigned char *a, const float *x, size_t k, const ilki_i8_channels *c, const __mmask16 *masks)
+{
+    ilki_i8_head head = {0};
+    float by = 0.0f, least, range = range_of(x, k, masks, &least);
+    for (size_t e = 0; e < c->n_exact; e++) {
         head.exact[e] = x[c->exact[e]];
-    float least = _mm512_reduce_min_ps(lo), range = _mm512_reduce_max_ps(hi) - least, sum = _mm512_reduce_add_ps(bad);
-    head.scale = sum != sum || range > 3.4028235e38f ? NAN : 0.0f;
-    float by = 0.0f; /* makes zeros of a NaN's row, too */
-    if (head.scale == 0.0f && range >= 0x1p-118f) {
+        range += head.exact[e] * 0.0f; /* these are finite, too */
+    }
+    if (!(range <= 3.4028235e38f)) {
+        head.scale = NAN;
+    } else if (range >= 0x1p-118f) {
         by = 255.0f / range;
         head.scale = range / 255.0f;
         head.zero = _mm_cvtss_si32(_mm_set_ss(-least * by));
     }
     memcpy(a, &head, sizeof head);
     a += sizeof head;
-    const __m512 times = _mm512_set1_ps(by);
-    const __m512i offset = _mm512_set1_epi32(head.zero);
-    for (size_t p = 0; p < (k + ILKI_I8_ALIGN - 1) / ILKI_I8_ALIGN * ILKI_I8_ALIGN; p += 16) {
-        __mmask16 m = k > p ? head_mask(k - p) : 0;
-        __m512 v = _mm512_maskz_loadu_ps(m, x + p);
-        if (c->keep)
-            v = _mm512_mul_ps(v, _mm512_maskz_loadu_ps(m, c->keep + p));
-        __m512i t = _mm512_add_epi32(_mm512_cvtps_epi32(_mm512_mul_ps(v, times)), offset);
-        t = _mm512_maskz_max_epi32(m, t, _mm512_setzero_si512());
-        _mm_storeu_si128((__m128i *)(void *)(a + p), _mm512_cvtusepi32_epi8(t));
+    const __m512i zero = _mm512_set1_epi16((int16_t)head.zero);
+    for (size_t p = 0; p < k; p += TURN) {
+        __m512 v[4];
+        get_kept(v, x + p, masks + p / 16);
+        __m512i codes = codes_64(v, _mm512_set1_ps(by), zero);
+        if (k - p < TURN) /* what is behind the row is 0, not the code of 0 */
+            codes = _mm512_maskz_mov_epi8(((__mmask64)1 << (k - p)) - 1U, codes);
+        _mm512_storeu_si512(a + p, codes);
     }
 }
 
 static void quant_rows_i8(unsigned char *a, size_t lda, const float *x, size_t ldx, size_t rows, size_t k,
                           const ilki_i8_channels *c)
 {
+    __mmask16 masks[MOST_MASKS + 4];
+    for (size_t p = 0; p < (k + TURN - 1) / TURN * TURN; p += 16) {
+        __mmask16 in = k > p ? head_mask(k - p) : 0;
+        masks[p / 16] = c->keep ? _mm512_mask_cmp_ps_mask(in, _mm512_maskz_loadu_ps(in, c->keep + p),
+                                                          _mm512_setzero_ps(), _CMP_NEQ_UQ)
+                                : in;
+    }
     for (size_t i = 0; i < rows; i++)
-        quant_row_i8(a + i * lda, x + i * ldx, k, c);
+        quant_row_i8(a + i * lda, x + i * ldx, k, c, masks);
 }
 
 const ilki_kern_ops ilki_kern_avx512_vec = {
