@@ -120,9 +120,9 @@ static void t_attn_bf16(const ilki_attn_f32 *a)
         trace.real->entry args;                                                                                        \
         took(what, PEAK_NONE, start, 0);                                                                               \
     }
-TRACED(unpack_i8, "weights to f32",
-       (float *w, size_t ldw, const void *p, size_t k, const ilki_i8_channels *c, size_t j0, size_t j1),
-       (w, ldw, p, k, c, j0, j1))
+TRACED(rest_i8, "rows to codes",
+       (float *rest, const float *x, const unsigned char *row, size_t k, const ilki_i8_channels *c),
+       (rest, x, row, k, c))
 TRACED(quant_rows_i8, "rows to codes",
        (unsigned char *a, size_t lda, const float *x, size_t ldx, size_t rows, size_t k, const ilki_i8_channels *c),
        (a, lda, x, ldx, rows, k, c))
@@ -147,7 +147,7 @@ static void wrap(ilki_kern_ops *to, const ilki_kern_ops *real)
     to->gemm_f32 = t_gemm_f32;
     to->gemm_bf16 = real->gemm_bf16 ? t_gemm_bf16 : NULL;
     to->gemm_i8 = real->gemm_i8 ? t_gemm_i8 : NULL;
-    to->unpack_i8 = real->unpack_i8 ? t_unpack_i8 : NULL;
+    to->rest_i8 = t_rest_i8;
     to->attn_f32 = t_attn_f32;
     to->attn_bf16 = real->attn_bf16 ? t_attn_bf16 : NULL;
     to->pack_attn_bf16 = real->pack_attn_bf16 ? t_pack_attn_bf16 : NULL;

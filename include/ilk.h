@@ -222,9 +222,9 @@ typedef enum ilk_precision {
     ILK_PRECISION_AUTO = 0, /* the fastest that keeps the vectors, where ilk_model_calibrate has decided; else f32, or int8w
                                where the weights in f32 exceed the memory ceiling */
     ILK_PRECISION_F32,
-    ILK_PRECISION_BF16, /* weights and products of bf16, sums of f32 */
+    ILK_PRECISION_BF16, /* weights and products of bf16, sums of f32; below f32 attention too, where that is faster */
     ILK_PRECISION_INT8, /* weights and activations of 8 bits, the channels that dwarf the others in f32 */
-    ILK_PRECISION_INT8W /* weights of 8 bits, f32 arithmetic: for memory, not for speed */
+    ILK_PRECISION_INT8W /* weights of 8 bits, activations of 16 */
 } ilk_precision;
 
 /* "auto", "f32", "bf16", "int8", "int8w"; NULL for what is none. */

@@ -118,7 +118,6 @@ static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
         to->packed_bytes_i8 = from->packed_bytes_i8;
         to->pack_i8 = from->pack_i8;
         to->gemm_i8 = from->gemm_i8;
-        to->unpack_i8 = from->unpack_i8;
     }
     if (from->attn_bf16) {
         to->attn_bf16_pays = from->attn_bf16_pays;
@@ -127,6 +126,7 @@ static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
         to->attn_bf16 = from->attn_bf16;
     }
     TAKE(quant_rows_i8);
+    TAKE(rest_i8);
     TAKE(pack_keys_f32);
     TAKE(attn_f32);
     TAKE(attn_end_f32);

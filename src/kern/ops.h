@@ -8,7 +8,7 @@
  * chains for one element (dot), how it splits depends on n alone.
  *
  * An ISA's file exports one const table with NULL holes; dispatch overlays the tables that the CPU and the mask allow on
- * the reference. Entries of one group (gemm: nr, pack, gemm; i8: all but quant_rows; attn_…bf16) come from one table. Non-finite inputs give whatever IEEE
+ * the reference. Entries of one group (gemm: nr, pack, gemm; i8: all but quant_rows and rest; attn_…bf16) come from one table. Non-finite inputs give whatever IEEE
  * arithmetic gives; callers check results. */
 #ifndef ILKI_KERN_OPS_H
 #define ILKI_KERN_OPS_H
@@ -165,14 +165,14 @@ typedef struct ilki_kern_ops {
     size_t (*packed_bytes_i8)(size_t n, size_t k, size_t n_exact);
     void (*pack_i8)(void *packed, const float *w, size_t ldw, size_t n, size_t k, const ilki_i8_channels *c);
     void (*gemm_i8)(const ilki_gemm_i8 *g);
-    /* rows j0 <= j < j1 of the weight (j0 a multiple of nr) as f32 again: scale_w code_w, exact channels as they were */
-    void (*unpack_i8)(float *w, size_t ldw, const void *packed, size_t k, const ilki_i8_channels *c, size_t j0,
-                      size_t j1);
     /* lo = min(0, min x), hi = max(0, max x) over what is kept; scale = (hi - lo) / 255, zero = round(-lo (255 / (hi -
      * lo))), code = round(x (255 / (hi - lo))) + zero within 0 to 255, rounding half to even. Under a range of 2^-118 all is
      * 0. Rows lda bytes apart. */
     void (*quant_rows_i8)(unsigned char *a, size_t lda, const float *x, size_t ldx, size_t rows, size_t k,
                           const ilki_i8_channels *c);
+    /* What the codes of one row from quant_rows_i8 leave of it: x - scale (code - zero) by a fused multiply-add, 0 at the
+     * exact channels. Codes of that beside the first make 16 bits of an activation. */
+    void (*rest_i8)(float *rest, const float *x, const unsigned char *row, size_t k, const ilki_i8_channels *c);
 
     /* attention */
     /* kt: the transposed keys; columns past n_k up to a multiple of 16 are zeros, those beyond are left alone */

@@ -175,6 +175,16 @@ static void quant_rows_i8(unsigned char *a, size_t lda, const float *x, size_t l
         quant_row_i8(a + i * lda, x + i * ldx, k, c);
 }
 
+static void rest_i8(float *rest, const float *x, const unsigned char *row, size_t k, const ilki_i8_channels *c)
+{
+    ilki_i8_head head;
+    memcpy(&head, row, sizeof head);
+    for (size_t p = 0; p < k; p++) {
+        float left = fmaf(-head.scale, (float)(row[sizeof head + p] - head.zero), x[p]);
+        rest[p] = c->keep ? left * c->keep[p] : left;
+    }
+}
+
 /* ---- attention */
 
 static void pack_keys_f32(float *kt, const float *k, size_t ldk, size_t n_k, size_t d)
@@ -546,6 +556,7 @@ const ilki_kern_ops ilki_kern_ref = {
     .gemm_i8_gflops = 1,
     .gemm_i8 = gemm_i8,
     .quant_rows_i8 = quant_rows_i8,
+    .rest_i8 = rest_i8,
     .pack_keys_f32 = pack_keys_f32,
     .attn_f32 = attn_f32,
     .attn_end_f32 = attn_end_f32,

@@ -27,8 +27,9 @@ uint64_t ilki_nn_linear_ns(const ilki_nn *ctx, const ilki_linear *l)
         more = 2 * (uint64_t)l->delta->rank * (l->n_in + l->n_out);
     if (l->form == ILKI_FORM_BF16)
         return flops / ctx->ops->gemm_bf16_gflops + l->n_out / 4 + ilki_nn_flops_ns(ctx, more);
-    if (l->form == ILKI_FORM_I8) /* and codes of the inputs, and outputs from sums */
-        return flops / ctx->ops->gemm_i8_gflops + (l->n_in + l->n_out) / 4 + ilki_nn_flops_ns(ctx, more);
+    if (l->i8) /* and codes of the inputs, and outputs from sums */
+        return (l->form == ILKI_FORM_I8W ? 2 : 1) * (flops / ctx->ops->gemm_i8_gflops + (l->n_in + l->n_out) / 4) +
+               ilki_nn_flops_ns(ctx, more);
     return ilki_nn_flops_ns(ctx, flops + more);
 }
 
@@ -38,8 +39,8 @@ typedef struct tiles {
     const ilki_linear *l;
     ilki_linear_args a; /* every ld set */
     size_t rows, cols, n_col_tiles;
-    unsigned char *codes; /* of the inputs, where they are multiplied as such */
-    size_t ld_codes;
+    unsigned char *codes;          /* of the inputs, where they are multiplied as such */
+    size_t ld_codes, codes_of_row; /* rows of codes for a row of inputs: 2 where weights alone are of 8 bits */
 } tiles;
 
 /* What a product of these rows needs beside its operands; false when the workspace is short. */
@@ -50,66 +51,62 @@ static bool take_scratch(ilki_nn *sub, size_t m, size_t k, void **scratch)
     return *scratch || n_bytes == 0;
 }
 
-/* Columns of 8-bit weights that are widened at a time: whole panels of both packed forms. */
-static size_t widened_cols(const ilki_kern_ops *ops)
+static ilki_gemm_i8 product_i8(const tiles *t, size_t first, size_t n, size_t j0, size_t j1)
 {
-    size_t nr = ops->gemm_i8_nr;
-    while (nr % ops->gemm_f32_nr)
-        nr += ops->gemm_i8_nr;
-    return nr;
+    const ilki_linear_args *a = &t->a;
+    return (ilki_gemm_i8){.a = t->codes + first * t->codes_of_row * t->ld_codes,
+                          .packed = t->l->packed,
+                          .bias = t->l->bias,
+                          .residual = a->residual ? a->residual + first * a->ldr : NULL,
+                          .c = a->y + first * a->ldy,
+                          .m = n,
+                          .n = t->l->n_out,
+                          .k = t->l->n_in,
+                          .n_exact = t->l->i8->channels.n_exact,
+                          .lda = t->codes_of_row * t->ld_codes,
+                          .ldc = a->ldy,
+                          .ldr = a->ldr,
+                          .j0 = j0,
+                          .j1 = j1,
+                          .act = a->act};
 }
 
 static void gemm_i8_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, size_t j0, size_t j1)
 {
-    const ilki_linear_args *a = &t->a;
-    ilki_gemm_i8 g = {.a = t->codes + first * t->ld_codes,
-                      .packed = t->l->packed,
-                      .bias = t->l->bias,
-                      .residual = a->residual ? a->residual + first * a->ldr : NULL,
-                      .c = a->y + first * a->ldy,
-                      .m = n,
-                      .n = t->l->n_out,
-                      .k = t->l->n_in,
-                      .n_exact = t->l->i8->channels.n_exact,
-                      .lda = t->ld_codes,
-                      .ldc = a->ldy,
-                      .ldr = a->ldr,
-                      .j0 = j0,
-                      .j1 = j1,
-                      .act = a->act};
+    ilki_gemm_i8 g = product_i8(t, first, n, j0, j1);
     sub->ops->gemm_i8(&g);
 }
 
-/* Panels of the weight as f32, packed anew for each tile of rows, one after the other: the whole never stands in memory. */
+/* Activations of two codes: the finer ones' product first, then the other, which has the exact channels and the bias, on top
+ * of it. Where an activation lies between them and a residual, the sum is made apart. */
 static void gemm_i8w_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n, size_t j0, size_t j1)
 {
-    const ilki_linear *l = t->l;
-    const ilki_kern_ops *ops = sub->ops;
     const ilki_linear_args *a = &t->a;
-    size_t mark = ilki_base_ws_mark(sub->ws), step = widened_cols(ops);
-    float *rows = ilki_nn_take(sub, step * l->n_in, sizeof *rows);
-    void *packed = ilki_nn_take(sub, ops->packed_bytes_f32(step, l->n_in), 1), *scratch;
-    if (!rows || !packed || !take_scratch(sub, n, l->n_in, &scratch))
-        return;
-    for (size_t j = j0; j < j1; j += step) {
-        size_t cols = j1 - j < step ? j1 - j : step;
-        ops->unpack_i8(rows, l->n_in, l->packed, l->n_in, &l->i8->channels, j, j + cols);
-        ops->pack_f32(packed, rows, l->n_in, cols, l->n_in);
-        ilki_gemm_f32 g = {.a = a->x + first * a->ldx,
-                           .packed = packed,
-                           .bias = l->bias ? l->bias + j : NULL,
-                           .residual = a->residual ? a->residual + first * a->ldr + j : NULL,
-                           .c = a->y + first * a->ldy + j,
-                           .scratch = scratch,
-                           .m = n,
-                           .n = cols,
-                           .k = l->n_in,
-                           .lda = a->ldx,
-                           .ldc = a->ldy,
-                           .ldr = a->ldr,
-                           .j1 = cols,
-                           .act = a->act};
-        ops->gemm_f32(&g);
+    const ilki_kern_ops *ops = sub->ops;
+    ilki_gemm_i8 coarse = product_i8(t, first, n, j0, j1), fine = coarse;
+    bool apart = a->act != ILKI_ACT_NONE && a->residual;
+    size_t mark = ilki_base_ws_mark(sub->ws);
+    if (apart) {
+        fine.residual = NULL;
+        fine.ldc = t->l->n_out;
+        fine.c = ilki_nn_take(sub, n * t->l->n_out, sizeof *fine.c);
+        if (!fine.c)
+            return;
+    }
+    fine.a += t->ld_codes;
+    fine.bias = NULL;
+    fine.act = coarse.act = ILKI_ACT_NONE;
+    coarse.residual = coarse.c = fine.c;
+    coarse.ldr = coarse.ldc = fine.ldc;
+    ops->gemm_i8(&fine);
+    ops->gemm_i8(&coarse);
+    for (size_t i = 0; i < n && a->act != ILKI_ACT_NONE; i++) {
+        float *c = fine.c + i * fine.ldc + j0, *y = a->y + (first + i) * a->ldy + j0;
+        ops->act_f32(c, j1 - j0, a->act);
+        if (apart) {
+            ops->add_f32(c, a->residual + (first + i) * a->ldr + j0, j1 - j0);
+            memcpy(y, c, (j1 - j0) * sizeof *y);
+        }
     }
     ilki_base_ws_release(sub->ws, mark);
 }
@@ -189,7 +186,7 @@ static void delta_rows(ilki_nn *sub, const tiles *t, size_t first, size_t n)
     whole.a = (ilki_linear_args){.x = a->x + first * a->ldx, .y = h, .residual = h, .ldx = a->ldx, .ldy = l->n_out};
     whole.a.ldr = l->n_out;
     if (t->codes)
-        whole.codes = t->codes + first * t->ld_codes;
+        whole.codes = t->codes + first * t->codes_of_row * t->ld_codes;
     gemm_rows(sub, &whole, 0, n, 0, l->n_out);
     if (a->act != ILKI_ACT_NONE)
         ops->act_f32(h, n * l->n_out, a->act);
@@ -217,10 +214,7 @@ static void cut_tiles(const ilki_nn *ctx, tiles *t, uint64_t row_ns)
 {
     const ilki_kern_ops *ops = ctx->ops;
     size_t n_rows = t->a.n_rows, n_out = t->l->n_out;
-    size_t nr = t->l->form == ILKI_FORM_I8     ? ops->gemm_i8_nr
-                : t->l->form == ILKI_FORM_I8W  ? widened_cols(ops)
-                : t->l->form == ILKI_FORM_BF16 ? ops->gemm_bf16_nr
-                                               : ops->gemm_f32_nr;
+    size_t nr = t->l->i8 ? ops->gemm_i8_nr : t->l->form == ILKI_FORM_BF16 ? ops->gemm_bf16_nr : ops->gemm_f32_nr;
     size_t threads = ctx->pool ? ilki_base_pool_threads(ctx->pool) : 1;
     /* a task already: the kernel cuts as it likes */
     bool whole = !ctx->pool && !ctx->job && t->l->form == ILKI_FORM_F32;
@@ -278,16 +272,27 @@ static void save_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_ar
 static void quant_rows(ilki_nn *sub, void *arg, size_t first, size_t n)
 {
     const tiles *t = arg;
-    sub->ops->quant_rows_i8(t->codes + first * t->ld_codes, t->ld_codes, t->a.x + first * t->a.ldx, t->a.ldx, n,
-                            t->l->n_in, &t->l->i8->channels);
+    const ilki_i8_channels *c = &t->l->i8->channels;
+    size_t ld = t->codes_of_row * t->ld_codes, k = t->l->n_in;
+    unsigned char *to = t->codes + first * ld;
+    const float *x = t->a.x + first * t->a.ldx;
+    sub->ops->quant_rows_i8(to, ld, x, t->a.ldx, n, k, c);
+    float *rest = t->codes_of_row == 2 ? ilki_nn_take(sub, k, sizeof *rest) : NULL;
+    for (size_t i = 0; i < n && rest; i++, to += ld, x += t->a.ldx) {
+        sub->ops->rest_i8(rest, x, to, k, c);
+        sub->ops->quant_rows_i8(to + t->ld_codes, ld, rest, k, 1, k, c);
+    }
 }
 
 /* The rows as codes, in the workspace. */
 static void take_codes(ilki_nn *ctx, tiles *t)
 {
+    bool two = t->l->form == ILKI_FORM_I8W;
+    t->codes_of_row = two ? 2 : 1;
     t->ld_codes = ilki_kern_i8_row_bytes(t->l->n_in);
-    t->codes = ilki_nn_take(ctx, t->a.n_rows, t->ld_codes);
-    ilki_nn_run_rows(ctx, &(ilki_rows_args){quant_rows, t, t->a.n_rows, t->l->n_in / 8 + 1}, 0);
+    t->codes = ilki_nn_take(ctx, t->a.n_rows, t->codes_of_row * t->ld_codes);
+    ilki_nn_run_rows(ctx, &(ilki_rows_args){quant_rows, t, t->a.n_rows, t->codes_of_row * t->l->n_in / 8 + 1},
+                     two ? ilki_nn_bytes(t->l->n_in, sizeof(float)) : 0);
 }
 
 static void watch_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *a)
@@ -324,9 +329,8 @@ static size_t scratch_of_tile(const ilki_nn *ctx, const tiles *t)
     size_t product = ilki_nn_bytes(ops->gemm_scratch_f32(t->rows, l->n_in), 1), n = product;
     if (l->form == ILKI_FORM_BF16)
         n += ilki_nn_bytes(ops->gemm_scratch_bf16(t->rows, l->n_in), 1);
-    if (l->form == ILKI_FORM_I8W)
-        n += ilki_nn_bytes(widened_cols(ops) * l->n_in, sizeof(float)) +
-             ilki_nn_bytes(ops->packed_bytes_f32(widened_cols(ops), l->n_in), 1);
+    if (l->form == ILKI_FORM_I8W && t->a.act != ILKI_ACT_NONE && t->a.residual)
+        n += ilki_nn_bytes(t->rows * l->n_out, sizeof(float));
     if (l->delta)
         n += product + ilki_nn_bytes(ops->gemm_scratch_f32(t->rows, l->delta->rank), 1) +
              ilki_nn_bytes(t->rows * l->delta->rank, sizeof(float)) + ilki_nn_bytes(t->rows * l->n_out, sizeof(float));
@@ -351,7 +355,7 @@ void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *
         save_linear(ctx, l, &t.a);
     if (ctx->watch && l->i8 && ilki_nn_live(ctx))
         watch_linear(ctx, l, &t.a);
-    if (l->form == ILKI_FORM_I8)
+    if (l->i8)
         take_codes(ctx, &t);
     uint64_t row_ns = ilki_nn_linear_ns(ctx, l);
     cut_tiles(ctx, &t, row_ns);
@@ -393,7 +397,7 @@ static size_t mlp_block(const ilki_nn *sub, const ilki_mlp *mlp, size_t n)
 {
     enum { NEAR_ROWS = 64 };
     size_t mr = sub->ops->gemm_i8_mr, block = (NEAR_ROWS + mr - 1) / mr * mr;
-    return mlp->out->form != ILKI_FORM_I8 || sub->tape || sub->pool || n < block ? n : block;
+    return !mlp->out->i8 || sub->tape || sub->pool || n < block ? n : block;
 }
 
 static void mlp_rows(ilki_nn *sub, void *arg, size_t first, size_t n)

@@ -11,7 +11,7 @@ typedef enum ilki_form {
     ILKI_FORM_F32 = 0,
     ILKI_FORM_BF16, /* weights kept, and both operands multiplied, as bf16 */
     ILKI_FORM_I8,   /* weights and activations of 8 bits (kern/ops.h) */
-    ILKI_FORM_I8W   /* weights of 8 bits, widened to f32 where they are multiplied */
+    ILKI_FORM_I8W   /* weights of 8 bits, activations of two codes, 16 bits together */
 } ilki_form;
 
 /* Beside weights of 8 bits: which channels are exact. */

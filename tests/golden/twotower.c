@@ -594,6 +594,7 @@ static float zeros[4096];
     X("ilki_attn.extra_k", TEXT(1)->attn.extra_k = zeros)                                                              \
     X("ilki_attn.extra_v", VISION(0)->attn.extra_v = zeros)                                                            \
     X("ilki_attn.n_extra", TEXT(1)->attn.n_extra = 1)                                                                  \
+    X("ilki_attn.half", TEXT(0)->attn.half = true)                                                                     \
     X("ilki_rope.theta", TEXT(0)->rope.theta = 90)                                                                     \
     X("ilki_rope.dim", TEXT(0)->rope.dim = 8)                                                                          \
     X("ilki_rope.freq_dim", TEXT(0)->rope.freq_dim = 0)                                                                \
@@ -732,7 +733,8 @@ enum { N_CHANGES = sizeof change_names / sizeof *change_names };
 static void members(void)
 {
     ilki_kern_ops ops[NN_TABLES];
-    const ilki_kern_ops *best = &ops[nn_tables(ops) - 1];
+    ilki_kern_ops *best = &ops[nn_tables(ops) - 1];
+    best->attn_bf16_pays = true; /* so that ilki_attn.half tells on every machine */
     probe p;
     init_probe(&p, best);
     sight plain = look(&p), again = look(&p);
@@ -813,7 +815,7 @@ static void coverage(void)
         const char *path, *type;
         size_t n;
     } structs[] = {
-        {"nn/nn.h", "ilki_attn", 13},
+        {"nn/nn.h", "ilki_attn", 14},
         {"nn/nn.h", "ilki_rope", 8},
         {"nn/nn.h", "ilki_kv", 7},
         {"models/model.h", "ilki_tower_span", 7},

@@ -162,7 +162,7 @@ enum { N_ACTS = ILKI_ACT_SIGMOID + 1 };
     X(gemm_scratch_f32)                                                                                                \
     X(gemm_f32)                                                                                                        \
     X(packed_bytes_bf16)                                                                                               \
-    X(pack_bf16) X(gemm_scratch_bf16) X(gemm_bf16) X(packed_bytes_i8) X(pack_i8) X(gemm_i8) X(unpack_i8)               \
+    X(pack_bf16) X(gemm_scratch_bf16) X(gemm_bf16) X(packed_bytes_i8) X(pack_i8) X(gemm_i8) X(rest_i8)               \
         X(quant_rows_i8) X(attn_bytes_bf16) X(pack_attn_bf16) X(attn_bf16) X(pack_keys_f32) X(attn_f32)                \
             X(attn_end_f32) X(layernorm_f32) X(rmsnorm_f32) X(softmax_f32) X(act_f32) X(add_f32) X(mul_f32)            \
                 X(axpy_f32) X(scale_f32) X(rope_f32) X(dot_f32) X(dot_f32_rows) X(dot_i8_rows) X(quant_i8)             \

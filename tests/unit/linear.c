@@ -654,7 +654,7 @@ static double bound_of(const call *c, const ilki_linear *l, size_t i, size_t j)
         sum_x += fabs(x);
         sum_w += fabs(w);
     }
-    double of_w = most / 254 * 1.001, of_x = l->form == ILKI_FORM_I8 ? (hi - lo) / 255 * 1.001 : 0;
+    double of_w = most / 254 * 1.001, of_x = (hi - lo) / (l->form == ILKI_FORM_I8 ? 255 : 255 * 255) * 1.001;
     return of_x * (sum_w + of_w * (double)l->n_in) + of_w * sum_x + 1e-4;
 }
 

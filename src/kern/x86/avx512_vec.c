@@ -255,9 +255,12 @@ static void quant_rows_i8(unsigned char *a, size_t lda, const float *x, size_t l
         quant_row_i8(a + i * lda, x + i * ldx, k, c, masks);
 }
 
+#include "kern/rest_i8.inc"
+
 const ilki_kern_ops ilki_kern_avx512_vec = {
     .name = "avx512",
     .quant_rows_i8 = quant_rows_i8,
+    .rest_i8 = rest_i8,
     .layernorm_f32 = layernorm_f32,
     .rmsnorm_f32 = rmsnorm_f32,
     .softmax_f32 = softmax_f32,
