@@ -752,6 +752,9 @@ typedef struct ilk_ingest_options {
     ilk_runtime *runtime;
     const char *where;
     int no_exif; /* of pictures: not turned as EXIF says, and nothing that it says is kept */
+    /* Languages as tesseract names them, "eng+deu": text in pictures is read, kept as the item's "text", and gets vectors of
+     * the models that read text and do not see. NULL: it is not looked for. UNSUPPORTED where tesseract is absent. */
+    const char *ocr;
 } ilk_ingest_options;
 ILK_API void ilk_ingest_options_init_sized(void *opt, size_t size);
 #define ilk_ingest_options_init(opt) ilk_ingest_options_init_sized((opt), sizeof *(opt))

@@ -8,7 +8,7 @@ packages=""
 for task in "$@"; do
     case $task in
     build) packages="$packages gcc libc6-dev cmake ninja-build libsqlite3-dev zlib1g-dev libpcre2-dev
-        libcurl4-openssl-dev libxml2-dev libarchive-dev poppler-utils libjpeg-dev
+        libcurl4-openssl-dev libxml2-dev libarchive-dev poppler-utils tesseract-ocr libjpeg-dev
         libpng-dev libwebp-dev libtiff-dev libheif-dev libavif-dev dcmtk" ;;
     demo) packages="$packages python3 python3-pip ca-certificates" ;;
     test) packages="$packages g++ git pkg-config python3 python3-pip python3-venv ca-certificates qemu-user

@@ -11,6 +11,8 @@
 static const cli_flag flags[] = {
     {"dry-run", 'n', CLI_SWITCH, NULL, "only say what would be done, and why", 0, 0},
     {"no-exif", 0, CLI_SWITCH, NULL, "pictures: do not turn them as EXIF says, keep nothing that it tells", 0, 0},
+    {"ocr", 0, CLI_SWITCH, NULL, "pictures: read the text in them with tesseract, and find them by it", 0, 0},
+    {"ocr-languages", 0, CLI_TEXT, "LANG", "of that text, as tesseract names them: eng+deu (default: eng)", 0, 0},
     {"strict", 0, CLI_SWITCH, NULL, "a file that cannot be read is fatal", 0, 0},
     {"json", 0, CLI_SWITCH, NULL, "print what was done as one JSON document", 0, 0},
     {0},

@@ -266,6 +266,8 @@ static ilk_status ingest(cli *c, ilk_store *s, const cli_models *m, const char *
     bool full = strcmp(c->command->name, "index") == 0; /* search has only the configuration */
     o.strict = full && cli_on(c, "strict");
     o.no_exif = full && cli_on(c, "no-exif");
+    if (full && (cli_on(c, "ocr") || cli_given(c, "ocr-languages")))
+        o.ocr = cli_given(c, "ocr-languages") ? cli_text(c, "ocr-languages") : "eng";
     o.max_file_bytes = full ? cli_count(c, "max-file-mb", 0) << 20 : 0;
     o.event = on_event;
     o.event_user = r;

@@ -94,8 +94,22 @@ static int serve(int argc, char **argv)
 
 /* ------------------------------------------------------------------ convert */
 
+/* The word of an argument "language=WORD" where it is one of tesseract's, as "eng+deu"; else the usual one. */
+static const char *language_of(int argc, char **argv)
+{
+    static const char name[] = "language=", letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_+";
+    for (int i = 2; i < argc; i++)
+        if (strncmp(argv[i], name, sizeof name - 1) == 0) {
+            const char *word = argv[i] + sizeof name - 1;
+            return *word && *word != '+' && word[strspn(word, letters)] == '\0' ? word : media_language;
+        }
+    return media_language;
+}
+
 static int convert(int argc, char **argv)
 {
+    enum { MAX_ARGS = 16 };
+    const char *args[MAX_ARGS] = {NULL};
     const media_converter *c = NULL;
     char note[200];
     for (size_t i = 0; i < media_n_converters; i++)
@@ -111,8 +125,11 @@ static int convert(int argc, char **argv)
         fprintf(stderr, "limits: %s\n", strerror(errno));
         return FAILED;
     }
+    setenv("OMP_THREAD_LIMIT", "1", 1); /* the pool of whoever asks has the CPUs */
+    for (size_t i = 0; i + 1 < MAX_ARGS && c->argv[i]; i++)
+        args[i] = c->argv[i] == media_language ? language_of(argc, argv) : c->argv[i];
     media_lock_for(path, note, sizeof note);
-    execv(path, (char *const *)(uintptr_t)c->argv);
+    execv(path, (char *const *)(uintptr_t)args);
     fprintf(stderr, "%s: %s\n", path, strerror(errno));
     return NO_PROGRAM;
 }

@@ -35,7 +35,12 @@ static const char *const dicom_minmax[] = {"dcmj2pnm", "-q", "-O", "+Wm", "+op",
 static const char *const dicom_facts[] = {"dcmdump",   "-q", "+P",        "0008,0020", "+P",
                                           "0008,0060", "+P", "0018,0015", "-",         NULL};
 
+/* Words in a PNM, page segmentation as it comes. */
+const char media_language[] = "eng";
+static const char *const tesseract[] = {"tesseract", "stdin", "stdout", "-l", media_language, NULL};
+
 const media_converter media_converters[] = {
+    {"ocr", tesseract, (uint64_t)2 << 30},
     {"pdf", pdftotext, 0},
     {"dicom", dicom, (uint64_t)1 << 30},
     {"dicom-minmax", dicom_minmax, (uint64_t)1 << 30},

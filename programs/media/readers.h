@@ -36,6 +36,8 @@ typedef struct media_converter {
     uint64_t memory_bytes;   /* that it may have; 0: as much as there is */
 } media_converter;
 
+extern const char media_language[]; /* an argument that is this very string is replaced by language=WORD */
+
 extern const media_converter media_converters[];
 extern const size_t media_n_converters;
 

@@ -143,7 +143,7 @@ static ilk_status cut_segment(const ilki_ingest *g, ilki_text_scratch *scratch, 
                           .page = seg->page,
                           .context = context,
                           .prepend = prepend,
-                          .todo = g->reads_text};
+                          .todo = w->picture ? g->reads_words : g->reads_text};
         p.line_first = ilki_docs_line(w->doc, p.start);
         p.line_last = ilki_docs_line(w->doc, p.end > p.start ? p.end - 1 : p.start);
         hash_passage(w, &p);
@@ -183,12 +183,31 @@ ilk_status ilki_engine_cut_document(ilki_ingest *g, ilki_file_work *w, ilki_text
     return st || g->opt->dry_run ? st : make_vectors(g, w, err);
 }
 
+/* The text in a picture is cut like any other; its passages stand behind the picture. */
+static ilk_status cut_picture(ilki_ingest *g, ilki_file_work *w, ilki_text_scratch *scratch, ilk_error *err)
+{
+    ilki_chunks chunks = {0};
+    ilk_status st = ilki_engine_read_picture(g, w, err);
+    for (size_t i = 0; !st && w->doc && g->reads_words && i < w->doc->n_segments; i++)
+        st = cut_segment(g, scratch, w, &w->doc->segments[i], &chunks, err);
+    ilki_text_chunks_deinit(&chunks);
+    for (size_t m = 0; !st && w->vectors && w->n_passages > 1 && m < g->n_models; m++) {
+        size_t n;
+        if (!(g->reads_words >> m & 1))
+            continue;
+        if (!ilki_base_mul(w->n_passages, g->spaces[m]->dim, &n) ||
+            !(w->vectors[m] = ilki_base_zalloc(n, sizeof(float))))
+            st = ilki_base_fail_memory(err, w->n_passages * sizeof(float), "vectors");
+    }
+    return st;
+}
+
 static void cut_file(void *arg, size_t index, unsigned slot)
 {
     cutting *c = arg;
     ilki_file_work *w = c->g->read.list[index];
     ilk_error *err = &c->errors[index];
-    c->status[index] = w->picture ? ilki_engine_read_picture(c->g, w, err)
+    c->status[index] = w->picture ? cut_picture(c->g, w, c->g->scratch[slot], err)
                                   : ilki_engine_cut_document(c->g, w, c->g->scratch[slot], err);
     free(w->data);
     w->data = NULL;

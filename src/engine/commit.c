@@ -185,6 +185,7 @@ static ilk_status take_vectors(ilki_ingest *g, size_t m, const slice *s, size_t 
         else
             snprintf(text, sizeof text, "passage %zu: %s", s[i].passage, why);
         w->failure = v->state[i].status;
+        free(w->reason);
         w->reason = ilki_base_strndup(text, strlen(text));
         if (!w->reason)
             return ilki_base_fail_memory(err, sizeof text, "a reason");
@@ -225,16 +226,15 @@ static ilk_status close_files(ilki_ingest *g, ilk_error *err)
         ilki_file_work *w = g->open.list[n];
         char *reason = w->reason;
         w->reason = NULL;
+        if (w->picture && !w->failure)
+            ilki_engine_join_words(g, w);
         g->done_bytes += w->doc ? w->doc->n_text : 0;
         for (size_t m = 0; w->vectors && m < g->n_models; m++)
             g->done_bytes += w->vectors[m] ? w->n_passages * g->spaces[m]->dim * sizeof(float) : 0;
         if (w->failure && g->opt->strict && !g->strict_status)
             g->strict_status = ilki_base_fail(err, w->failure, "%s: %s", w->src.path, reason);
-        st = ilki_engine_settle(g, w, w->failure ? ILK_EVENT_FAILED : ILK_EVENT_INDEXED,
-                                w->failure ? reason
-                                : w->doc   ? w->doc->note
-                                           : NULL,
-                                err);
+        const char *why = w->failure || w->picture ? reason : w->doc ? w->doc->note : NULL;
+        st = ilki_engine_settle(g, w, w->failure ? ILK_EVENT_FAILED : ILK_EVENT_INDEXED, why, err);
         free(reason);
     }
     drop_first(&g->open, n);
@@ -375,7 +375,7 @@ static bool add_vectors(batch_build *b, const ilki_ingest *g, const ilki_file_wo
 static bool add_picture(batch_build *b, const ilki_ingest *g, const ilki_file_work *w)
 {
     const char *title = ilki_base_path_name(w->src.path);
-    ilk_field *f = ilki_base_arena_alloc(&b->a, 6 + ILKI_MEDIA_MAX_FIELDS, sizeof *f);
+    ilk_field *f = ilki_base_arena_alloc(&b->a, 7 + ILKI_MEDIA_MAX_FIELDS, sizeof *f);
     ilk_item *item = &b->items[b->n_items++];
     *item = (ilk_item){.size = sizeof *item, .id = w->src.id, .segment = ilki_engine_no_place, .fields = f};
     if (!f || !add_vectors(b, g, w, 0, item))
@@ -387,6 +387,8 @@ static bool add_picture(batch_build *b, const ilki_ingest *g, const ilki_file_wo
     f[item->n_fields++] = int_field("bytes", (int64_t)w->src.n_bytes);
     f[item->n_fields++] = int_field("width", w->width);
     f[item->n_fields++] = int_field("height", w->height);
+    if (w->doc)
+        f[item->n_fields++] = text_field("text", w->doc->text, w->doc->n_text);
     for (size_t i = 0; w->about && i < w->about->n; i++)
         f[item->n_fields++] = said_field(&w->about->list[i]);
     memcpy(item->content_hash, w->passages[0].hash, 32);
@@ -448,7 +450,7 @@ static bool add_file(batch_build *b, const ilki_ingest *g, ilki_file_work *w)
         b->deletes[b->n_deletes++] = w->src.id;
     if (w->event == ILK_EVENT_INDEXED) {
         w->src.state = ILKI_SOURCE_INDEXED;
-        w->src.n_items = (uint32_t)w->n_passages;
+        w->src.n_items = w->picture ? 1 : (uint32_t)w->n_passages;
         ok = w->picture ? add_picture(b, g, w) : add_parent(b, w);
         for (size_t k = 0; ok && !w->picture && k < w->n_passages; k++)
             ok = add_passage(b, g, w, k);

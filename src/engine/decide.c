@@ -190,7 +190,11 @@ static void hash_settings(ilki_ingest *g)
             ilki_base_sha256_add(&h, numbers, sizeof numbers);
         else
             ilki_base_sha256_add(&h, g->opt->no_exif ? "as is" : "turned", 6);
-        add_models(g, &h, k == ILKI_DOCUMENT ? g->reads_text : g->sees);
+        if (k == ILKI_PICTURE && g->opt->ocr) {
+            ilki_base_sha256_add(&h, g->opt->ocr, strlen(g->opt->ocr));
+            ilki_base_sha256_add(&h, numbers, sizeof numbers);
+        }
+        add_models(g, &h, k == ILKI_DOCUMENT ? g->reads_text : g->sees | g->reads_words);
         ilki_base_sha256_end(&h, g->settings[k]);
     }
 }
@@ -214,6 +218,9 @@ ilk_status ilki_engine_decide_settings(ilki_ingest *g, ilk_error *err)
         st = check_spaces(g, err);
     if (!st && g->reads_text)
         st = ilki_engine_decide_room(g, err);
+    g->reads_words = g->opt->ocr ? g->reads_text & ~g->sees : 0;
+    if (!st && g->opt->ocr)
+        st = ilki_engine_check_words(g, err);
     if (!st)
         hash_settings(g);
     return st;

@@ -72,6 +72,7 @@ typedef struct ilki_ingest {
     ilk_job *job;
     ilk_ingest_result *result;
     uint32_t reads_text, sees;                 /* bits of models */
+    uint32_t reads_words;                      /* of those, the models for text in pictures */
     uint8_t settings[2][32];                   /* of documents, of pictures */
     size_t measure;                            /* the model whose tokenizer counts */
     size_t chunk_tokens, overlap, room_tokens; /* room: of a passage with its context */
@@ -130,7 +131,11 @@ ilk_status ilki_engine_read_document(ilki_ingest *g, ilki_file_work *w, ilk_erro
 
 /* Says what a picture gets vectors of, and takes those that it has already. */
 ilk_status ilki_engine_plan_picture(ilki_ingest *g, ilki_file_work *w, ilk_error *err);
-/* Decodes it and makes what its models read. On the pool. */
+/* UNSUPPORTED where text in pictures is asked for and cannot be read. */
+ilk_status ilki_engine_check_words(ilki_ingest *g, ilk_error *err);
+/* Words that became passages get their mean, at unit length where the space's vectors have it, as the picture's own. */
+void ilki_engine_join_words(const ilki_ingest *g, ilki_file_work *w);
+/* Decodes it and makes what its models read, and w->doc of the text in it. On the pool. */
 ilk_status ilki_engine_read_picture(ilki_ingest *g, ilki_file_work *w, ilk_error *err);
 
 /* ---- chunking.c */

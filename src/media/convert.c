@@ -83,14 +83,17 @@ static ilk_status judge_end(int status, const char *converter, ilki_media_conver
     return ILK_OK;
 }
 
-static ilk_status run(const char *path, const char *converter, const int fds[5], size_t most, double seconds,
-                      ilk_job *job, ilki_media_converted *r, ilk_error *err)
+static ilk_status run(const char *path, const ilki_media_conversion *c, const int fds[5], ilk_job *job,
+                      ilki_media_converted *r, ilk_error *err)
 {
-    char name[] = "ilk-media", role[] = "convert", what[32], cpu[48], out[48];
-    char *argv[] = {name, role, what, cpu, out, NULL};
+    char name[] = "ilk-media", role[] = "convert", what[32], cpu[48], out[48], language[96];
+    char *argv[] = {name, role, what, cpu, out, c->language ? language : NULL, NULL};
+    double seconds = c->seconds > 0 ? c->seconds : DEFAULT_SECONDS;
+    size_t most = c->most_bytes;
     pid_t pid;
     int status;
-    snprintf(what, sizeof what, "%s", converter);
+    snprintf(what, sizeof what, "%s", c->converter);
+    snprintf(language, sizeof language, "language=%s", c->language ? c->language : "");
     snprintf(cpu, sizeof cpu, "cpu=%.0f", seconds + 1);
     /* the limit is one on every file it writes, and it must be able to say what is wrong */
     snprintf(out, sizeof out, "output=%zu", most < SAID_BYTES ? (size_t)SAID_BYTES : most);
@@ -101,22 +104,21 @@ static ilk_status run(const char *path, const char *converter, const int fds[5],
         return st;
     take_said(fds[2], r);
     st = take_output(fds[1], most, r, err); /* a full file ends it by a signal: the limit is the better reason */
-    return st == ILK_OK ? judge_end(status, converter, r, err) : st;
+    return st == ILK_OK ? judge_end(status, c->converter, r, err) : st;
 }
 
-ilk_status ilki_media_convert(ilki_media *m, const char *converter, const void *data, size_t n, size_t most_bytes,
-                              double seconds, ilk_job *job, ilki_media_converted *result, ilk_error *err)
+ilk_status ilki_media_convert_as(ilki_media *m, const ilki_media_conversion *c, ilk_job *job,
+                                 ilki_media_converted *result, ilk_error *err)
 {
     int fds[5] = {-1, -1, -1, -1, -1};
     memset(result, 0, sizeof *result);
-    ilk_status st = ilki_media_check(m, converter, job, err);
+    ilk_status st = ilki_media_check(m, c->converter, job, err);
     if (st == ILK_OK)
-        st = ilki_base_memfile_from(&fds[0], data, n, "a file", err);
+        st = ilki_base_memfile_from(&fds[0], c->data, c->n, "a file", err);
     for (int i = 1; i < 3 && st == ILK_OK; i++)
         st = ilki_base_memfile_new(&fds[i], 0, "a converter's output", err);
     if (st == ILK_OK)
-        st = run(ilki_media_path(m), converter, fds, most_bytes, seconds > 0 ? seconds : DEFAULT_SECONDS, job, result,
-                 err);
+        st = run(ilki_media_path(m), c, fds, job, result, err);
     for (int i = 0; i < 3; i++)
         if (fds[i] >= 0)
             close(fds[i]);
@@ -126,4 +128,12 @@ ilk_status ilki_media_convert(ilki_media *m, const char *converter, const void *
         result->n_out = 0;
     }
     return st;
+}
+
+ilk_status ilki_media_convert(ilki_media *m, const char *converter, const void *data, size_t n, size_t most_bytes,
+                              double seconds, ilk_job *job, ilki_media_converted *result, ilk_error *err)
+{
+    const ilki_media_conversion c = {
+        .converter = converter, .data = data, .n = n, .most_bytes = most_bytes, .seconds = seconds};
+    return ilki_media_convert_as(m, &c, job, result, err);
 }

@@ -2,6 +2,7 @@
  * One request per picture; DICOM becomes a PNM before. */
 #include "media/decode.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,6 +124,42 @@ ilk_status ilki_media_make_small(ilki_media *m, const void *data, size_t n, uint
         st = ask_small(m, pnm, n_pnm, side, turned, job, out, err);
     free(pnm);
     return st;
+}
+
+/* As a PNM, so that no decoder but ours sees the file. */
+ilk_status ilki_media_read_words(ilki_media *m, const ilki_media_picture *p, const char *language, ilk_job *job,
+                                 char **text, size_t *n, ilk_error *err)
+{
+    enum { HEAD = 32, MOST_TEXT = 1 << 20, SECONDS = 60 };
+    size_t n_pixels = (size_t)p->width * p->height * 3;
+    ilki_media_converted r = {.out = NULL};
+    *text = NULL;
+    *n = 0;
+    if (p->kind != ILKI_PICTURE_PLAIN)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "words: expected a plain picture, found kind %d", (int)p->kind);
+    char *pnm = malloc(HEAD + n_pixels);
+    if (!pnm)
+        return ilki_base_fail_memory(err, HEAD + n_pixels, "a picture to read");
+    size_t head = (size_t)snprintf(pnm, HEAD, "P6\n%u %u\n255\n", p->width, p->height);
+    memcpy(pnm + head, p->pixels, n_pixels);
+    const ilki_media_conversion c = {.converter = "ocr",
+                                     .language = language,
+                                     .data = pnm,
+                                     .n = head + n_pixels,
+                                     .most_bytes = MOST_TEXT,
+                                     .seconds = SECONDS};
+    ilk_status st = ilki_media_convert_as(m, &c, job, &r, err);
+    free(pnm);
+    if (st == ILK_OK && r.exit_status != 0)
+        st = ilki_base_fail(err, ILK_BAD_FORMAT, "tesseract: %.*s", (int)strcspn(r.said, "\n"),
+                            r.said[0] ? r.said : "it says no more");
+    if (st != ILK_OK) {
+        free(r.out);
+        return st;
+    }
+    *text = r.out;
+    *n = r.n_out;
+    return ILK_OK;
 }
 
 void ilki_media_end_picture(ilki_media *m, ilki_media_picture *p)

@@ -31,6 +31,11 @@ ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, un
                                    ilki_media_picture *out, ilk_error *err);
 void ilki_media_end_picture(ilki_media *m, ilki_media_picture *p); /* a zeroed one too */
 
+/* The words in a plain picture, by tesseract: *text is owned, n bytes of no known encoding. UNSUPPORTED: there is none;
+ * BAD_FORMAT: it failed, as where it lacks the language. */
+ilk_status ilki_media_read_words(ilki_media *m, const ilki_media_picture *p, const char *language, ilk_job *job,
+                                 char **text, size_t *n, ilk_error *err);
+
 /* A JPEG of it whose longer side is at most `side`, up to 1024. */
 typedef struct ilki_media_small {
     uint32_t width, height;

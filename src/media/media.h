@@ -40,9 +40,9 @@ void ilki_media_list(const ilki_media *m, const char **reads, const char **lacks
 ilk_status ilki_media_check(ilki_media *m, const char *reader, ilk_job *job, ilk_error *err);
 
 typedef struct ilki_media_result {
-    ilki_media_answer about;           /* form, dimensions */
-    unsigned char *data;               /* owned: about.n_bytes of it, then about.n_fields, with a NUL behind; or NULL, and */
-    const unsigned char *view;         /* the bytes where the helper wrote them, and might still write */
+    ilki_media_answer about;   /* form, dimensions */
+    unsigned char *data;       /* owned: about.n_bytes of it, then about.n_fields, with a NUL behind; or NULL, and */
+    const unsigned char *view; /* the bytes where the helper wrote them, and might still write */
     struct ilki_media_process *lender; /* who waits until they are given back */
 } ilki_media_result;
 
@@ -69,5 +69,16 @@ void ilki_media_give_back(ilki_media *m, ilki_media_result *result); /* frees da
  * for this one file. OK where it ended by itself, however; errors as above. Free result->out. */
 ilk_status ilki_media_convert(ilki_media *m, const char *converter, const void *data, size_t n, size_t most_bytes,
                               double seconds, ilk_job *job, ilki_media_converted *result, ilk_error *err);
+
+/* The same with all that can be said. */
+typedef struct ilki_media_conversion {
+    const char *converter;
+    const char *language; /* of "ocr": as tesseract names them, "eng+deu"; NULL: its row's */
+    const void *data;
+    size_t n, most_bytes;
+    double seconds; /* 0: 60 */
+} ilki_media_conversion;
+ilk_status ilki_media_convert_as(ilki_media *m, const ilki_media_conversion *c, ilk_job *job,
+                                 ilki_media_converted *result, ilk_error *err);
 
 #endif

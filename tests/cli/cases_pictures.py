@@ -11,7 +11,7 @@ from harness import Place, check, equal, lacks, matches, model
 
 
 def picture(name):
-    for folder in ("picture-files", "exif"):
+    for folder in ("picture-files", "exif", "ocr"):
         path = os.path.join(harness.FIXTURES, folder, name)
         if os.path.exists(path):
             return path
@@ -146,3 +146,26 @@ def test_cancel_goes_on_later():
         r = p.run("index", "-m", model("clip-quick"))
         equal(r.status, 0, "again: %s" % r)
         equal(json.loads(p.run("status", "--json").out)["pictures"], 60, "all of them")
+
+
+def test_words_in_pictures():
+    with Place() as p:
+        put(p, "sign.png", "sign.png")
+        put(p, "jpeg-420.jpg", "noise.jpg")
+        r = p.run("index", "--ocr", "-m", model("clip-quick"), PATH="/nowhere")
+        equal(r.status, 2, "without tesseract")
+        matches(r.err, r"ocr: [^\n]*tesseract, which is not installed \(Debian's package tesseract-ocr")
+        equal(p.run("index", "--ocr-languages", "../x", "-m", model()).status, 2, "no language")
+        harness.need("tesseract")
+        r = p.run("index", "--ocr", "-m", model(), "-m", model("clip-quick"))
+        matches(r.err, r"2 files, 2 indexed; 2 pictures;")
+        equal(json.loads(p.run("status", "--json").out)["vectors"], 3, "the words have one of their own")
+        found = hits(p.run("search", "--jsonl", "--space", "text", "The red bicycle is lovely. Seven dogs in the market"))
+        equal([h["path"] for h in found], ["sign.png"], "found by its words")
+        check(found[0]["score"] > 0.9 and found[0]["modality"] == "image", "score: %s" % found[0])
+        equal(found[0]["text"].split(), "The red bicycle is lovely. Seven dogs in the market".split(), "the text is kept")
+        matches(p.run("index", "--ocr").err, r"2 files, 2 unchanged;")
+        r = p.run("index", "--ocr-languages", "xyz")  # tesseract lacks it: the pictures stay
+        matches(r.err, r"sign\.png: no text was read in it: tesseract: ")
+        matches(p.run("index").err, r"2 files, 2 indexed; 2 pictures;")
+        equal(json.loads(p.run("status", "--json").out)["vectors"], 2, "no words any more")
