@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "media/dicom.h"
 
@@ -73,6 +74,36 @@ static ilk_status ask(ilki_media *m, const void *data, size_t n, unsigned how, i
     return ILK_OK;
 }
 
+/* Midnight at the beginning of the day, microseconds since 1970; false: it is no date. */
+static bool day_of(const char *date, int64_t *us)
+{
+    struct tm day = {0};
+    if (sscanf(date, "%4d-%2d-%2d", &day.tm_year, &day.tm_mon, &day.tm_mday) != 3 || day.tm_year < 1 ||
+        day.tm_mon < 1 || day.tm_mon > 12 || day.tm_mday < 1 || day.tm_mday > 31)
+        return false;
+    day.tm_year -= 1900;
+    day.tm_mon -= 1;
+    *us = (int64_t)timegm(&day) * 1000000;
+    return true;
+}
+
+/* What its PNM does not say. A file whose facts cannot be read still is a picture. */
+static ilk_status add_dicom_fields(ilki_media *m, const void *data, size_t n, ilk_job *job, ilki_media_fields *f,
+                                   ilk_error *err)
+{
+    ilki_dicom_facts facts;
+    int64_t us;
+    ilk_error why;
+    ilk_error_init_sized(&why, sizeof why);
+    if (ilki_media_read_dicom_facts(m, data, n, job, &facts, &why) != ILK_OK)
+        return ilki_base_job_check(job, err);
+    if (day_of(facts.study_date, &us))
+        ilki_media_add_int_field(f, "study_date", ILK_VALUE_TIME, us);
+    ilki_media_add_text_field(f, "study_modality", facts.modality, strlen(facts.modality));
+    ilki_media_add_text_field(f, "body_part", facts.body_part, strlen(facts.body_part));
+    return ILK_OK;
+}
+
 ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, unsigned how, ilk_job *job,
                                    ilki_media_picture *out, ilk_error *err)
 {
@@ -85,6 +116,11 @@ ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, un
     if (st == ILK_OK)
         st = ask(m, pnm, n_pnm, how, job, out, err);
     free(pnm);
+    if (st == ILK_OK && out->fields) {
+        st = add_dicom_fields(m, data, n, job, out->fields, err);
+        if (st != ILK_OK)
+            ilki_media_end_picture(m, out);
+    }
     return st;
 }
 

@@ -16,6 +16,9 @@ static const struct row {
     double least, most; /* of numbers */
 } rows[] = {
     {"taken", ILK_VALUE_TIME, -719162 * US_PER_DAY, 2932897 * US_PER_DAY}, /* the years 1 to 9999 */
+    {"study_date", ILK_VALUE_TIME, -719162 * US_PER_DAY, 2932897 * US_PER_DAY},
+    {"study_modality", ILK_VALUE_TEXT, 0, 0},
+    {"body_part", ILK_VALUE_TEXT, 0, 0},
     {"camera_make", ILK_VALUE_TEXT, 0, 0},
     {"camera_model", ILK_VALUE_TEXT, 0, 0},
     {"lens", ILK_VALUE_TEXT, 0, 0},

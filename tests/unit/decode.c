@@ -182,6 +182,16 @@ static void dicom(void)
         CHECK_STR(f.modality, "CT");
         CHECK_STR(f.body_part, "CHEST");
     }
+    ilki_media_picture p;
+    if (CHECK_OK(ilki_media_read_picture(m, data, n, ILKI_MEDIA_WITH_FIELDS, NULL, &p, &err), &err)) {
+        if (CHECK(p.fields && p.fields->n == 3)) {
+            CHECK_STR(p.fields->list[0].name, "study_date");
+            CHECK(p.fields->list[0].i == (int64_t)1709596800 * 1000000);
+            CHECK_STR(p.fields->list[1].text, "CT");
+            CHECK_STR(p.fields->list[2].text, "CHEST");
+        }
+        ilki_media_end_picture(m, &p);
+    }
     CHECK_STATUS(ilki_media_read_dicom_facts(m, data, 100, NULL, &f, &err), ILK_BAD_FORMAT, &err);
     CHECK(!f.modality[0] && !strstr(err.message, "Doe"));
     free(data);
