@@ -55,6 +55,32 @@ static inline void words_grow_to(const char *model, size_t rows)
     free(config);
 }
 
+/* Multiplies element 3 of a tensor of f32, or of a matrix element 3 of each row of `step` elements; `name` in quotes. */
+static inline void words_scale(const char *model, const char *name, size_t step, float by)
+{
+    char *file = NULL;
+    size_t n = 0, first = 0, end = 0;
+    uint64_t n_header = 0;
+    ilk_error err;
+    ilk_error_init(&err);
+    CHECK_OK(ilki_base_read_file(&ilki_base_vfs_posix, tree_path(model, "model.safetensors"), 1 << 26, &file, &n, &err),
+             &err);
+    memcpy(&n_header, file, 8);
+    const char *at = strstr(file + 8, name), *offsets = at ? strstr(at, "data_offsets") : NULL;
+    if (!CHECK(offsets && sscanf(offsets, "data_offsets\":[%zu,%zu]", &first, &end) == 2))
+        return;
+    for (size_t i = first + 12; i < end; i += step ? 4 * step : end) {
+        float x;
+        memcpy(&x, file + 8 + n_header + i, sizeof x);
+        x *= by;
+        memcpy(file + 8 + n_header + i, &x, sizeof x);
+    }
+    FILE *f = fopen(tree_path(model, "model.safetensors"), "wbe");
+    CHECK(f && fwrite(file, 1, n, f) == n);
+    fclose(f);
+    free(file);
+}
+
 static inline void words_grow(const char *model)
 {
     words_grow_to(model, 5000);

@@ -7,7 +7,7 @@
 
 /* Which linears are packed, in what order and stacked how, and which channels are exact: to be raised with any change of
  * these, since packed weights are kept on disk (embed/packs.c). Of the bytes themselves kern's tables have numbers. */
-#define ILKI_MODELS_LAYOUT 1
+#define ILKI_MODELS_LAYOUT 2
 
 /* Runs every tower once over made-up input, watching, and settles every linear of 8 bits that it met. Deterministic: the
  * same weights, kernels and form give the same channels. */

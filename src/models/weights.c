@@ -6,6 +6,7 @@
 #include "models/weights.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -296,15 +297,68 @@ static ilk_status read_norm(loader *l, const ilki_weight *row, uint32_t layer, i
     return read_vector(l, &w, &norm->b, err);
 }
 
-enum { CODED_ROWS = 4096 };
+enum { CODED_ROWS = 4096, SAMPLES = 16, SAMPLED_ROWS = 16, UNEVEN = 8 };
 
-/* A table where it lies in the file; with layers of 8 bits a large one (of words, not of positions) as codes with a scale
- * per row, since a run over many texts would touch most of its pages. */
-static ilk_status find_table(loader *l, const want *w, const ilki_tensor **to, ilk_error *err)
+static int by_value(const void *a, const void *b)
 {
-    ilk_status s = get(l, w, to, err);
-    const ilki_tensor *from = *to;
-    if (s != ILK_OK || !from || l->src->form < ILKI_FORM_I8 || from->shape[0] < CODED_ROWS)
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Whether a few of n > 0 sizes are far larger than most; sorts them. */
+static bool is_uneven(float *sizes, size_t n)
+{
+    qsort(sizes, n, sizeof *sizes, by_value);
+    return sizes[n - 1] > UNEVEN * sizes[n / 2];
+}
+
+/* The norm that reads what a table gives: the row behind it, others that are added up with it aside. */
+static const ilki_norm *norm_behind(const loader *l, const ilki_weight *row)
+{
+    const ilki_weight *end = l->list->rows + l->list->n_rows;
+    do
+        row++;
+    while (row < end && (row->kind == ILKI_WEIGHT_TABLE || row->kind == ILKI_WEIGHT_VECTOR));
+    return row < end && row->kind == ILKI_WEIGHT_NORM && !strstr(row->name, "%u") ? member(l, row, 0) : NULL;
+}
+
+/* Whether codes with a scale per row would do: not where some channels are far larger than the rest, which would be left
+ * few steps, nor where the norm behind makes some far larger, which would be made of the errors of few steps. */
+static ilk_status may_be_coded(const loader *l, const ilki_weight *row, const ilki_tensor *t, bool *may, ilk_error *err)
+{
+    const ilki_norm *norm = norm_behind(l, row);
+    size_t rows = (size_t)t->shape[0], cols = (size_t)t->shape[1];
+    float *one = ilki_base_zalloc(2 * cols, sizeof *one), *sizes = one ? one + cols : NULL;
+    ilk_status s = one ? ILK_OK : ilki_base_fail_memory(err, 2 * cols * sizeof *one, t->name);
+    *may = true;
+    for (size_t k = 0; one && norm && norm->w && norm->dim == cols && k < cols; k++)
+        sizes[k] = fabsf(norm->w[k]);
+    if (one && is_uneven(sizes, cols))
+        *may = false;
+    memset(sizes, 0, one ? cols * sizeof *sizes : 0);
+    for (size_t i = 0; *may && i < SAMPLES * SAMPLED_ROWS && s == ILK_OK; i++) { /* in few places, for few pages */
+        size_t at = rows / SAMPLES * (i / SAMPLED_ROWS) + i % SAMPLED_ROWS;
+        s = ilki_tensor_read_f32(t, at * cols, cols, one, err);
+        for (size_t k = 0; k < cols && s == ILK_OK; k++)
+            sizes[k] += fabsf(one[k]);
+    }
+    ilki_format_done_with(l->src->weights, t);
+    if (s == ILK_OK && *may)
+        *may = !is_uneven(sizes, cols);
+    free(one);
+    return s;
+}
+
+/* With layers of 8 bits a large table (of words, not of positions) becomes codes with a scale per row, since a run over
+ * many texts would touch most of its pages; else it is read where it lies in the file. */
+static ilk_status code_rows_of(loader *l, const ilki_weight *row, uint32_t layer, ilk_error *err)
+{
+    const ilki_tensor **to = member(l, row, layer), *from = *to;
+    bool may = false;
+    if (!from || l->src->form < ILKI_FORM_I8 || from->shape[0] < CODED_ROWS)
+        return ILK_OK;
+    ilk_status s = may_be_coded(l, row, from, &may, err);
+    if (s != ILK_OK || !may)
         return s;
     size_t rows = (size_t)from->shape[0], n = rows * (size_t)from->shape[1]; /* it is in the file */
     ilki_tensor *table = ilki_base_arena_alloc(l->to->arena, 1, sizeof *table);
@@ -340,7 +394,7 @@ static ilk_status load_row(loader *l, const ilki_weight *row, uint32_t layer, il
         w.rank = 2;
         w.shape[0] = dims[row->rows[0]];
         w.shape[1] = dims[row->cols];
-        return find_table(l, &w, member(l, row, layer), err);
+        return get(l, &w, member(l, row, layer), err);
     }
     return ILK_OK;
 }
@@ -686,6 +740,12 @@ static ilk_status load_rows(loader *l, ilk_error *err)
             if (s != ILK_OK)
                 return s;
         }
+    for (size_t i = 0; i < l->list->n_rows && s == ILK_OK; i++)
+        for (uint32_t layer = 0; layer < n_instances(l->to, &l->list->rows[i]) && s == ILK_OK; layer++)
+            if (l->list->rows[i].kind == ILKI_WEIGHT_TABLE)
+                s = code_rows_of(l, &l->list->rows[i], layer, err);
+    if (s != ILK_OK)
+        return s;
     s = l->ready ? find_packs(l, err) : alloc_block(l, err);
     if (s == ILK_OK)
         s = pack_all(l, err);
