@@ -69,10 +69,10 @@ def run_real(program, real):
 
 
 def embed(ilk, folder, texts, precision):
-    """None: this model is not built at this precision."""
+    """None: this model is not built at this precision. By the scalar kernels, so that the table is one on every machine."""
     lines = "\n".join(json.dumps({"id": i, "text": t}) for i, t in enumerate(texts))
     r = subprocess.run([ilk, "embed", "-m", str(folder), "--precision", precision, "--jsonl"], input=lines.encode(),
-                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, env=os.environ | {"ILK_CPU": "ref"})
     return [json.loads(s)["embedding"] for s in r.stdout.decode().splitlines()] if r.returncode == 0 else None
 
 
@@ -200,7 +200,7 @@ def page(args):
              "of every layer, pooled, vector), entries of a unit vector within 5e-6, logits of", "the classification head "
              "within 1e-5. A tiny checkpoint has random weights in the published layout "
              "(`tools/make_goldens.py`).", "",
-             f"Other precisions: cosines to the vectors of f32 over the same texts, {MEAN} on average and {LEAST} at worst; on "
+             f"Other precisions: cosines to the vectors of f32 over the same texts, {MEAN} on average and {LEAST} at worst, by the scalar kernels; on "
              "real weights also the published", "values that `ilk verify` holds a model to (`src/embed/known.def`).", "",
              "End to end: text in, vector or score out, with the family's own tokenizer, prompts, limit and modules, against "
              "sentence-transformers", "(`golden/families`), on a tiny checkpoint of each published layout that is named.", "",
