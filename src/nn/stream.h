@@ -13,7 +13,7 @@ enum { ILKI_STREAM_LINEARS = 16 }; /* of a chain that are packed at once; those 
 /* One for each pass. */
 typedef struct ilki_stream {
     void (*will_need)(void *user, const ilki_tensor *t); /* both may be NULL; from any thread */
-    void (*done_with)(void *user, const ilki_tensor *t); /* read from the file, and not needed for now */
+    void (*done_with)(void *user, const ilki_tensor *t); /* read, not needed for now; on any thread */
     void *user;
     enum {
         ILKI_STREAM_IDLE = 0,

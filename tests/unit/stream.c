@@ -3,6 +3,7 @@
  * under a memory ceiling that the weights exceed; and `auto`, decided so. */
 #include "nn/stream.h"
 
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "alloc_count.h"
@@ -150,7 +151,7 @@ static void run_chain(ilki_nn *ctx, void *arg)
 static void count_done(void *user, const ilki_tensor *t)
 {
     (void)t;
-    ++*(size_t *)user;
+    atomic_fetch_add((atomic_size_t *)user, 1); /* on any thread */
 }
 
 /* More linears than are held at once: those beyond are packed each by itself. Nothing is allocated on the way. */
@@ -184,7 +185,7 @@ static void a_long_chain(void)
         }
         for (unsigned threads = 0; threads <= 4; threads += 2) {
             ilki_pool *pool = NULL;
-            size_t n_done = 0; /* parts given back */
+            atomic_size_t n_done = 0; /* parts given back */
             if (threads)
                 CHECK_OK(ilki_base_pool_new(&pool, threads, &err), &err);
             ilki_stream s = {.done_with = count_done, .user = &n_done};
