@@ -380,8 +380,8 @@ ilk_status ilki_media_resample(const ilki_picture *in, const ilki_passes *p, con
     return ILK_OK;
 }
 
-ilk_status ilki_media_pick(const ilki_picture *in, const uint32_t *column, const uint32_t *row,
-                           const ilki_window *window, ilki_rows out, const ilk_job *job, ilk_error *err)
+static ilk_status copy_from(const ilki_picture *in, const uint32_t *column, const uint32_t *row,
+                            const ilki_window *window, ilki_rows out, const ilk_job *job, ilk_error *err)
 {
     size_t c = in->n_channels;
     for (uint32_t y = 0; y < window->n_y; y++) {
@@ -395,6 +395,20 @@ ilk_status ilki_media_pick(const ilki_picture *in, const uint32_t *column, const
                        c);
     }
     return ILK_OK;
+}
+
+ilk_status ilki_media_pick(const ilki_picture *in, ilki_nearest_fn *nearest, const ilki_window *w, ilki_rows out,
+                           const ilk_job *job, ilk_error *err)
+{
+    size_t n = (size_t)w->n_x + w->n_y;
+    uint32_t *column = ilki_base_zalloc(n, sizeof *column);
+    if (!column)
+        return ilki_base_fail_memory(err, n * sizeof *column, "a picture's columns");
+    nearest(column, in->width, w->width, w->x, w->n_x);
+    nearest(column + w->n_x, in->height, w->height, w->y, w->n_y);
+    ilk_status st = copy_from(in, column, column + w->n_x, w, out, job, err);
+    free(column);
+    return st;
 }
 
 static bool fits(uint32_t at, uint32_t n, uint32_t whole)

@@ -101,9 +101,12 @@ typedef struct ilki_passes {
 ilk_status ilki_media_resample(const ilki_picture *in, const ilki_passes *passes, const ilki_window *window,
                                ilki_rows out, const ilk_job *job, ilk_error *err);
 
-/* Copies: output (x, y) of the window is input (column[x], row[y]), black where that is UINT32_MAX. */
-ilk_status ilki_media_pick(const ilki_picture *in, const uint32_t *column, const uint32_t *row,
-                           const ilki_window *window, ilki_rows out, const ilk_job *job, ilk_error *err);
+/* Which of n_in inputs output `from` and the n - 1 behind it, of n_out, are copies of; UINT32_MAX: of none. */
+typedef void ilki_nearest_fn(uint32_t *to, uint32_t n_in, uint32_t n_out, uint32_t from, uint32_t n);
+
+/* Copies what `nearest` says of columns and rows; what has no input is black. */
+ilk_status ilki_media_pick(const ilki_picture *in, ilki_nearest_fn *nearest, const ilki_window *window, ilki_rows out,
+                           const ilk_job *job, ilk_error *err);
 
 /* LIMIT for absurd sizes, BAD_ARGUMENT where the window is not in the result. */
 ilk_status ilki_media_check_window(const ilki_picture *in, const ilki_window *window, ilk_error *err);

@@ -3,9 +3,7 @@
  * shrinks by more than twice what the width does (in pixels) down and then across. Pillow to 12 turned the order only
  * for pictures a hundred times as tall as wide: those that lie between get other bits from it. Nearest steps by adding
  * the scale up, with the rounding errors that brings. Not here: what modes ask for before and behind it (resize_stored.c), boxes, reducing_gap. */
-#include <stdlib.h>
 
-#include "base/mem.h"
 #include "media/resample.h"
 
 #define SHIFT (32 - 8 - 2)
@@ -17,20 +15,6 @@ static void step_through(uint32_t *to, uint32_t n_in, uint32_t n_out, uint32_t f
     for (uint32_t i = 0; i < from + n; i++, at += scale)
         if (i >= from)
             to[i - from] = at < n_in ? (uint32_t)at : UINT32_MAX;
-}
-
-static ilk_status nearest(const ilki_picture *in, const ilki_window *w, ilki_rows out, const ilk_job *job,
-                          ilk_error *err)
-{
-    size_t n = (size_t)w->n_x + w->n_y;
-    uint32_t *column = ilki_base_zalloc(n, sizeof *column);
-    if (!column)
-        return ilki_base_fail_memory(err, n * sizeof *column, "a picture's columns");
-    step_through(column, in->width, w->width, w->x, w->n_x);
-    step_through(column + w->n_x, in->height, w->height, w->y, w->n_y);
-    ilk_status st = ilki_media_pick(in, column, column + w->n_x, w, out, job, err);
-    free(column);
-    return st;
 }
 
 bool ilki_media_is_down_first(const ilki_picture *in, const ilki_window *w)
@@ -47,7 +31,7 @@ ilk_status ilki_media_resize_pillow(const ilki_kern_ops *ops, const ilki_picture
     if (st != ILK_OK)
         return st;
     if (filter == ILKI_FILTER_NEAREST)
-        return nearest(in, w, out, job, err);
+        return ilki_media_pick(in, step_through, w, out, job, err);
     if (w->width != in->width)
         st = ilki_media_taps_init(&p.across, &(ilki_axis){in->width, w->width, w->x, w->n_x}, filter, SHIFT, err);
     if (st == ILK_OK && w->height != in->height)

@@ -3,9 +3,7 @@
  * bits behind the point (22 at most) as its largest weight leaves room for; across, then down. Nearest is torch's
  * nearest-exact, its scale a float. */
 #include <math.h>
-#include <stdlib.h>
 
-#include "base/mem.h"
 #include "media/resample.h"
 
 #define MAX_SHIFT 22
@@ -17,20 +15,6 @@ static void pick_nearest(uint32_t *to, uint32_t n_in, uint32_t n_out, uint32_t f
         uint32_t at = (uint32_t)floorf((float)((from + i + 0.5) * (double)scale));
         to[i] = n_out == n_in ? from + i : at < n_in ? at : n_in - 1;
     }
-}
-
-static ilk_status nearest(const ilki_picture *in, const ilki_window *w, ilki_rows out, const ilk_job *job,
-                          ilk_error *err)
-{
-    size_t n = (size_t)w->n_x + w->n_y;
-    uint32_t *column = ilki_base_zalloc(n, sizeof *column);
-    if (!column)
-        return ilki_base_fail_memory(err, n * sizeof *column, "a picture's columns");
-    pick_nearest(column, in->width, w->width, w->x, w->n_x);
-    pick_nearest(column + w->n_x, in->height, w->height, w->y, w->n_y);
-    ilk_status st = ilki_media_pick(in, column, column + w->n_x, w, out, job, err);
-    free(column);
-    return st;
 }
 
 static ilk_status init_axis(ilki_taps *t, const ilki_axis *axis, ilki_image_filter filter, ilk_error *err)
@@ -54,7 +38,7 @@ ilk_status ilki_media_resize_torch(const ilki_kern_ops *ops, const ilki_picture 
         return ilki_base_fail(err, ILK_UNSUPPORTED, "picture: expected a filter that torchvision has, found %s",
                               filter == ILKI_FILTER_BOX ? "box" : "Hamming");
     if (filter == ILKI_FILTER_NEAREST)
-        return nearest(in, w, out, job, err);
+        return ilki_media_pick(in, pick_nearest, w, out, job, err);
     if (w->width != in->width)
         st = init_axis(&p.across, &(ilki_axis){in->width, w->width, w->x, w->n_x}, filter, err);
     if (st == ILK_OK && w->height != in->height)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
- * ilk_model_calibrate. Every precision embeds ilk's own texts, or its pictures where the model sees; those of f32 are the reference. Speeds are taken in turns, so
- * that what disturbs the machine disturbs all, and the best turn of each counts; by CPU time where all of a precision's turns
- * were disturbed.
+ * ilk_model_calibrate. Every precision embeds ilk's own texts, or its pictures where the model sees; those of f32 are the
+ * reference. Speeds are taken in turns, so that what disturbs the machine disturbs all, and the best turn of each counts; by
+ * CPU time where all of a precision's turns were disturbed.
  *
  * Where f32 exceeds the memory ceiling, the reference packs its weights a layer at a time (embed's open_reference), all texts
  * in as few passes as the ceiling allows, since each reads all weights. Where the precisions exceed it together, they are

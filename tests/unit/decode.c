@@ -9,22 +9,10 @@
 #include "base/hash.h"
 #include "base/vfs.h"
 #include "media/dicom.h"
+#include "media_test.h"
 #include "test.h"
 
 #define PICTURES ILK_TEST_DIR "/fixtures/picture-files/"
-
-static ilki_media *helper(void)
-{
-    ilki_media *m = NULL;
-    const ilki_media_hello *h;
-    ilk_error err;
-    ilk_error_init(&err);
-    if (ilki_media_new(&m, ILK_TEST_MEDIA, NULL, &err) == ILK_OK && ilki_media_hello_of(m, NULL, &h, &err) == ILK_OK)
-        return m;
-    printf("%s\n", err.message);
-    ilki_media_free(m);
-    return NULL;
-}
 
 static char *load(const char *name, size_t *n)
 {
@@ -97,7 +85,7 @@ static bool is_built(ilki_media *m, const char *name)
 static void as_pillow(void)
 {
     size_t n, n_read = 0;
-    ilki_media *m = helper();
+    ilki_media *m = media_helper();
     if (!m)
         TEST_SKIP("ilk-media does not run here");
     char *list = load("expected.txt", &n), *next = list;
@@ -118,7 +106,7 @@ static void as_pillow(void)
 static void requests(void)
 {
     static const uint8_t four = 4, over[4] = {1, 255, 255, 255};
-    ilki_media *m = helper();
+    ilki_media *m = media_helper();
     if (!m)
         TEST_SKIP("ilk-media does not run here");
     if (ilki_media_check(m, "png", NULL, NULL) != ILK_OK) {
@@ -167,7 +155,7 @@ static void dicom(void)
     ilki_dicom_facts f;
     ilk_error err;
     size_t n;
-    ilki_media *m = helper();
+    ilki_media *m = media_helper();
     ilk_error_init(&err);
     if (!m)
         TEST_SKIP("ilk-media does not run here");

@@ -8,20 +8,8 @@
 #include "base/vfs.h"
 #include "docs/docs.h"
 #include "media/media.h"
+#include "media_test.h"
 #include "test.h"
-
-static ilki_media *helper(void)
-{
-    ilki_media *m = NULL;
-    const ilki_media_hello *h;
-    ilk_error err;
-    ilk_error_init(&err);
-    if (ilki_media_new(&m, ILK_TEST_MEDIA, NULL, &err) == ILK_OK && ilki_media_hello_of(m, NULL, &h, &err) == ILK_OK)
-        return m;
-    printf("%s\n", err.message);
-    ilki_media_free(m);
-    return NULL;
-}
 
 /* As src/engine/by_helper.c reads a file, with a little less to say about it. */
 static ilk_status read_bytes(ilki_media *m, const char *name, const char *data, size_t n, ilki_doc **doc,
@@ -119,7 +107,7 @@ static void check_golden(ilki_media *m, const char *expected, int *n, int *n_lac
 static void goldens(void)
 {
     int n = 0, n_lacking = 0;
-    ilki_media *m = helper();
+    ilki_media *m = media_helper();
     if (!m)
         TEST_SKIP("ilk-media does not run here");
     DIR *d = opendir(folder);
@@ -148,7 +136,7 @@ static void junk(void)
 {
     char path[4096];
     int n = 0;
-    ilki_media *m = helper();
+    ilki_media *m = media_helper();
     if (!m)
         TEST_SKIP("ilk-media does not run here");
     snprintf(path, sizeof path, "%s/junk", folder);
@@ -176,7 +164,7 @@ static void junk(void)
 static void cut(void)
 {
     static const char *const names[] = {"report.docx", "soup.odt", "book.epub", "page.html"};
-    ilki_media *m = helper();
+    ilki_media *m = media_helper();
     if (!m)
         TEST_SKIP("ilk-media does not run here");
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
@@ -203,7 +191,7 @@ static void deep(void)
     ilk_error err;
     ilki_doc *doc;
     ilk_error_init(&err);
-    ilki_media *m = helper();
+    ilki_media *m = media_helper();
     if (!m)
         TEST_SKIP("ilk-media does not run here");
     ilki_buf b;
@@ -226,7 +214,7 @@ static void converter(void)
     ilk_error err;
     ilki_media_converted c;
     ilk_error_init(&err);
-    ilki_media *m = helper();
+    ilki_media *m = media_helper();
     if (!m || ilki_media_check(m, "pdf", NULL, &err) != ILK_OK) {
         ilki_media_free(m);
         TEST_SKIP("no pdftotext here");
