@@ -18,13 +18,13 @@ enum { MIN_GROUP = 32, MAX_GROUP = 1024, MAX_DONE_FILES = 250, MAX_DONE_BYTES = 
 
 /* ------------------------------------------------------------------ works */
 
-ilki_file_work *ilki_engine_work_new(ilki_known *known)
+ilki_file_work *ilki_engine_work_new(ilki_known *known, const ilki_source *had)
 {
     ilki_file_work *w = ilki_base_zalloc(1, sizeof *w);
     if (!w)
         return NULL;
     w->known = known;
-    w->src = known->src;
+    w->src = w->had = *had;
     w->src.reason = NULL;
     return w;
 }
@@ -96,11 +96,11 @@ ilk_status ilki_engine_settle(ilki_ingest *g, ilki_file_work *w, ilk_event_kind 
         goto fail;
     w->src.reason = w->reason;
     if (event == ILK_EVENT_SKIPPED) {
-        w->drop_items = w->known->src.n_items > 0;
+        w->drop_items = w->had.n_items > 0;
         w->src.state = ILKI_SOURCE_SKIPPED;
         w->src.n_items = 0;
     } else if (event == ILK_EVENT_FAILED) { /* what was found in it before stays, and it is tried again */
-        w->src = w->known->src;
+        w->src = w->had;
         w->src.reason = w->reason;
         w->src.state = ILKI_SOURCE_FAILED;
         w->drop_items = false;
@@ -476,13 +476,6 @@ static void tell_file(ilki_ingest *g, ilki_file_work *w)
     g->n_settled++;
 }
 
-/* The known source becomes what was written. The reason is not kept: a file is met once in a run. */
-static void keep(ilki_file_work *w)
-{
-    w->known->src = w->src;
-    w->known->src.reason = NULL;
-}
-
 ilk_status ilki_engine_commit(ilki_ingest *g, ilk_error *err)
 {
     batch_build b = {.n_items = 0};
@@ -512,7 +505,7 @@ ilk_status ilki_engine_commit(ilki_ingest *g, ilk_error *err)
     if (!st) {
         g->ensured |= batch.n_spaces > 0;
         for (size_t i = 0; i < g->done.n; i++) {
-            keep(g->done.list[i]);
+            ilki_engine_known_keep(&g->known, g->done.list[i]->known, &g->done.list[i]->src);
             tell_file(g, g->done.list[i]);
             ilki_engine_work_free(g->done.list[i]);
         }

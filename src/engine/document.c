@@ -7,7 +7,6 @@
 #include "engine/ingest.h"
 
 struct ilk_document {
-    ilki_known known;
     ilki_file_work *work;
     ilki_arena arena;
     ilk_passage *passages; /* [n] */
@@ -112,8 +111,7 @@ ilk_status ilki_engine_document_open(ilk_document **out, ilk_runtime *rt, ilk_mo
     g.reads_text = m != NULL && ilki_embed_tokenizer(m);
     if (!d)
         return ilki_base_fail_memory(err, sizeof *d, "a document");
-    d->known.src.path = path;
-    d->work = ilki_engine_work_new(&d->known);
+    d->work = ilki_engine_work_new(NULL, &(ilki_source){.path = path});
     if (!d->work || !(scratch = ilki_text_scratch_new()))
         goto no_memory;
     ilk_status st = ILK_OK;

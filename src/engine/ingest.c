@@ -118,12 +118,14 @@ static bool same_extension(const char *a, const char *b)
 static ilki_known *find_moved(ilki_ingest *g, const uint8_t hash[32], const char *path)
 {
     ilki_known *e = ilki_engine_known_by_hash(&g->known, hash);
-    for (; e; e = e->next) {
+    for (; e; e = ilki_engine_known_next(&g->known, e)) {
         ilki_stat st;
-        if (e->seen || e->src.state != ILKI_SOURCE_INDEXED || memcmp(e->src.content_hash, hash, 32) != 0 ||
-            !ilki_engine_same_settings(g, &e->src) || !same_extension(e->src.path, path))
+        if (e->seen || e->state != ILKI_SOURCE_INDEXED || memcmp(e->content_hash, hash, 32) != 0)
             continue;
-        char *absolute = ilki_engine_absolute(g->s, &e->src);
+        ilki_source src = ilki_engine_known_source(&g->known, e);
+        if (!ilki_engine_same_settings(g, &src) || !same_extension(src.path, path))
+            continue;
+        char *absolute = ilki_engine_absolute(g->s, &src);
         bool gone = absolute && g->vfs->stat(g->vfs, absolute, true, &st, NULL) == ILK_NOT_FOUND;
         free(absolute);
         if (gone)
@@ -147,7 +149,7 @@ static void record_stat(ilki_source *src, const ilki_stat *st)
 /* Judges a file that was read: unchanged, moved, or to be cut. Takes w and its data. */
 static ilk_status judge(ilki_ingest *g, ilki_file_work *w, ilki_known *moved, ilk_error *err)
 {
-    const ilki_source *had = &w->known->src;
+    const ilki_source *had = &w->had;
     bool same = memcmp(had->content_hash, w->src.content_hash, 32) == 0 && ilki_engine_same_settings(g, had);
     bool has_items = had->state == ILKI_SOURCE_INDEXED || (had->state == ILKI_SOURCE_FAILED && had->n_items > 0);
     if (moved || (same && has_items)) {
@@ -219,7 +221,8 @@ static ilk_status read_file(ilki_ingest *g, const char *absolute, ilki_known *kn
         made = ilki_engine_known_move(&g->known, known = moved, root, path, err);
     else if (!known)
         made = ilki_engine_known_add(&g->known, root, path, &known, err);
-    ilki_file_work *w = made ? NULL : ilki_engine_work_new(known);
+    const ilki_source had = made ? (ilki_source){0} : ilki_engine_known_source(&g->known, known);
+    ilki_file_work *w = made ? NULL : ilki_engine_work_new(known, &had);
     if (!w) {
         free(c.data);
         return made ? made : ilki_base_fail_memory(err, sizeof *w, "a file");
@@ -258,13 +261,12 @@ static ilk_status meet(ilki_ingest *g, const char *absolute, const ilki_stat *st
         return ILK_OK; /* two of the folders given hold it */
     g->result->n_files++;
     ilk_status status = ILK_OK;
-    if (known && is_untouched(g, &known->src, st)) {
+    const ilki_source had = known ? ilki_engine_known_source(&g->known, known) : (ilki_source){0};
+    if (known)
         known->seen = true;
-        bool skipped = known->src.state == ILKI_SOURCE_SKIPPED;
-        tell_now(g, skipped ? ILK_EVENT_SKIPPED : ILK_EVENT_UNCHANGED, path, known->src.reason);
+    if (known && is_untouched(g, &had, st)) {
+        tell_now(g, had.state == ILKI_SOURCE_SKIPPED ? ILK_EVENT_SKIPPED : ILK_EVENT_UNCHANGED, path, had.reason);
     } else {
-        if (known)
-            known->seen = true;
         status = read_file(g, absolute, known, root, path, st, err);
     }
     if (!status)
@@ -371,12 +373,10 @@ static bool is_below(const char *path, const char *dir)
 }
 
 /* Below a folder that was walked, not met, and not in a folder that could not be read. */
-static bool is_gone(void *user, const ilki_known *e)
+static bool is_gone(void *user, const ilki_source *src)
 {
     const gone_from *f = user;
-    if (e->seen)
-        return false;
-    char *path = ilki_engine_absolute(f->g->s, &e->src);
+    char *path = ilki_engine_absolute(f->g->s, src);
     bool gone = false;
     for (size_t i = 0; path && !gone && i < f->n_roots; i++)
         gone = f->roots[i].st.type == ILKI_FILE_DIR && is_below(path, f->roots[i].path);

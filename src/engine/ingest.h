@@ -28,8 +28,9 @@ typedef struct ilki_passage {
 
 /* A file under way. */
 typedef struct ilki_file_work {
-    ilki_known *known;
-    ilki_source src; /* what its record becomes; strings are known's, the reason is `reason` */
+    ilki_known *known; /* NULL: of no store */
+    ilki_source had;   /* what its record was; strings are known's */
+    ilki_source src;   /* what its record becomes; so are these, the reason is `reason` */
     ilk_event_kind event;
     bool drop_items; /* items of an earlier version go */
     char *reason;    /* owned; of SKIPPED and FAILED */
@@ -156,7 +157,7 @@ ilk_status ilki_engine_reuse_own(ilki_ingest *g, ilki_file_work *w, size_t k, il
 extern const ilk_segment ilki_engine_no_place;
 /* What a model reads for a passage: the text itself, or its context before it, made in the arena. NULL: no memory. */
 const char *ilki_engine_passage_text(ilki_arena *a, const ilki_file_work *w, const ilki_passage *p, size_t *n);
-ilki_file_work *ilki_engine_work_new(ilki_known *known);
+ilki_file_work *ilki_engine_work_new(ilki_known *known, const ilki_source *had);
 void ilki_engine_work_free(ilki_file_work *w);
 bool ilki_engine_work_push(ilki_work_list *l, ilki_file_work *w);
 void ilki_engine_work_list_deinit(ilki_work_list *l);
@@ -176,8 +177,8 @@ ilk_status ilki_engine_commit(ilki_ingest *g, ilk_error *err);
 
 /* ---- prune.c */
 
-/* Deletes the items of known sources that `gone` picks. */
-typedef bool (*ilki_gone_fn)(void *user, const ilki_known *e);
+/* Deletes the items of known sources not seen that `gone` picks. */
+typedef bool (*ilki_gone_fn)(void *user, const ilki_source *src);
 ilk_status ilki_engine_remove(ilk_store *s, const ilki_known_files *known, ilki_gone_fn gone, void *user, bool dry_run,
                               const ilk_ingest_options *opt, ilk_job *job, ilk_ingest_result *result, ilk_error *err);
 

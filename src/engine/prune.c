@@ -11,7 +11,7 @@ enum { BATCH = 500 };
 typedef struct batch_of {
     const char *deletes[BATCH];
     ilki_source sources[BATCH];
-    const ilki_known *known[BATCH];
+    uint32_t n_items[BATCH]; /* that they had */
     size_t n;
 } batch_of;
 
@@ -22,7 +22,7 @@ static ilk_status flush(ilk_store *s, batch_of *b, bool dry_run, const ilk_inges
     ilk_status st = b->n && !dry_run ? s->backend->type->upsert(s->backend, &batch, NULL, err) : ILK_OK;
     for (size_t i = 0; !st && i < b->n; i++) {
         ilk_event e = {.size = sizeof e, .kind = ILK_EVENT_REMOVED, .path = b->sources[i].path};
-        e.n_chunks = b->known[i]->src.n_items;
+        e.n_chunks = b->n_items[i];
         ilki_engine_tell(opt, result, &e);
     }
     b->n = 0;
@@ -38,14 +38,18 @@ ilk_status ilki_engine_remove(ilk_store *s, const ilki_known_files *known, ilki_
         const ilki_known *e = known->list[i];
         if (i % 64 == 0)
             st = ilki_base_job_check(job, err);
-        if (st || e->src.state == ILKI_SOURCE_GONE || e->src.state == 0 || !gone(user, e))
+        if (st || e->state == ILKI_SOURCE_GONE || e->state == 0 || e->seen)
             continue;
-        b->known[b->n] = e;
-        b->deletes[b->n] = e->src.id;
-        b->sources[b->n] = e->src;
-        b->sources[b->n].state = ILKI_SOURCE_GONE;
-        b->sources[b->n].reason = NULL;
-        b->sources[b->n++].n_items = 0;
+        ilki_source *src = &b->sources[b->n];
+        *src = ilki_engine_known_source(known, e);
+        if (!gone(user, src))
+            continue;
+        b->n_items[b->n] = src->n_items;
+        b->deletes[b->n] = src->id;
+        src->state = ILKI_SOURCE_GONE;
+        src->reason = NULL;
+        src->n_items = 0;
+        b->n++;
         if (b->n == BATCH)
             st = flush(s, b, dry_run, opt, result, err);
     }
@@ -57,11 +61,11 @@ ilk_status ilki_engine_remove(ilk_store *s, const ilki_known_files *known, ilki_
 
 /* ---- prune */
 
-static bool is_absent(void *user, const ilki_known *e)
+static bool is_absent(void *user, const ilki_source *src)
 {
     ilk_store *s = user;
     ilki_stat st;
-    char *path = ilki_engine_absolute(s, &e->src);
+    char *path = ilki_engine_absolute(s, src);
     ilk_status status = path ? s->rt->vfs->stat(s->rt->vfs, path, true, &st, NULL) : ILK_NO_MEMORY;
     free(path);
     return status == ILK_NOT_FOUND || (status == ILK_OK && st.type != ILKI_FILE_REGULAR);
@@ -79,7 +83,7 @@ ilk_status ilki_engine_prune(ilk_store *s, bool dry_run, ilk_event_fn event, voi
     if (!st)
         st = ilki_engine_known_load(&known, store, err);
     for (size_t i = 0; !st && i < known.n; i++)
-        result->n_files += known.list[i]->src.state != ILKI_SOURCE_GONE;
+        result->n_files += known.list[i]->state != ILKI_SOURCE_GONE;
     if (!st)
         st = ilki_engine_remove(s, &known, is_absent, s, dry_run, &opt, job, result, err);
     ilki_engine_known_deinit(&known);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "engine/ingest.h"
 
 static const ilk_vector *find_vector(const ilk_item *item, const ilk_space *space)
@@ -36,9 +37,9 @@ static void copy_vectors(const ilki_ingest *g, ilki_file_work *w, size_t k, cons
 ilk_status ilki_engine_reuse_own(ilki_ingest *g, ilki_file_work *w, size_t k, ilk_error *err)
 {
     ilki_record *r = NULL;
-    if (w->known->src.n_items == 0)
+    if (w->had.n_items == 0)
         return ILK_OK;
-    ilk_status st = ilki_store_get(g->store, w->known->src.id, true, &r, err);
+    ilk_status st = ilki_store_get(g->store, w->had.id, true, &r, err);
     if (st == ILK_NOT_FOUND) /* somebody deleted it */
         return ILK_OK;
     if (!st && memcmp(r->item.content_hash, w->passages[k].hash, 32) == 0)
@@ -49,7 +50,7 @@ ilk_status ilki_engine_reuse_own(ilki_ingest *g, ilki_file_work *w, size_t k, il
 
 ilk_status ilki_engine_reuse(ilki_ingest *g, ilki_file_work *w, ilk_error *err)
 {
-    const ilki_source *had = &w->known->src;
+    const ilki_source *had = &w->had;
     ilki_map map = {0}; /* hash -> first passage; the others follow through `next` */
     ilk_status st = ILK_OK;
     if (had->n_items == 0)

@@ -16,7 +16,7 @@
 
 #include "store/core.h"
 
-enum { SCHEMA = 1, BUSY_MS = 5000, CACHE_KIB = 16384, CHECKPOINT_PAGES = 4000 };
+enum { SCHEMA = 1, BUSY_MS = 5000, CACHE_KIB = 2048, CHECKPOINT_PAGES = 4000 };
 
 static const char schema[] =
     "CREATE TABLE state(k INTEGER PRIMARY KEY, uuid BLOB NOT NULL, lsn INTEGER NOT NULL, file INTEGER NOT NULL,"
