@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What the sandbox costs: the rate of decoding through helpers, as a model meets it, beside that of the same decoders called
- * here, in turns: bench_decode HELPER THREADS SECONDS FILE ... Every thread goes through all files again and again. Prints
- * files a second of both, the best of all turns, and the cost. The decoder called here takes memory for its pixels anew for
- * each file, as a program would; with REUSE in the environment it keeps that of the largest, as a helper does. */
+ * What the sandbox costs: the rate of decoding by helpers in a series, as a folder of pictures is read, beside that of the
+ * same decoders called here, in turns: bench_decode HELPER THREADS SECONDS FILE ... The threads share out the files again
+ * and again. Prints files a second of both, the best of all turns, and the cost. The decoder called here takes memory for
+ * its pixels anew for each file, as a program would; with REUSE in the environment it keeps that of the largest, as a
+ * helper does. */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cpu.h"
 #include "base/vfs.h"
-#include "media/decode.h"
+#include "media/series.h"
 #include "picture.h"
 
 enum { MAX_FILES = 64, MAX_THREADS = 64, TURNS = 10 };
@@ -20,7 +22,9 @@ typedef struct bench {
     char *data[MAX_FILES];
     size_t n[MAX_FILES], n_files;
     bool reuse, by_helper, over;
-    uint64_t until;
+    ilki_media_series *series;
+    size_t n_turn;      /* files of a turn */
+    atomic_size_t next; /* of them, decoded here */
     pthread_barrier_t begin,
         end; /* of a turn; a helper lives no longer than the thread that started it, so they stay */
 } bench;
@@ -29,64 +33,80 @@ typedef struct worker {
     bench *b;
     pthread_t thread;
     unsigned char *room;
-    size_t n_done;
     ilk_error err;
 } worker;
 
-static ilk_status decode_here(worker *w, size_t i)
+static ilk_status wish(void *user, size_t i, ilki_media_wish *out, ilk_error *err)
 {
-    const bench *b = w->b;
-    media_picture p = {.room = w->room};
-    const unsigned char *data = (const unsigned char *)b->data[i];
-    const media_reader *r = media_reader_find("", data, b->n[i]);
-    ilk_status st = r && r->picture ? r->picture(&p, data, b->n[i], &w->err) : ILK_UNSUPPORTED;
-    st = st == ILK_OK ? media_picture_orient(&p, &w->err) : st;
-    media_picture_end(&p);
-    return st;
+    const bench *b = user;
+    (void)err;
+    *out = (ilki_media_wish){b->data[i % b->n_files], b->n[i % b->n_files], ILKI_MEDIA_TURNED};
+    return ILK_OK;
 }
 
-static ilk_status decode_there(worker *w, size_t i)
+/* False: none is left. */
+static bool decode_here(worker *w)
 {
-    const bench *b = w->b;
+    bench *b = w->b;
+    size_t i = atomic_fetch_add(&b->next, 1);
+    media_picture p = {.room = w->room};
+    if (i >= b->n_turn)
+        return false;
+    const unsigned char *data = (const unsigned char *)b->data[i % b->n_files];
+    const media_reader *r = media_reader_find("", data, b->n[i % b->n_files]);
+    ilk_status st = r && r->picture ? r->picture(&p, data, b->n[i % b->n_files], &w->err) : ILK_UNSUPPORTED;
+    st = st == ILK_OK ? media_picture_orient(&p, &w->err) : st;
+    media_picture_end(&p);
+    return st == ILK_OK;
+}
+
+static bool decode_there(worker *w)
+{
     ilki_media_picture p;
-    ilk_status st = ilki_media_read_picture(b->m, b->data[i], b->n[i], ILKI_MEDIA_TURNED, NULL, &p, &w->err);
-    ilki_media_end_picture(b->m, &p);
-    return st;
+    size_t i;
+    ilk_status st = ilki_media_series_next(w->b->series, NULL, &i, &p, &w->err);
+    if (i == SIZE_MAX || st != ILK_OK)
+        return false;
+    ilki_media_series_end_picture(w->b->series, &p);
+    return true;
 }
 
 static void *work(void *arg)
 {
     worker *w = arg;
     bench *b = w->b;
-    ilk_status st = ILK_OK;
     for (;;) {
         pthread_barrier_wait(&b->begin);
         if (b->over)
             return NULL;
-        w->n_done = 0;
-        for (size_t i = 0; st == ILK_OK && ilki_base_now_ns() < b->until; i = (i + 1) % b->n_files, w->n_done++)
-            st = b->by_helper ? decode_there(w, i) : decode_here(w, i);
+        while (b->by_helper ? decode_there(w) : decode_here(w))
+            ;
         pthread_barrier_wait(&b->end);
     }
 }
 
-/* Files a second. */
-static double turn(bench *b, worker *w, size_t n_threads, double seconds)
+/* Files a second, of n. */
+static double turn(bench *b, bool by_helper, size_t n, ilk_error *err)
 {
+    b->by_helper = by_helper;
+    b->n_turn = n;
+    b->next = 0;
+    if (ilki_media_series_new(&b->series, b->m, n, wish, b, err) != ILK_OK)
+        return 0;
     uint64_t start = ilki_base_now_ns();
-    size_t n = 0;
-    b->until = start + (uint64_t)(seconds * 1e9);
     pthread_barrier_wait(&b->begin);
     pthread_barrier_wait(&b->end);
-    for (size_t t = 0; t < n_threads; t++)
-        n += w[t].n_done;
-    return (double)n * 1e9 / (double)(ilki_base_now_ns() - start);
+    double rate = (double)n * 1e9 / (double)(ilki_base_now_ns() - start);
+    ilki_media_series_free(b->series);
+    return rate;
 }
 
 static int run(bench *b, size_t n_threads, double seconds)
 {
     static worker workers[MAX_THREADS];
     double best[2] = {0, 0};
+    ilk_error err;
+    ilk_error_init(&err);
     pthread_barrier_init(&b->begin, NULL, (unsigned)n_threads + 1);
     pthread_barrier_init(&b->end, NULL, (unsigned)n_threads + 1);
     for (size_t t = 0; t < n_threads; t++) {
@@ -95,9 +115,10 @@ static int run(bench *b, size_t n_threads, double seconds)
         ilk_error_init_sized(&workers[t].err, sizeof workers[t].err);
         pthread_create(&workers[t].thread, NULL, work, &workers[t]);
     }
+    (void)turn(b, true, b->n_files, &err); /* the helpers start */
+    size_t n = (size_t)(turn(b, false, b->n_files, &err) * seconds / (2 * TURNS)) + 1;
     for (int i = 0; i < 2 * TURNS; i++) {
-        b->by_helper = i % 2;
-        double rate = turn(b, workers, n_threads, seconds / (2 * TURNS));
+        double rate = turn(b, i % 2, n, &err);
         best[i % 2] = rate > best[i % 2] ? rate : best[i % 2];
     }
     b->over = true;

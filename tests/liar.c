@@ -2,6 +2,7 @@
  * A helper that breaks the protocol of src/media/protocol.h, in the way that the name it is started by says. It links
  * nothing: messages are written by hand. */
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SOCKET = 3, WINDOW = 4 };
+enum { SOCKET = 3, WINDOW = 4, BAD_FORMAT = 4 };
 
 static unsigned char frame[1 << 17];
 static size_t n_frame;
@@ -45,6 +46,22 @@ static void hello(unsigned version, unsigned sandbox, unsigned n_rows)
     send_frame((uint32_t)n_frame);
 }
 
+/* Of the request at hand: where its answer goes, and where its file lies. */
+static unsigned slot;
+static int has_inbox;
+
+/* u32 id, u16 n, n of {u16 op, u16 n, n bytes} */
+static void operations(const unsigned char *in, size_t n)
+{
+    slot = 0;
+    has_inbox = 0;
+    for (size_t at = 6; at + 4 <= n; at += 4 + (in[at + 2] | (size_t)in[at + 3] << 8)) {
+        if (in[at] == 14)
+            slot = in[at + 4];
+        has_inbox |= in[at] == 11;
+    }
+}
+
 static uint32_t request(void)
 {
     unsigned char in[65536];
@@ -53,6 +70,7 @@ static uint32_t request(void)
     uint32_t n = in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16;
     if (n > sizeof in || recv(SOCKET, in, n, MSG_WAITALL) != (ssize_t)n)
         _exit(0);
+    operations(in, n);
     return in[0] | (uint32_t)in[1] << 8 | (uint32_t)in[2] << 16 | (uint32_t)in[3] << 24;
 }
 
@@ -79,6 +97,23 @@ static void fill_window(const char *text)
         snprintf(w, 4096, "%s", text);
 }
 
+/* A picture of one pixel, the file's first three bytes, unless they say otherwise. */
+static void obey(uint32_t id)
+{
+    const off_t window = 342 << 20, bytes = window + (4 << 20);
+    unsigned char *w = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, WINDOW, slot * bytes);
+    if (w == MAP_FAILED || !has_inbox)
+        _exit(1);
+    if (w[window] == 'X')
+        raise(SIGKILL);
+    if (w[window] == 'H')
+        pause();
+    bool bad = w[window] == 'B';
+    memcpy(w, w + window, 3);
+    munmap(w, (size_t)bytes);
+    answer(id, bad ? BAD_FORMAT : 0, bad ? 0 : 2, !bad, bad ? 0 : 3);
+}
+
 int main(void)
 {
     char self[4096];
@@ -91,7 +126,7 @@ int main(void)
         pause();
     if (IS("dead"))
         return 7;
-    hello(IS("version") ? 99 : 2, IS("sandbox") ? 9 : 1, IS("rows") ? 9 : 1);
+    hello(IS("version") ? 99 : 3, IS("sandbox") ? 9 : 1, IS("rows") ? 9 : 1);
     for (unsigned served = 0;; served++) {
         uint32_t id = request();
         if (IS("hang"))
@@ -123,9 +158,11 @@ int main(void)
             answer(id, 0, 9, 0, 4);
         else if (IS("shorter"))
             answer(id, 0, 1, 0, 4096);
+        else if (IS("obedient"))
+            obey(id);
         else
             answer(id, 0, 1, 0, 4);
-        if (!IS("shorter"))
+        if (!IS("shorter") && !IS("obedient"))
             fill_window("good");
         if (IS("trailing"))
             put(0, 8);

@@ -50,7 +50,7 @@ static void describe(ilki_media_hello *h)
     }
 }
 
-static int serve_all(const ilki_media_hello *hello, unsigned char *window)
+static int serve_all(const ilki_media_hello *hello, unsigned char *slots)
 {
     static ilki_media_answer answer;
     ilki_media_wire wire = {.sock = ILKI_MEDIA_SOCKET_FD};
@@ -61,7 +61,7 @@ static int serve_all(const ilki_media_hello *hello, unsigned char *window)
     bool ok = !out.failed && ilki_media_send(&wire, ilki_base_buf_view(&out), out.len, -1);
     int input;
     while (ok && ilki_media_receive(&wire, &in, &input)) {
-        media_answer(&in, input, window, &answer);
+        media_answer(&in, input, slots, &answer);
         if (input >= 0)
             close(input);
         ilki_base_buf_reset(&out);
@@ -78,9 +78,9 @@ static int serve(int argc, char **argv)
     static ilki_media_hello hello;
     uint64_t memory = number_of(argc, argv, "memory");
     media_close_from(ILKI_MEDIA_WINDOW_FD + 1);
-    const size_t n_window = ILKI_MEDIA_WINDOW + ILKI_MEDIA_INBOX;
-    void *window = mmap(NULL, n_window, PROT_READ | PROT_WRITE, MAP_SHARED, ILKI_MEDIA_WINDOW_FD, 0);
-    if (window == MAP_FAILED)
+    const size_t n_window = (size_t)ILKI_MEDIA_SLOTS * ILKI_MEDIA_SLOT_BYTES;
+    void *slots = mmap(NULL, n_window, PROT_READ | PROT_WRITE, MAP_SHARED, ILKI_MEDIA_WINDOW_FD, 0);
+    if (slots == MAP_FAILED)
         return FAILED;
     describe(&hello);
     for (size_t i = 0; i < media_n_readers; i++)
@@ -89,7 +89,7 @@ static int serve(int argc, char **argv)
     if (!media_limit(memory ? memory + n_window : 0, number_of(argc, argv, "cpu"), 0))
         return FAILED;
     hello.sandbox = media_lock(hello.note, sizeof hello.note);
-    return serve_all(&hello, window);
+    return serve_all(&hello, slots);
 }
 
 /* ------------------------------------------------------------------ convert */

@@ -229,11 +229,23 @@ static ilk_status run_steps(object *o, ilki_media_step *steps, size_t n, ilk_err
     return st;
 }
 
-/* Small files lie behind the window; *n_taken operations said so. */
-static ilk_status take_inbox(object *o, ilki_media_step *first, size_t *n_taken, ilk_error *err)
+/* Where the answer goes; *n_taken operations said so. */
+static ilk_status take_slot(object *o, ilki_media_step *first, size_t *n_taken, unsigned char *slots, ilk_error *err)
 {
-    *n_taken = first->op == ILKI_MEDIA_IN_INBOX;
-    if (!*n_taken)
+    *n_taken = first->op == ILKI_MEDIA_SLOT;
+    uint8_t which = *n_taken ? ilki_base_cur_u8(&first->args) : 0;
+    if (first->args.bad || which >= ILKI_MEDIA_SLOTS)
+        return ilki_base_fail(err, ILK_BAD_FORMAT, "request: expected a slot below %d, found %d", (int)ILKI_MEDIA_SLOTS,
+                              which);
+    o->window = o->picture.room = slots + (size_t)which * ILKI_MEDIA_SLOT_BYTES;
+    return ILK_OK;
+}
+
+/* Small files lie behind the window; *taken: an operation said so. */
+static ilk_status take_inbox(object *o, ilki_media_step *first, bool *taken, ilk_error *err)
+{
+    *taken = first->op == ILKI_MEDIA_IN_INBOX;
+    if (!*taken)
         return ILK_OK;
     uint64_t n = ilki_base_cur_u64(&first->args);
     if (first->args.bad || n > ILKI_MEDIA_INBOX)
@@ -273,25 +285,29 @@ static ilk_status map_input(int input, object *o, ilk_error *err)
     return ILK_OK;
 }
 
-void media_answer(const ilki_buf *payload, int input, unsigned char *window, ilki_media_answer *answer)
+void media_answer(const ilki_buf *payload, int input, unsigned char *slots, ilki_media_answer *answer)
 {
-    object o = {.window = window, .answer = answer, .picture.room = window};
+    object o = {.answer = answer};
     ilki_media_step steps[ILKI_MEDIA_MAX_OPS];
     ilk_error err;
     size_t n;
     ilk_error_init_sized(&err, sizeof err);
     memset(answer, 0, sizeof *answer);
     ilk_status st = ilki_media_get_request(&answer->id, steps, &n, ilki_base_buf_view(payload), payload->len, &err);
-    size_t taken = 0;
+    size_t at = 0;
+    bool inbox = false;
     if (st == ILK_OK)
-        st = take_inbox(&o, steps, &taken, &err);
-    if (st == ILK_OK && !taken)
+        st = take_slot(&o, steps, &at, slots, &err);
+    if (st == ILK_OK && at < n)
+        st = take_inbox(&o, steps + at, &inbox, &err);
+    if (st == ILK_OK && !inbox)
         st = map_input(input, &o, &err);
+    at += inbox;
     if (st == ILK_OK)
-        st = run_steps(&o, steps + taken, n - taken, &err);
+        st = run_steps(&o, steps + at, n - at, &err);
     if (st == ILK_OK && o.picture.fields)
         st = put_fields(&o, &err);
-    if (o.data && !taken)
+    if (o.data && !inbox)
         munmap((void *)(uintptr_t)o.data, o.n);
     media_picture_end(&o.picture);
     answer->status = st;

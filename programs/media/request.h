@@ -5,7 +5,8 @@
 
 #include "media/protocol.h"
 
-/* Runs the request in `payload` on the descriptor `input` (-1: none came). The answer's bytes are at `window`. */
-void media_answer(const ilki_buf *payload, int input, unsigned char *window, ilki_media_answer *answer);
+/* Runs the request in `payload` on the descriptor `input` (-1: none came). The answer's bytes are in
+ * the window of the slot that it names. */
+void media_answer(const ilki_buf *payload, int input, unsigned char *slots, ilki_media_answer *answer);
 
 #endif

@@ -71,10 +71,10 @@ ilk_status ilki_base_memfile_from(int *fd, const void *data, size_t n, const cha
     return st;
 }
 
-ilk_status ilki_base_memfile_read(int fd, void *to, size_t n, const char *what, ilk_error *err)
+ilk_status ilki_base_memfile_read(int fd, void *to, size_t at, size_t n, const char *what, ilk_error *err)
 {
     for (size_t done = 0; done < n;) {
-        ssize_t r = pread(fd, (char *)to + done, n - done, (off_t)done);
+        ssize_t r = pread(fd, (char *)to + done, n - done, (off_t)(at + done));
         if (r < 0 && errno == EINTR)
             continue;
         if (r < 0)
@@ -96,18 +96,20 @@ bool ilki_base_memfile_fix(int fd)
 #endif
 }
 
-const void *ilki_base_memfile_view(int fd, size_t n)
+const void *ilki_base_memfile_view(int fd, size_t at, size_t n)
 {
-    const void *view = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0);
+    const void *view = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, (off_t)at);
     return view == MAP_FAILED ? NULL : view;
 }
 
-void ilki_base_memfile_clear(int fd, size_t n)
+void ilki_base_memfile_clear(int fd, size_t at, size_t n)
 {
 #ifdef FALLOC_FL_PUNCH_HOLE
-    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)n) == 0)
-        return;
-#endif
-    if (ftruncate(fd, 0) != 0 || ftruncate(fd, (off_t)n) != 0)
+    if (fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)n) != 0)
         return; /* it stays as it was: memory, not correctness */
+#else
+    (void)fd;
+    (void)at;
+    (void)n;
+#endif
 }

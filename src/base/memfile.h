@@ -15,19 +15,19 @@ ilk_status ilki_base_memfile_new(int *fd, size_t n, const char *what, ilk_error 
 /* The same with the bytes of `data`, sealed where the system can: whoever maps it sees these bytes for ever. */
 ilk_status ilki_base_memfile_from(int *fd, const void *data, size_t n, const char *what, ilk_error *err);
 
-/* Copies n bytes from the beginning out; IO where there are fewer. No mapping: a file that another process shortens
+/* Copies n bytes from `at` on out; IO where there are fewer. No mapping: a file that another process shortens
  * costs an error here, not a signal. */
-ilk_status ilki_base_memfile_read(int fd, void *to, size_t n, const char *what, ilk_error *err);
+ilk_status ilki_base_memfile_read(int fd, void *to, size_t at, size_t n, const char *what, ilk_error *err);
 
 /* From here on nobody changes its size. False: the system cannot. */
 bool ilki_base_memfile_fix(int fd);
 
-/* The first n bytes, to be read while others write them, or NULL: only of a file whose size is fixed, since a shorter one
+/* n bytes from `at`, a multiple of the page's size, to be read while others write them, or NULL: only of a file whose size is fixed, since a shorter one
  * would cost a signal. munmap() ends it. */
-const void *ilki_base_memfile_view(int fd, size_t n);
+const void *ilki_base_memfile_view(int fd, size_t at, size_t n);
 
-/* Gives the touched memory back; the size stays. */
-void ilki_base_memfile_clear(int fd, size_t n);
+/* Gives the touched memory of n bytes from `at` back, where the system can; the size stays. */
+void ilki_base_memfile_clear(int fd, size_t at, size_t n);
 
 /* A descriptor is moved above the standard streams and closed on exec; -1 with errno where it cannot be. Takes `fd`. */
 int ilki_base_fd_guard(int fd);

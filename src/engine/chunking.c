@@ -12,6 +12,9 @@ typedef struct cutting {
     ilki_ingest *g;
     ilk_status *status; /* [files] */
     ilk_error *errors;  /* [files] */
+    size_t *order;      /* [files] those of the series, and the others from the end on */
+    size_t n_serial;
+    ilki_media_series *series;
 } cutting;
 
 static bool add_passage(ilki_file_work *w, const ilki_passage *p)
@@ -202,15 +205,73 @@ static ilk_status cut_picture(ilki_ingest *g, ilki_file_work *w, ilki_text_scrat
     return st;
 }
 
-static void cut_file(void *arg, size_t index, unsigned slot)
+static void cut_file(void *arg, size_t task, unsigned slot)
 {
     cutting *c = arg;
+    size_t index = c->order[c->g->read.n - 1 - task];
     ilki_file_work *w = c->g->read.list[index];
     ilk_error *err = &c->errors[index];
     c->status[index] = w->picture ? cut_picture(c->g, w, c->g->scratch[slot], err)
                                   : ilki_engine_cut_document(c->g, w, c->g->scratch[slot], err);
     free(w->data);
     w->data = NULL;
+}
+
+static ilk_status wish(void *user, size_t i, ilki_media_wish *out, ilk_error *err)
+{
+    cutting *c = user;
+    (void)err;
+    ilki_engine_wish_picture(c->g, c->g->read.list[c->order[i]], out);
+    return ILK_OK;
+}
+
+/* The picture that a helper has decoded by now, whichever it is. */
+static void cut_next(void *arg, size_t task, unsigned slot)
+{
+    cutting *c = arg;
+    ilki_media_picture p;
+    size_t i;
+    ilk_error err;
+    (void)task;
+    (void)slot;
+    ilk_error_init_sized(&err, sizeof err);
+    ilk_status st = ilki_media_series_next(c->series, c->g->job, &i, &p, &err);
+    if (i == SIZE_MAX) /* the run is over with the job */
+        return;
+    size_t index = c->order[i];
+    ilki_file_work *w = c->g->read.list[index];
+    if (!st) {
+        st = ilki_engine_take_picture(c->g, w, &p, &err);
+        ilki_media_series_end_picture(c->series, &p);
+    }
+    c->status[index] = st;
+    ilki_base_error_copy(&c->errors[index], &err);
+    free(w->data);
+    w->data = NULL;
+}
+
+/* Those that need one decoding go first, by helpers that are kept busy; the others ask for a helper each. */
+static ilk_status cut_all(cutting *c, ilk_error *err)
+{
+    ilki_ingest *g = c->g;
+    ilki_media *media;
+    ilk_status st = ILK_OK;
+    size_t n = g->read.n, others = n;
+    for (size_t i = 0; i < n; i++) {
+        ilki_file_work *w = g->read.list[i];
+        c->order[w->picture && ilki_engine_is_serial(g, w) ? c->n_serial++ : --others] = i;
+    }
+    if (c->n_serial) {
+        ilki_run run = {.fn = cut_next, .arg = c, .n_tasks = c->n_serial, .job = g->job};
+        st = ilki_media_of(g->rt, &media, err);
+        if (!st)
+            st = ilki_media_series_new(&c->series, media, c->n_serial, wish, c, err);
+        if (!st)
+            st = ilki_base_pool_run(g->rt->pool, &run, err);
+        ilki_media_series_free(c->series);
+    }
+    ilki_run run = {.fn = cut_file, .arg = c, .n_tasks = n - c->n_serial, .job = g->job};
+    return !st && run.n_tasks ? ilki_base_pool_run(g->rt->pool, &run, err) : st;
 }
 
 /* Where a file goes that has been cut. */
@@ -245,14 +306,15 @@ static ilk_status route(ilki_ingest *g, ilki_file_work *w, ilk_status st, const 
 ilk_status ilki_engine_cut(ilki_ingest *g, ilk_error *err)
 {
     size_t n = g->read.n;
-    cutting c = {
-        .g = g, .status = ilki_base_zalloc(n, sizeof *c.status), .errors = ilki_base_zalloc(n, sizeof *c.errors)};
-    ilk_status st = c.status && c.errors ? ILK_OK : ilki_base_fail_memory(err, n * sizeof *c.errors, "files");
+    cutting c = {.g = g, .status = ilki_base_zalloc(n, sizeof *c.status)};
+    c.errors = ilki_base_zalloc(n, sizeof *c.errors);
+    c.order = ilki_base_zalloc(n, sizeof *c.order);
+    bool ok = c.status && c.errors && c.order;
+    ilk_status st = ok ? ILK_OK : ilki_base_fail_memory(err, n * sizeof *c.errors, "files");
     for (size_t i = 0; !st && i < n; i++)
         ilk_error_init_sized(&c.errors[i], sizeof c.errors[i]);
-    ilki_run run = {.fn = cut_file, .arg = &c, .n_tasks = n, .job = g->job};
-    if (!st && n)
-        st = ilki_base_pool_run(g->rt->pool, &run, err);
+    if (!st)
+        st = cut_all(&c, err);
     if (!st) {
         size_t i = 0;
         for (; !st && i < n; i++)
@@ -264,5 +326,6 @@ ilk_status ilki_engine_cut(ilki_ingest *g, ilk_error *err)
     }
     free(c.status);
     free(c.errors);
+    free(c.order);
     return st;
 }

@@ -9,7 +9,7 @@
 #include "embed/embed.h"
 #include "engine/collection.h"
 #include "engine/known_files.h"
-#include "media/fields.h"
+#include "media/series.h"
 #include "media/sniff.h"
 #include "text/chunk.h"
 
@@ -136,7 +136,12 @@ ilk_status ilki_engine_plan_picture(ilki_ingest *g, ilki_file_work *w, ilk_error
 ilk_status ilki_engine_check_words(ilki_ingest *g, ilk_error *err);
 /* Words that became passages get their mean, at unit length where the space's vectors have it, as the picture's own. */
 void ilki_engine_join_words(const ilki_ingest *g, ilki_file_work *w);
-/* Decodes it and makes what its models read, and w->doc of the text in it. On the pool. */
+/* Is one decoding by a helper all that it needs? Then, of ilki_media_series: what is to be asked, and what becomes of the
+ * answer, on the pool. */
+bool ilki_engine_is_serial(ilki_ingest *g, ilki_file_work *w);
+void ilki_engine_wish_picture(const ilki_ingest *g, const ilki_file_work *w, ilki_media_wish *out);
+ilk_status ilki_engine_take_picture(ilki_ingest *g, ilki_file_work *w, ilki_media_picture *p, ilk_error *err);
+/* Decodes any other and makes what its models read, and w->doc of the text in it. On the pool. */
 ilk_status ilki_engine_read_picture(ilki_ingest *g, ilki_file_work *w, ilk_error *err);
 
 /* ---- chunking.c */

@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "embed/modality.h"
 #include "engine/ingest.h"
-#include "media/decode.h"
+#include "media/dicom.h"
 
 /* What the vectors of a picture are made from: the file, and how it is read. */
 static void hash_picture(const ilki_ingest *g, const ilki_file_work *w, uint8_t hash[32])
@@ -142,43 +142,84 @@ void ilki_engine_join_words(const ilki_ingest *g, ilki_file_work *w)
 
 /* ------------------------------------------------------------------ decoding */
 
-/* Decoded as `how` says; what the file says is taken the first time. */
+/* What the file says is taken the first time. */
+static unsigned ask_fields(const ilki_ingest *g, const ilki_file_work *w)
+{
+    return g->opt->no_exif ? 0 : ILKI_MEDIA_TURNED | (w->about ? 0 : ILKI_MEDIA_WITH_FIELDS);
+}
+
+static ilk_status take(ilki_ingest *g, ilki_file_work *w, uint32_t which, ilki_media_picture *p, ilk_error *err)
+{
+    w->width = p->width;
+    w->height = p->height;
+    if (p->fields) {
+        w->about = p->fields;
+        p->fields = NULL;
+    }
+    return w->rows ? make_rows(g, w, which, p, err) : ILK_OK;
+}
+
 static ilk_status decode(ilki_ingest *g, ilki_file_work *w, ilki_media *media, unsigned how, uint32_t which,
                          ilk_error *err)
 {
     ilki_media_picture p;
-    if (!g->opt->no_exif)
-        how |= ILKI_MEDIA_TURNED | (w->about ? 0 : ILKI_MEDIA_WITH_FIELDS);
+    how |= ask_fields(g, w);
     ilk_status st = ilki_media_read_picture(media, w->data, w->n_data, how, g->job, &p, err);
     if (st)
         return st;
-    w->width = p.width;
-    w->height = p.height;
-    if (p.fields) {
-        w->about = p.fields;
-        p.fields = NULL;
-    }
-    if (w->rows)
-        st = make_rows(g, w, which, &p, err);
+    st = take(g, w, which, &p, err);
     if (!st && g->opt->ocr && !g->opt->dry_run && !(how & ILKI_MEDIA_AS_STORED))
         st = read_words(g, w, media, &p, err);
     ilki_media_end_picture(media, &p);
     return st;
 }
 
-/* Models whose reference resizes what a file holds want another decoding than the others. */
-ilk_status ilki_engine_read_picture(ilki_ingest *g, ilki_file_work *w, ilk_error *err)
+/* Of the models that lack a vector of it, those whose reference resizes what a file holds: they want another decoding than
+ * the others. */
+static uint32_t want_stored(const ilki_ingest *g, const ilki_file_work *w)
 {
-    ilki_media *media;
     uint32_t stored = 0, todo = w->passages[0].todo;
-    w->by_helper = true;
-    ilk_status st = ilki_media_of(g->rt, &media, err);
-    if (!st)
-        st = ilki_media_check(media, w->picture, g->job, err);
-    w->lacking = st == ILK_UNSUPPORTED;
     for (size_t m = 0; m < g->n_models; m++)
         if (todo >> m & 1 && ilki_embed_decode_how(g->models[m]) & ILKI_MEDIA_AS_STORED)
             stored |= 1U << m;
+    return stored;
+}
+
+/* By the helpers of this build. */
+static ilk_status check(ilki_ingest *g, ilki_file_work *w, ilki_media **media, ilk_error *err)
+{
+    w->by_helper = true;
+    ilk_status st = ilki_media_of(g->rt, media, err);
+    if (!st)
+        st = ilki_media_check(*media, w->picture, g->job, err);
+    w->lacking = st == ILK_UNSUPPORTED;
+    return st;
+}
+
+bool ilki_engine_is_serial(ilki_ingest *g, ilki_file_work *w)
+{
+    ilki_media *media;
+    uint32_t stored = want_stored(g, w);
+    return !g->opt->ocr && (!stored || stored == w->passages[0].todo) && !ilki_media_is_dicom(w->data, w->n_data) &&
+           check(g, w, &media, NULL) == ILK_OK;
+}
+
+void ilki_engine_wish_picture(const ilki_ingest *g, const ilki_file_work *w, ilki_media_wish *out)
+{
+    unsigned stored = want_stored(g, w) ? ILKI_MEDIA_AS_STORED : 0;
+    *out = (ilki_media_wish){w->data, w->n_data, stored | ask_fields(g, w)};
+}
+
+ilk_status ilki_engine_take_picture(ilki_ingest *g, ilki_file_work *w, ilki_media_picture *p, ilk_error *err)
+{
+    return take(g, w, w->passages[0].todo, p, err);
+}
+
+ilk_status ilki_engine_read_picture(ilki_ingest *g, ilki_file_work *w, ilk_error *err)
+{
+    ilki_media *media;
+    uint32_t stored = want_stored(g, w), todo = w->passages[0].todo;
+    ilk_status st = check(g, w, &media, err);
     if (!st && (todo & ~stored || !stored || g->opt->ocr))
         st = decode(g, w, media, 0, todo & ~stored, err);
     if (!st && stored)

@@ -31,7 +31,8 @@ static ilk_status take_name(ilk_pull *p, const char *id, const char *revision, i
     size_t n = strcspn(id, "@");
     const ilk_known *known = ilki_embed_known_find(id, n);
     if (revision != NULL && id[n] != 0)
-        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "%s: it names a revision, and so does the option: %s", id, revision);
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "%s: it names a revision, and so does the option: %s", id,
+                              revision);
     ilki_base_buf_init(&b, 2048);
     if (known)
         ilki_base_buf_adds(&b, known->id);
@@ -97,8 +98,12 @@ static ilk_status describe(ilk_pull *p, ilk_error *err)
         .commit = m->commit,
         .endpoint = ilki_net_hub_endpoint(p->hub),
         .path = p->path,
-        .licence = *m->licence ? m->licence : known ? known->licence : NULL,
-        .languages = *m->languages ? m->languages : known ? known->languages : NULL,
+        .licence = *m->licence ? m->licence
+                   : known     ? known->licence
+                               : NULL,
+        .languages = *m->languages ? m->languages
+                     : known       ? known->languages
+                                   : NULL,
         .gated = m->gated,
     };
     if (st == ILK_OK)

@@ -58,7 +58,7 @@ static ilk_status take_output(int fd, size_t most, ilki_media_converted *r, ilk_
     if (!r->out)
         return ilki_base_fail_memory(err, r->n_out + 1, "a converter's output");
     r->out[r->n_out] = '\0';
-    return ilki_base_memfile_read(fd, r->out, r->n_out, "a converter's output", err);
+    return ilki_base_memfile_read(fd, r->out, 0, r->n_out, "a converter's output", err);
 }
 
 static void take_said(int fd, ilki_media_converted *r)

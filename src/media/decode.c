@@ -40,38 +40,48 @@ static ilk_status take_fields(ilki_media_picture *out, ilk_error *err)
                        : ilki_base_fail_memory(err, sizeof *out->fields, "fields");
 }
 
-static ilk_status ask(ilki_media *m, const void *data, size_t n, unsigned how, ilk_job *job, ilki_media_picture *out,
-                      ilk_error *err)
+void ilki_media_add_picture_ops(ilki_buf *ops, unsigned how)
 {
     static const uint8_t channels = 3;
-    bool as_stored = how & ILKI_MEDIA_AS_STORED;
-    ilki_buf ops;
-    ilki_base_buf_init(&ops, 4096);
-    ilki_media_add_open(&ops, "");
+    ilki_media_add_open(ops, "");
     if (how & ILKI_MEDIA_WITH_FIELDS)
-        ilki_media_add_op(&ops, ILKI_MEDIA_FIELDS, NULL, 0);
+        ilki_media_add_op(ops, ILKI_MEDIA_FIELDS, NULL, 0);
     if (how & ILKI_MEDIA_TURNED)
-        ilki_media_add_op(&ops, ILKI_MEDIA_ORIENT, NULL, 0);
-    if (as_stored)
-        ilki_media_add_op(&ops, ILKI_MEDIA_STORED, NULL, 0);
+        ilki_media_add_op(ops, ILKI_MEDIA_ORIENT, NULL, 0);
+    if (how & ILKI_MEDIA_AS_STORED)
+        ilki_media_add_op(ops, ILKI_MEDIA_STORED, NULL, 0);
     else
-        ilki_media_add_op(&ops, ILKI_MEDIA_PIXELS, &channels, 1);
-    ilk_status st = ilki_media_borrow(m, data, n, &ops, 0, job, &out->held, err);
-    ilki_base_buf_deinit(&ops);
+        ilki_media_add_op(ops, ILKI_MEDIA_PIXELS, &channels, 1);
+}
+
+ilk_status ilki_media_take_picture(ilki_media_picture *out, unsigned how, ilk_error *err)
+{
     const ilki_media_answer *a = &out->held.about;
-    if (st == ILK_OK && !is_expected(a, as_stored))
-        st = lied(a, "one picture", err);
+    ilk_status st = is_expected(a, how & ILKI_MEDIA_AS_STORED) ? ILK_OK : lied(a, "one picture", err);
     if (st == ILK_OK && how & ILKI_MEDIA_WITH_FIELDS)
         st = take_fields(out, err);
-    if (st != ILK_OK) {
-        ilki_media_end_picture(m, out);
+    if (st != ILK_OK)
         return st;
-    }
     out->width = a->width;
     out->height = a->height;
     out->kind = kinds[a->form];
     out->pixels = out->held.view ? out->held.view : out->held.data;
     return ILK_OK;
+}
+
+static ilk_status ask(ilki_media *m, const void *data, size_t n, unsigned how, ilk_job *job, ilki_media_picture *out,
+                      ilk_error *err)
+{
+    ilki_buf ops;
+    ilki_base_buf_init(&ops, 4096);
+    ilki_media_add_picture_ops(&ops, how);
+    ilk_status st = ilki_media_borrow(m, data, n, &ops, 0, job, &out->held, err);
+    ilki_base_buf_deinit(&ops);
+    if (st == ILK_OK)
+        st = ilki_media_take_picture(out, how, err);
+    if (st != ILK_OK)
+        ilki_media_end_picture(m, out);
+    return st;
 }
 
 /* Midnight at the beginning of the day, microseconds since 1970; false: it is no date. */

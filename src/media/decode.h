@@ -31,6 +31,10 @@ ilk_status ilki_media_read_picture(ilki_media *m, const void *data, size_t n, un
                                    ilki_media_picture *out, ilk_error *err);
 void ilki_media_end_picture(ilki_media *m, ilki_media_picture *p); /* a zeroed one too */
 
+/* Of one who asks a helper himself (series.c): the operations, and what out->held then is; it stays as it is on an error. */
+void ilki_media_add_picture_ops(ilki_buf *ops, unsigned how);
+ilk_status ilki_media_take_picture(ilki_media_picture *out, unsigned how, ilk_error *err);
+
 /* The words in a plain picture, by tesseract: *text is owned, n bytes of no known encoding. UNSUPPORTED: there is none;
  * BAD_FORMAT: it failed, as where it lacks the language. */
 ilk_status ilki_media_read_words(ilki_media *m, const ilki_media_picture *p, const char *language, ilk_job *job,

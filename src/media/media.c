@@ -16,7 +16,7 @@
 #include "base/memfile.h"
 #include "media/process.h"
 
-enum { WAIT_NS = 10 * 1000 * 1000, DEFAULT_SECONDS = 30 };
+enum { WAIT_NS = 10 * 1000 * 1000 };
 
 struct ilki_media {
     char *path; /* NULL: none was found */
@@ -26,7 +26,8 @@ struct ilki_media {
     pthread_cond_t freed;
     ilki_media_process *idle;
     uint32_t n_live; /* idle, in use and being started */
-    bool known;      /* hello is filled, and never changes again */
+    uint32_t n_waiting;
+    bool known; /* hello is filled, and never changes again */
     ilki_media_hello hello;
     char reads[1024], lacks[2048];
 };
@@ -171,6 +172,7 @@ static ilk_status take_place(ilki_media *m, ilk_job *job, ilki_media_process **p
 {
     ilk_status st = ILK_OK;
     pthread_mutex_lock(&m->lock);
+    m->n_waiting++;
     while (st == ILK_OK && !m->idle && m->n_live >= m->limits.max_processes) {
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
@@ -180,6 +182,7 @@ static ilk_status take_place(ilki_media *m, ilk_job *job, ilki_media_process **p
         pthread_cond_timedwait(&m->freed, &m->lock, &until);
         st = ilki_base_job_check(job, err);
     }
+    m->n_waiting--;
     *p = st == ILK_OK ? m->idle : NULL;
     if (*p)
         m->idle = (*p)->next;
@@ -209,7 +212,7 @@ static void learn(ilki_media *m, const ilki_media_hello *hello)
     m->reads[n_reads] = m->lacks[n_lacks] = '\0';
 }
 
-static ilk_status take(ilki_media *m, ilk_job *job, ilki_media_process **out, ilk_error *err)
+ilk_status ilki_media_take(ilki_media *m, ilk_job *job, ilki_media_process **out, ilk_error *err)
 {
     *out = NULL;
     if (!m->path)
@@ -240,11 +243,21 @@ static ilk_status take(ilki_media *m, ilk_job *job, ilki_media_process **out, il
     return st;
 }
 
-static void give(ilki_media *m, ilki_media_process *p)
+bool ilki_media_is_worn(const ilki_media *m, const ilki_media_process *p, uint32_t n)
 {
-    if (p->n_served >= m->limits.max_files) {
-        ilki_media_end(p, false, NULL, 0);
-        count_end(m);
+    return p->n_served + n >= m->limits.max_files;
+}
+
+void ilki_media_discard(ilki_media *m, ilki_media_process *p)
+{
+    ilki_media_end(p, false, NULL, 0);
+    count_end(m);
+}
+
+void ilki_media_give(ilki_media *m, ilki_media_process *p)
+{
+    if (ilki_media_is_worn(m, p, 0)) {
+        ilki_media_discard(m, p);
         return;
     }
     pthread_mutex_lock(&m->lock);
@@ -252,6 +265,19 @@ static void give(ilki_media *m, ilki_media_process *p)
     m->idle = p;
     pthread_cond_signal(&m->freed);
     pthread_mutex_unlock(&m->lock);
+}
+
+bool ilki_media_wanted(ilki_media *m)
+{
+    pthread_mutex_lock(&m->lock);
+    bool wanted = m->n_waiting > 0;
+    pthread_mutex_unlock(&m->lock);
+    return wanted;
+}
+
+uint32_t ilki_media_most(const ilki_media *m)
+{
+    return m->limits.max_processes;
 }
 
 static bool is_known(ilki_media *m)
@@ -267,10 +293,10 @@ ilk_status ilki_media_hello_of(ilki_media *m, ilk_job *job, const ilki_media_hel
     ilki_media_process *p;
     *out = NULL;
     if (!is_known(m)) {
-        ilk_status st = take(m, job, &p, err);
+        ilk_status st = ilki_media_take(m, job, &p, err);
         if (st != ILK_OK)
             return st;
-        give(m, p);
+        ilki_media_give(m, p);
     }
     *out = &m->hello;
     return ILK_OK;
@@ -300,9 +326,8 @@ ilk_status ilki_media_check(ilki_media *m, const char *reader, ilk_job *job, ilk
 
 /* ---- running */
 
-/* The helper that did not answer is ended; *why: what it was, for the file. */
-static ilk_status blame(ilki_media *m, ilki_media_process *p, ilki_media_outcome outcome, double seconds, ilk_job *job,
-                        ilk_error *err)
+ilk_status ilki_media_blame(ilki_media *m, ilki_media_process *p, ilki_media_outcome outcome, double seconds,
+                            ilk_job *job, ilk_error *err)
 {
     char how[80];
     ilki_media_end(p, false, how, sizeof how);
@@ -324,46 +349,65 @@ static ilk_status blame(ilki_media *m, ilki_media_process *p, ilki_media_outcome
     }
 }
 
+bool ilki_media_may_retry(const ilki_media *m, ilki_media_outcome outcome, bool fresh, int try)
+{
+    return outcome == ILKI_MEDIA_GONE && !fresh && try <= (int)m->limits.max_processes;
+}
+
+ilk_status ilki_media_put_file(ilki_media_process *p, ilki_media_question *q, unsigned slot, ilk_job *job,
+                               ilk_error *err)
+{
+    ilk_status st = ILK_OK;
+    q->seconds = q->seconds > 0 ? q->seconds : ILKI_MEDIA_SECONDS;
+    if (q->input < 0 && !ilki_media_fits_inbox(p, slot, q->n))
+        st = ilki_base_memfile_from(&q->input, q->data, q->n, "a file", err);
+    return st == ILK_OK ? ilki_media_put(p, q, slot, job, err) : st;
+}
+
+ilk_status ilki_media_judge(const ilki_media_answer *a, ilk_error *err)
+{
+    if (a->status == ILK_OK)
+        return ILK_OK;
+    return ilki_base_fail(err, a->status, "%s", a->message[0] ? a->message : "its reader gave no reason");
+}
+
 static ilk_status run_input(ilki_media *m, ilki_media_question *q, ilk_job *job, ilki_media_result *result,
                             ilk_error *err)
 {
     for (int try = 0;; try++) {
         ilki_media_process *p;
-        ilk_status st = take(m, job, &p, err);
+        ilk_status st = ilki_media_take(m, job, &p, err);
         if (st != ILK_OK)
             return st;
         bool fresh = p->n_served == 0;
-        if (q->input < 0 && !ilki_media_fits_inbox(p, q))
-            st = ilki_base_memfile_from(&q->input, q->data, q->n, "a file", err);
+        st = ilki_media_put_file(p, q, 0, job, err);
         if (st != ILK_OK) {
-            give(m, p);
+            ilki_media_give(m, p);
             return st;
         }
-        ilki_media_outcome outcome = ilki_media_ask(p, q, job, result, err);
+        ilki_media_outcome outcome = ilki_media_get(p, q, 0, job, result, err);
         if (outcome == ILKI_MEDIA_ANSWERED && result->view) {
             result->lender = p;
             break;
         }
         if (outcome == ILKI_MEDIA_ANSWERED) {
-            give(m, p);
+            ilki_media_give(m, p);
             break;
         }
-        st = blame(m, p, outcome, q->seconds, job, err);
-        if (outcome != ILKI_MEDIA_GONE || fresh || try > (int)m->limits.max_processes)
+        st = ilki_media_blame(m, p, outcome, q->seconds, job, err);
+        if (!ilki_media_may_retry(m, outcome, fresh, try))
             return st;
     }
-    if (result->about.status == ILK_OK)
-        return ILK_OK;
-    ilki_media_give_back(m, result);
-    return ilki_base_fail(err, result->about.status, "%s",
-                          result->about.message[0] ? result->about.message : "its reader gave no reason");
+    if (result->about.status != ILK_OK)
+        ilki_media_give_back(m, result);
+    return ilki_media_judge(&result->about, err);
 }
 
 void ilki_media_give_back(ilki_media *m, ilki_media_result *r)
 {
     if (r->lender) {
-        ilki_media_tidy(r->lender, r->about.n_bytes);
-        give(m, r->lender);
+        ilki_media_tidy(r->lender, r);
+        ilki_media_give(m, r->lender);
     }
     free(r->data);
     r->data = NULL;
@@ -381,7 +425,6 @@ static ilk_status run(ilki_media *m, ilki_media_question *q, ilk_job *job, ilki_
     if (st != ILK_OK)
         return st;
     q->input = -1;
-    q->seconds = q->seconds > 0 ? q->seconds : DEFAULT_SECONDS;
     st = run_input(m, q, job, result, err);
     if (q->input >= 0)
         close(q->input);

@@ -44,6 +44,8 @@ typedef struct ilki_media_result {
     unsigned char *data;       /* owned: about.n_bytes of it, then about.n_fields, with a NUL behind; or NULL, and */
     const unsigned char *view; /* the bytes where the helper wrote them, and might still write */
     struct ilki_media_process *lender; /* who waits until they are given back */
+    unsigned slot;                     /* of its memory */
+    struct ilki_media_lane *lane;      /* of a series, or NULL */
 } ilki_media_result;
 
 /* Runs a list of operations (protocol.h) on n bytes of a file, within `seconds` (0: 30). BAD_FORMAT, UNSUPPORTED, LIMIT:

@@ -142,14 +142,10 @@ static ilk_status make_ends(ilki_media_process *p, int *child, ilk_error *err)
     *child = ilki_base_fd_guard(ends[1]);
     if (p->sock < 0 || *child < 0)
         return ilki_base_fail_errno(err, ILK_IO, p->sock < 0 ? e : errno, "a socket for the helper");
-    ilk_status st = ilki_base_memfile_new(&p->window, ILKI_MEDIA_WINDOW + ILKI_MEDIA_INBOX, "the helper's answers",
-                                          err);
-    if (st != ILK_OK || !ilki_base_memfile_fix(p->window))
-        return st;
-    p->view = ilki_base_memfile_view(p->window, ILKI_MEDIA_WINDOW);
-    void *inbox = mmap(NULL, ILKI_MEDIA_INBOX, PROT_READ | PROT_WRITE, MAP_SHARED, p->window, (off_t)ILKI_MEDIA_WINDOW);
-    p->inbox = inbox == MAP_FAILED ? NULL : inbox;
-    return ILK_OK;
+    ilk_status st = ilki_base_memfile_new(&p->window, (size_t)ILKI_MEDIA_SLOTS * ILKI_MEDIA_SLOT_BYTES,
+                                          "the helper's answers", err);
+    p->fixed = st == ILK_OK && ilki_base_memfile_fix(p->window);
+    return st;
 }
 
 static ilk_status greet(ilki_media_process *p, const char *path, ilk_job *job, ilki_media_hello *hello, ilk_error *err)
@@ -217,10 +213,12 @@ void ilki_media_end(ilki_media_process *p, bool forked, char *how, size_t n_how)
         return;
     if (p->sock >= 0)
         close(p->sock);
-    if (p->view)
-        munmap((void *)(uintptr_t)p->view, ILKI_MEDIA_WINDOW);
-    if (p->inbox)
-        munmap(p->inbox, ILKI_MEDIA_INBOX);
+    for (unsigned i = 0; i < ILKI_MEDIA_SLOTS; i++) {
+        if (p->slots[i].view)
+            munmap((void *)(uintptr_t)p->slots[i].view, ILKI_MEDIA_WINDOW);
+        if (p->slots[i].inbox)
+            munmap(p->slots[i].inbox, ILKI_MEDIA_INBOX);
+    }
     if (p->window >= 0)
         close(p->window);
     int status = p->pid > 0 && !forked ? ilki_media_kill(p->pid) : -1;
@@ -231,24 +229,42 @@ void ilki_media_end(ilki_media_process *p, bool forked, char *how, size_t n_how)
 
 /* ---- asking */
 
-bool ilki_media_fits_inbox(const ilki_media_process *p, const ilki_media_question *q)
+/* Most processes use one. */
+static ilki_media_slot *slot_of(ilki_media_process *p, unsigned slot)
 {
-    return p->inbox && q->n <= ILKI_MEDIA_INBOX;
+    ilki_media_slot *s = &p->slots[slot];
+    size_t at = (size_t)slot * ILKI_MEDIA_SLOT_BYTES;
+    if (s->mapped || !p->fixed)
+        return s;
+    s->mapped = true;
+    s->view = ilki_base_memfile_view(p->window, at, ILKI_MEDIA_WINDOW);
+    void *inbox = mmap(NULL, ILKI_MEDIA_INBOX, PROT_READ | PROT_WRITE, MAP_SHARED, p->window,
+                       (off_t)(at + ILKI_MEDIA_WINDOW));
+    s->inbox = inbox == MAP_FAILED ? NULL : inbox;
+    return s;
+}
+
+bool ilki_media_fits_inbox(ilki_media_process *p, unsigned slot, size_t n)
+{
+    return n <= ILKI_MEDIA_INBOX && slot_of(p, slot)->inbox;
 }
 
 /* The request's frame, and the file where it fits behind the window. */
-static ilk_status write_request(ilki_media_process *p, const ilki_media_question *q, uint32_t id, ilki_buf *frame,
+static ilk_status write_request(ilki_media_process *p, const ilki_media_question *q, unsigned slot, ilki_buf *frame,
                                 ilk_error *err)
 {
     ilki_buf ops;
     ilki_base_buf_init(&ops, ILKI_MEDIA_FRAME);
-    if (ilki_media_fits_inbox(p, q)) {
+    if (slot)
+        ilki_media_add_slot(&ops, (uint8_t)slot);
+    if (ilki_media_fits_inbox(p, slot, q->n)) {
         if (q->n)
-            memcpy(p->inbox, q->data, q->n);
+            memcpy(p->slots[slot].inbox, q->data, q->n);
         ilki_media_add_inbox(&ops, q->n);
     }
     ilki_base_buf_add(&ops, ilki_base_buf_view(q->ops), q->ops->len);
-    ilki_media_put_request(frame, id, ilki_base_buf_view(&ops), ops.len);
+    p->slots[slot].id = ++p->next_id;
+    ilki_media_put_request(frame, p->slots[slot].id, ilki_base_buf_view(&ops), ops.len);
     ilk_status st = ilki_base_buf_check(&ops, "a request to the helper", err);
     ilki_base_buf_deinit(&ops);
     return st == ILK_OK ? ilki_base_buf_check(frame, "a request to the helper", err) : st;
@@ -260,29 +276,30 @@ static ilk_status copy_window(ilki_media_process *p, ilki_media_result *r, ilk_e
     r->data = malloc(n + 1);
     if (!r->data)
         return ilki_base_fail_memory(err, n + 1, "a helper's answer");
-    ilk_status st = ilki_base_memfile_read(p->window, r->data, n, "a helper's answer", err);
+    ilk_status st = ilki_base_memfile_read(p->window, r->data, (size_t)r->slot * ILKI_MEDIA_SLOT_BYTES, n,
+                                           "a helper's answer", err);
     r->data[n] = '\0';
-    ilki_media_tidy(p, n);
+    ilki_media_tidy(p, r);
     return st;
 }
 
-void ilki_media_tidy(ilki_media_process *p, uint64_t n_bytes)
+void ilki_media_tidy(ilki_media_process *p, const ilki_media_result *r)
 {
-    if (n_bytes > BIG_ANSWER)
-        ilki_base_memfile_clear(p->window, ILKI_MEDIA_WINDOW + ILKI_MEDIA_INBOX);
+    if (r->about.n_bytes > BIG_ANSWER)
+        ilki_base_memfile_clear(p->window, (size_t)r->slot * ILKI_MEDIA_SLOT_BYTES, ILKI_MEDIA_SLOT_BYTES);
 }
 
 static ilki_media_outcome read_answer(ilki_media_process *p, const ilki_buf *frame, bool lend, ilki_media_result *r,
                                       ilk_error *err)
 {
-    uint32_t id = p->next_id;
+    const ilki_media_slot *s = &p->slots[r->slot];
     ilk_status st = ilki_media_get_answer(&r->about, ilki_base_buf_view(frame), frame->len, err);
-    if (st == ILK_OK && r->about.id != id)
-        st = ilki_base_fail(err, ILK_BAD_FORMAT, "answer: expected id %u, found %u", id, r->about.id);
+    if (st == ILK_OK && r->about.id != s->id)
+        st = ilki_base_fail(err, ILK_BAD_FORMAT, "answer: expected id %u, found %u", s->id, r->about.id);
     if (st != ILK_OK)
         return ILKI_MEDIA_LIED;
-    if (lend && p->view && r->about.form >= ILKI_MEDIA_FORM_PIXELS)
-        r->view = p->view;
+    if (lend && s->view && r->about.form >= ILKI_MEDIA_FORM_PIXELS)
+        r->view = s->view;
     else if (r->about.n_bytes + r->about.n_fields && (st = copy_window(p, r, err)) != ILK_OK) {
         free(r->data);
         r->data = NULL;
@@ -291,26 +308,45 @@ static ilki_media_outcome read_answer(ilki_media_process *p, const ilki_buf *fra
     return ILKI_MEDIA_ANSWERED;
 }
 
-ilki_media_outcome ilki_media_ask(ilki_media_process *p, const ilki_media_question *q, ilk_job *job,
+static ilki_media_watch watch_of(const ilki_media_question *q, ilk_job *job)
+{
+    return (ilki_media_watch){.until_ns = ilki_base_now_ns() + (uint64_t)(q->seconds * 1e9), .job = job};
+}
+
+ilk_status ilki_media_put(ilki_media_process *p, const ilki_media_question *q, unsigned slot, ilk_job *job,
+                          ilk_error *err)
+{
+    ilki_media_watch watch = watch_of(q, job);
+    ilki_media_wire wire = {p->sock, ilki_media_wait, &watch};
+    ilki_buf frame;
+    ilki_base_buf_init(&frame, ILKI_MEDIA_FRAME);
+    ilk_status st = write_request(p, q, slot, &frame, err);
+    if (st == ILK_OK)
+        (void)ilki_media_send(&wire, ilki_base_buf_view(&frame), frame.len,
+                              ilki_media_fits_inbox(p, slot, q->n) ? -1 : q->input);
+    ilki_base_buf_deinit(&frame);
+    return st;
+}
+
+ilki_media_outcome ilki_media_get(ilki_media_process *p, const ilki_media_question *q, unsigned slot, ilk_job *job,
                                   ilki_media_result *result, ilk_error *err)
 {
-    ilki_media_watch watch = {.until_ns = ilki_base_now_ns() + (uint64_t)(q->seconds * 1e9), .job = job};
+    ilki_media_watch watch = watch_of(q, job);
     ilki_media_wire wire = {p->sock, ilki_media_wait, &watch};
     ilki_media_outcome outcome;
     ilki_buf frame;
-    uint32_t id = ++p->next_id;
     memset(result, 0, sizeof *result);
+    result->slot = slot;
     ilki_base_buf_init(&frame, ILKI_MEDIA_FRAME + 1);
-    ilki_base_buf_reserve(&frame,
-                          ILKI_MEDIA_FRAME); /* nothing is allocated on the way, so a failure there is its end */
-    if (write_request(p, q, id, &frame, err) != ILK_OK)
+    if (!ilki_base_buf_reserve(&frame,
+                               ILKI_MEDIA_FRAME)) { /* nothing is allocated on the way: a failure there is its end */
+        (void)ilki_base_buf_check(&frame, "an answer of the helper", err);
         outcome = ILKI_MEDIA_FAILED;
-    else if (ilki_media_send(&wire, ilki_base_buf_view(&frame), frame.len,
-                             ilki_media_fits_inbox(p, q) ? -1 : q->input) &&
-             ilki_media_receive(&wire, &frame, NULL))
+    } else if (ilki_media_receive(&wire, &frame, NULL)) {
         outcome = read_answer(p, &frame, q->lend, result, err);
-    else
+    } else {
         outcome = watch.stopped ? ILKI_MEDIA_STOPPED : watch.timed_out ? ILKI_MEDIA_LATE : ILKI_MEDIA_GONE;
+    }
     p->n_served++;
     ilki_base_buf_deinit(&frame);
     return outcome;

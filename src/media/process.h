@@ -7,11 +7,20 @@
 
 #include "media/media.h"
 
-typedef struct ilki_media_process {
-    pid_t pid;
-    int sock, window;
+enum { ILKI_MEDIA_SECONDS = 30 }; /* for a file, where nothing else is said */
+
+typedef struct ilki_media_slot {
     const unsigned char *view; /* of the window; NULL: it can only be copied out */
     unsigned char *inbox;      /* behind it; NULL: files go as descriptors */
+    bool mapped;               /* the two are as they will be */
+    uint32_t id;               /* of the request under way */
+} ilki_media_slot;
+
+typedef struct ilki_media_process {
+    pid_t pid;
+    int sock, window; /* window: the memory of all slots */
+    bool fixed;       /* its size, so that it may be looked at */
+    ilki_media_slot slots[ILKI_MEDIA_SLOTS];
     uint32_t n_served, next_id;
     struct ilki_media_process *next; /* in the list of idle ones */
 } ilki_media_process;
@@ -56,14 +65,38 @@ typedef enum ilki_media_outcome {
     ILKI_MEDIA_FAILED   /* on this side; err says how */
 } ilki_media_outcome;
 
-/* One request. Only an ANSWERED process may be asked again. */
-ilki_media_outcome ilki_media_ask(ilki_media_process *p, const ilki_media_question *q, ilk_job *job,
+/* One request whose answer comes into `slot`, which nobody looks at, and its answer: in the order of the requests, one a
+ * slot under way. That the process has gone is told by the answer alone. Only an ANSWERED process may be asked again. */
+ilk_status ilki_media_put(ilki_media_process *p, const ilki_media_question *q, unsigned slot, ilk_job *job,
+                          ilk_error *err);
+ilki_media_outcome ilki_media_get(ilki_media_process *p, const ilki_media_question *q, unsigned slot, ilk_job *job,
                                   ilki_media_result *result, ilk_error *err);
 
 /* Whether the file goes without a descriptor. */
-bool ilki_media_fits_inbox(const ilki_media_process *p, const ilki_media_question *q);
+bool ilki_media_fits_inbox(ilki_media_process *p, unsigned slot, size_t n);
 
 /* Behind a big answer, when nobody looks at it any more. */
-void ilki_media_tidy(ilki_media_process *p, uint64_t n_bytes);
+void ilki_media_tidy(ilki_media_process *p, const ilki_media_result *r);
+
+/* ---- media.c: who has which */
+
+/* An idle one or a new one, waited for. */
+ilk_status ilki_media_take(ilki_media *m, ilk_job *job, ilki_media_process **out, ilk_error *err);
+void ilki_media_give(ilki_media *m, ilki_media_process *p);
+bool ilki_media_wanted(ilki_media *m);         /* somebody waits for one */
+uint32_t ilki_media_most(const ilki_media *m); /* that live at once */
+/* It is to be replaced when it has served n more. */
+bool ilki_media_is_worn(const ilki_media *m, const ilki_media_process *p, uint32_t n);
+/* Asks for q->input where the file needs a descriptor, with the seconds that are usual where q has none. */
+ilk_status ilki_media_put_file(ilki_media_process *p, ilki_media_question *q, unsigned slot, ilk_job *job,
+                               ilk_error *err);
+/* One that did not answer is ended; what is to be said of the file. */
+ilk_status ilki_media_blame(ilki_media *m, ilki_media_process *p, ilki_media_outcome outcome, double seconds,
+                            ilk_job *job, ilk_error *err);
+void ilki_media_discard(ilki_media *m, ilki_media_process *p); /* ended, whatever it does */
+/* May the file that it was lost over have another try? `fresh`: it had served nobody before. */
+bool ilki_media_may_retry(const ilki_media *m, ilki_media_outcome outcome, bool fresh, int try);
+/* What an answer says about the file. */
+ilk_status ilki_media_judge(const ilki_media_answer *a, ilk_error *err);
 
 #endif

@@ -46,6 +46,11 @@ void ilki_media_add_open(ilki_buf *ops, const char *reader)
     ilki_media_put_str(ops, reader);
 }
 
+void ilki_media_add_slot(ilki_buf *ops, uint8_t which)
+{
+    ilki_media_add_op(ops, ILKI_MEDIA_SLOT, &which, 1);
+}
+
 void ilki_media_add_inbox(ilki_buf *ops, uint64_t n)
 {
     unsigned char bytes[8];

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
- * What libilk and its helper program ilk-media say to each other: protocol 2.
+ * What libilk and its helper program ilk-media say to each other: protocol 3.
  *
- * The helper is started as `ilk-media serve memory=BYTES cpu=SECONDS` with three descriptors: 3, a stream socket; 4, the
- * window, shared memory of ILKI_MEDIA_WINDOW bytes that the client made, and ILKI_MEDIA_INBOX more for small files; 0 to 2 are /dev/null. It limits itself, enters
- * its sandbox, says hello, and then answers one request after the other, in order, until the socket ends.
+ * The helper is started as `ilk-media serve memory=BYTES cpu=SECONDS` with three descriptors: 3, a stream socket; 4,
+ * shared memory that the client made, ILKI_MEDIA_SLOTS slots: a window of ILKI_MEDIA_WINDOW bytes each, and
+ * ILKI_MEDIA_INBOX more for small files; 0 to 2 are /dev/null. It limits itself, enters
+ * its sandbox, says hello, and then answers one request after the other, in order, until the socket ends. A client may
+ * ask for the next file before the answer about this one has come: with another slot.
  *
  * Every message is a frame: u32 n, then n bytes, n <= ILKI_MEDIA_FRAME. Numbers are little-endian; str is u16 n and n
  * bytes of UTF-8.
@@ -34,6 +36,7 @@
  *  11 inbox      u64 n                           before `open`: the file is the n bytes behind the window
  *  12 fields     -                               what the file says about the picture comes with the answer
  *  13 thumbnail  u16 side, u8 turned             answers FORM_FILE: a JPEG whose longer side is at most `side`
+ *  14 slot       u8 which                       first of all: the window and inbox of this request; without it slot 0
  * An operation that a helper does not know is answered with UNSUPPORTED; new ones take new numbers, new arguments are put
  * behind the old ones, and a helper that reads fewer of them is an older one. Anything else is a new version.
  *
@@ -47,10 +50,12 @@
 #include "base/buf.h"
 
 enum {
-    ILKI_MEDIA_VERSION = 2,
+    ILKI_MEDIA_VERSION = 3,
     ILKI_MEDIA_FRAME = 64 << 10,
     ILKI_MEDIA_INBOX = 4 << 20,
     ILKI_MEDIA_WINDOW = 342 << 20, /* as many pixels of four bytes as a picture may have */
+    ILKI_MEDIA_SLOTS = 2,
+    ILKI_MEDIA_SLOT_BYTES = ILKI_MEDIA_WINDOW + ILKI_MEDIA_INBOX,
     ILKI_MEDIA_SOCKET_FD = 3,
     ILKI_MEDIA_WINDOW_FD = 4,
     ILKI_MEDIA_MAX_ROWS = 64,
@@ -72,7 +77,8 @@ typedef enum ilki_media_op {
     ILKI_MEDIA_STORED,
     ILKI_MEDIA_IN_INBOX,
     ILKI_MEDIA_FIELDS,
-    ILKI_MEDIA_THUMBNAIL
+    ILKI_MEDIA_THUMBNAIL,
+    ILKI_MEDIA_SLOT
 } ilki_media_op;
 
 /* Those behind PIXELS, but FILE, answer `stored` alone: what a resize sees that comes before the conversion to RGB. */
@@ -136,7 +142,8 @@ void ilki_media_put_request(ilki_buf *b, uint32_t id, const void *ops, size_t n_
 void ilki_media_put_answer(ilki_buf *b, const ilki_media_answer *a);
 
 void ilki_media_add_open(ilki_buf *ops, const char *reader);
-void ilki_media_add_inbox(ilki_buf *ops, uint64_t n); /* goes first */
+void ilki_media_add_slot(ilki_buf *ops, uint8_t which); /* goes first */
+void ilki_media_add_inbox(ilki_buf *ops, uint64_t n);   /* goes next */
 void ilki_media_add_text(ilki_buf *ops, uint64_t most_bytes);
 /* any operation, its arguments as bytes */
 void ilki_media_add_op(ilki_buf *ops, ilki_media_op op, const void *args, size_t n);

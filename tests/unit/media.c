@@ -90,7 +90,7 @@ static void lies(void)
         const char *says;
     } cases[] = {
         {"dead", ILK_IO, "it ended before its hello: exit 7"},
-        {"version", ILK_IO, "expected protocol 2, found 99"},
+        {"version", ILK_IO, "expected protocol 3, found 99"},
         {"sandbox", ILK_IO, "hello: malformed"},
         {"rows", ILK_IO, "hello: malformed"},
         {"crash", ILK_BAD_FORMAT, "its reader crashed over it: signal 11"},

@@ -16,9 +16,9 @@ static void contents(void)
     ilk_error_init(&err);
     REQUIRE(CHECK_OK(ilki_base_memfile_from(&fd, "hello", 5, "a test", &err), &err));
     CHECK(fd >= 10 && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
-    CHECK_OK(ilki_base_memfile_read(fd, got, 5, "a test", &err), &err);
+    CHECK_OK(ilki_base_memfile_read(fd, got, 0, 5, "a test", &err), &err);
     CHECK_STR(got, "hello");
-    CHECK_STATUS(ilki_base_memfile_read(fd, got, 6, "a test", &err), ILK_IO, &err);
+    CHECK_STATUS(ilki_base_memfile_read(fd, got, 0, 6, "a test", &err), ILK_IO, &err);
     CHECK_STR(err.message, "shared memory for a test: expected 6 bytes, found 5");
 #ifdef F_GET_SEALS
     if (fcntl(fd, F_GET_SEALS) >= 0) {
@@ -38,8 +38,8 @@ static void clears(void)
     ilk_error_init(&err);
     REQUIRE(CHECK_OK(ilki_base_memfile_new(&fd, 1 << 20, "a test", &err), &err));
     CHECK(pwrite(fd, "xyz", 3, 0) == 3);
-    ilki_base_memfile_clear(fd, 1 << 20);
-    CHECK_OK(ilki_base_memfile_read(fd, got, 3, "a test", &err), &err);
+    ilki_base_memfile_clear(fd, 0, 1 << 20);
+    CHECK_OK(ilki_base_memfile_read(fd, got, 0, 3, "a test", &err), &err);
     CHECK_MEM(got, "\0\0\0", 3);
     CHECK_INT(lseek(fd, 0, SEEK_END), 1 << 20);
     close(fd);
