@@ -222,13 +222,28 @@ typedef enum ilk_precision {
     ILK_PRECISION_AUTO = 0, /* the fastest that keeps the vectors, where ilk_model_calibrate has decided; else f32, or int8w
                                where the weights in f32 exceed the memory ceiling */
     ILK_PRECISION_F32,
-    ILK_PRECISION_BF16, /* weights and products of bf16, sums of f32; below f32 attention too, where that is faster */
+    ILK_PRECISION_BF16, /* weights and products of bf16, sums of f32 */
     ILK_PRECISION_INT8, /* weights and activations of 8 bits, the channels that dwarf the others in f32 */
     ILK_PRECISION_INT8W /* weights of 8 bits, activations of 16 */
 } ilk_precision;
 
 /* "auto", "f32", "bf16", "int8", "int8w"; NULL for what is none. */
 ILK_API const char *ilk_precision_name(ilk_precision precision);
+
+/* In what attention computes: part of every precision under f32. */
+typedef enum ilk_attention {
+    ILK_ATTENTION_AUTO = 0, /* with ILK_PRECISION_AUTO what was decided with it; else bf16 where the kernels of this CPU have
+                               a fast form of it (AMX), f32 where not */
+    ILK_ATTENTION_F32,
+    ILK_ATTENTION_BF16 /* UNSUPPORTED at precision f32, and where the kernels have no fast form */
+} ilk_attention;
+
+/* "auto", "f32", "bf16"; NULL for what is none. */
+ILK_API const char *ilk_attention_name(ilk_attention attention);
+
+/* Both from a precision as ilk_model_info and spaces name it: "int8", or "int8+attention-f32". BAD_ARGUMENT for another. */
+ILK_API ilk_status ilk_precision_parse(const char *name, ilk_precision *precision, ilk_attention *attention,
+                                       ilk_error *err);
 
 typedef enum ilk_modality {
     ILK_TEXT = 1,
@@ -262,6 +277,7 @@ typedef struct ilk_model_options {
                                sentence-transformers saves a Dense module, or a .safetensors of linear.weight [out][in] and
                                linear.bias [out]; NULL: none, or what stands behind "#projection=" in `where` */
     ilk_packed_cache packed_cache;
+    ilk_attention attention;
 } ilk_model_options;
 
 ILK_API void ilk_model_options_init_sized(void *opt, size_t size);
@@ -316,6 +332,9 @@ typedef struct ilk_model_info {
     const char *packed_file;   /* of $XDG_CACHE_HOME/ilk/packed, that its packed weights are mapped from; NULL: this open
                                   packed them */
     uint64_t packed_bytes;     /* its size */
+    ilk_attention attention;   /* F32 or BF16 */
+    const char *precision_name; /* with the attention, as a space keeps it and ilk_precision_parse reads it: "int8", and
+                                   "int8+attention-f32" where that was asked for or decided against the kernels' own */
 } ilk_model_info;
 
 ILK_API void ilk_model_info_init_sized(void *info, size_t size);
@@ -1044,20 +1063,28 @@ typedef struct ilk_calibration {
     double cosine_mean[ILK_CALIBRATION_PRECISIONS], cosine_least[ILK_CALIBRATION_PRECISIONS]; /* to the vectors of f32 */
     double nearest_kept[ILK_CALIBRATION_PRECISIONS]; /* share of a text's ten nearest in f32 that are among its ten */
     char why[256];                                   /* the choice in words */
+    /* that the figures are of, and that ILK_PRECISION_AUTO takes with the chosen one; AUTO where there is but one */
+    ilk_attention attention[ILK_CALIBRATION_PRECISIONS];
+    double attention_gain; /* the speed of the chosen one with attention in bf16 over that with f32, on long texts or pictures;
+                              0: not measured */
 } ilk_calibration;
 ILK_API void ilk_calibration_init_sized(void *calibration, size_t size);
 #define ilk_calibration_init(calibration) ilk_calibration_init_sized((calibration), sizeof *(calibration))
 
 /* Decides which precision ILK_PRECISION_AUTO means for this model on this machine: the fastest with a cosine to f32 of 0.999
  * on average and 0.995 at worst, beyond 12 layers 0.998 and 0.99 with 95 % of the ten nearest kept; it must be 15 % faster
- * than what keeps better. The decision is kept in XDG_CACHE_HOME/ilk/auto for this model's files, CPU, kernels and version
- * of ilk; where it is there, nothing is measured. Takes at most about ten seconds, a minute beyond 150 million parameters.
+ * than what keeps better. Under f32 attention is in bf16 where the kernels have a fast form and it keeps the vectors; of the
+ * chosen precision both forms are timed, and bf16 stays only where it is faster. The decision is kept in XDG_CACHE_HOME/ilk/auto for this model's files, CPU, kernels and version
+ * of ilk; where it is there, nothing is measured. Takes at most ten seconds, a minute beyond 150 million parameters: what there
+ * is no time for is not measured, int8 first of those that are.
  * A handle never changes its precision: those opened later with ILK_PRECISION_AUTO have the one that was chosen; a program
- * that keeps vectors opens the model with the precision that their space names. Of the options precision is not read.
+ * that keeps vectors opens the model with the precision that their space names. Of the options precision and attention are not
+ * read.
  * Where the weights in f32 exceed the memory ceiling, the reference packs them a layer at a time, f32 is no choice, and the
  * decision is kept apart from one made where they fit; tokens_per_second of f32 is then that of packing layer by layer.
  * Errors: those of ilk_model_open; UNSUPPORTED for rerankers and models of pictures, which stay f32; LIMIT where weights of
- * 8 bits exceed the memory ceiling too; CANCELLED, DEADLINE. */
+ * 8 bits exceed the memory ceiling too; BUSY where the time was not enough to measure any beside f32, and nothing is kept;
+ * CANCELLED, DEADLINE. */
 ILK_API ilk_status ilk_model_calibrate(ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_job *job,
                                        ilk_calibration *out, ilk_error *err);
 /* What is cached about a model that is open; NOT_FOUND where nothing is, or where its files changed since. Reads

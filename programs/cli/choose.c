@@ -145,21 +145,20 @@ void cli_cache_free(cli_cached_model *list, size_t n)
     free(list);
 }
 
-/* AUTO for a word that is none. */
-static ilk_precision precision_of(const char *word)
+/* What is no precision leaves AUTO. */
+static void take_precision(const char *name, ilk_model_options *o)
 {
-    const char *name;
-    for (int p = 0; word && (name = ilk_precision_name((ilk_precision)p)); p++)
-        if (strcmp(name, word) == 0)
-            return (ilk_precision)p;
-    return ILK_PRECISION_AUTO;
+    if (!name || ilk_precision_parse(name, &o->precision, &o->attention, NULL) != ILK_OK) {
+        o->precision = ILK_PRECISION_AUTO;
+        o->attention = ILK_ATTENTION_AUTO;
+    }
 }
 
 /* `stored`: the precision of the store that the model is for; NULL: none. */
 static void model_options(cli *c, const char *stored, ilk_model_options *o)
 {
     ilk_model_options_init(o);
-    o->precision = precision_of(stored);
+    take_precision(stored, o);
     for (size_t i = 0; i < c->n_flags; i++) { /* not every command that opens a model has them all */
         const char *name = c->flags[i]->name;
         if (strcmp(name, "max-tokens") == 0) {
@@ -167,7 +166,7 @@ static void model_options(cli *c, const char *stored, ilk_model_options *o)
             o->no_mmap = cli_on(c, "no-mmap");
         }
         if (strcmp(name, "precision") == 0 && cli_given(c, "precision"))
-            o->precision = precision_of(cli_text(c, "precision"));
+            take_precision(cli_text(c, "precision"), o);
     }
 }
 
@@ -266,7 +265,7 @@ ilk_status cli_calibrate(cli *c, const char *where, ilk_calibration *k)
     cli_progress_erase(c);
     if (st == ILK_OK && (!k->cached || c->verbose))
         cli_note(c, "auto: %s for %s: %s", ilk_precision_name(k->chosen), where, k->why);
-    else if (st != ILK_OK && st != ILK_CANCELLED && c->verbose)
+    else if (st == ILK_BUSY || (st != ILK_OK && st != ILK_CANCELLED && c->verbose))
         cli_note(c, "auto: not decided: %s", c->err.message);
     ilk_error_init(&c->err);
     return st;
@@ -283,10 +282,16 @@ bool cli_settle_auto(cli *c, ilk_model **m)
     if (o.precision != ILK_PRECISION_AUTO || ilk_model_get_info(*m, &info, &c->err) != ILK_OK)
         return true;
     ilk_status st = cli_calibrate(c, info.id, &k);
-    if (st != ILK_OK || k.chosen == info.precision)
+    if (st != ILK_OK)
         return st != ILK_CANCELLED && st != ILK_DEADLINE;
-    if (!open_model(c, info.id, ilk_precision_name(k.chosen), &chosen))
+    o.precision = k.chosen;
+    o.attention = k.attention[k.chosen];
+    if (o.precision == info.precision && (o.attention == ILK_ATTENTION_AUTO || o.attention == info.attention))
+        return true;
+    if (ilk_model_open(&chosen, c->rt, info.id, &o, &c->err) != ILK_OK) {
+        cli_fail_err(c);
         return false;
+    }
     ilk_model_close(*m);
     *m = chosen;
     return true;
@@ -454,7 +459,7 @@ static bool open_for_store(cli *c, ilk_store *store, const char *where, ilk_mode
     }
     for (size_t i = 0; ilk_store_get_space(store, i, &space, NULL) == ILK_OK; i++)
         if (space.fingerprint && space.precision && strcmp(space.fingerprint, hex) == 0 &&
-            strcmp(space.precision, ilk_precision_name(info.precision)) != 0) {
+            strcmp(space.precision, info.precision_name) != 0) {
             if (!open_named(c, where, space.precision, &again))
                 return false;
             ilk_model_close(*m);

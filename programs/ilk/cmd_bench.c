@@ -175,7 +175,7 @@ static ilk_status run_model(report *r, ilk_model *m, const ilk_peak *peak)
         ilki_base_jsonw_key(&r->w, "shapes");
         ilki_base_jsonw_open(&r->w, '[');
     } else if (st == ILK_OK) {
-        cli_field(r->c, "model", "%s, %s", info.id, ilk_precision_name(info.precision));
+        cli_field(r->c, "model", "%s, %s", info.id, info.precision_name);
     }
     for (size_t i = 0; st == ILK_OK && i < sizeof shapes / sizeof *shapes; i++) {
         if (shapes[i].tokens > info.max_tokens)

@@ -99,6 +99,8 @@ static void put_calibration(ilki_jsonw *w, ilk_model *m)
     ilki_base_jsonw_open(w, '{');
     cli_json_string(w, "chosen", ilk_precision_name(k.chosen));
     cli_json_string(w, "why", k.why);
+    if (k.attention[k.chosen] != ILK_ATTENTION_AUTO)
+        cli_json_string(w, "attention", ilk_attention_name(k.attention[k.chosen]));
     cli_json_uint(w, "texts", k.n_texts);
     ilki_base_jsonw_key(w, "precisions");
     ilki_base_jsonw_open(w, '{');
@@ -113,6 +115,8 @@ static void put_calibration(ilki_jsonw *w, ilk_model *m)
             ilki_base_jsonw_key(w, keys[i]);
             ilki_base_jsonw_double(w, values[i]);
         }
+        if (k.attention[p] != ILK_ATTENTION_AUTO)
+            cli_json_string(w, "attention", ilk_attention_name(k.attention[p]));
         ilki_base_jsonw_close(w, '}');
     }
     ilki_base_jsonw_close(w, '}');
@@ -131,9 +135,10 @@ static void put_measured(cli *c, ilk_model *m)
     cli_field(c, "auto", "%s: %s", ilk_precision_name(k.chosen), k.why);
     for (int p = 1; (name = ilk_precision_name((ilk_precision)p)); p++)
         if (k.tokens_per_second[p] > 0)
-            cli_field(c, name,
-                      "%.0f tokens/s, cosine to f32 %.5f on average, %.5f at worst, %.1f %% of the ten nearest",
-                      k.tokens_per_second[p], k.cosine_mean[p], k.cosine_least[p], 100 * k.nearest_kept[p]);
+            cli_field(
+                c, name, "%.0f tokens/s, cosine to f32 %.5f on average, %.5f at worst, %.1f %% of the ten nearest%s%s",
+                k.tokens_per_second[p], k.cosine_mean[p], k.cosine_least[p], 100 * k.nearest_kept[p],
+                k.attention[p] ? ", attention in " : "", k.attention[p] ? ilk_attention_name(k.attention[p]) : "");
 }
 
 static void put_json(cli *c, ilk_model *m, const ilk_model_info *i, const char *fingerprint)
@@ -162,6 +167,7 @@ static void put_json(cli *c, ilk_model *m, const ilk_model_info *i, const char *
     put_pictures(&w, i);
     put_comparison(&w, i);
     cli_json_string(&w, "precision", ilk_precision_name(i->precision));
+    cli_json_string(&w, "attention", ilk_attention_name(i->attention));
     cli_json_string(&w, "packed_file", i->packed_file);
     cli_json_uint(&w, "packed_bytes", i->packed_bytes);
     put_calibration(&w, m);
@@ -209,7 +215,9 @@ static void put_fields(cli *c, ilk_model *m, const ilk_model_info *i, const char
     if (texts)
         cli_field(c, "vocabulary", "%u", i->vocab_size);
     cli_field(c, "weights", "%.1f MB", (double)i->weights_bytes * 1e-6);
-    cli_field(c, "precision", "%s", ilk_precision_name(i->precision));
+    cli_field(c, "precision", "%s", i->precision_name);
+    if (i->precision != ILK_PRECISION_F32)
+        cli_field(c, "attention", "%s", ilk_attention_name(i->attention));
     if (i->packed_file)
         cli_field(c, "packed", "%.1f MB mapped from %s", (double)i->packed_bytes * 1e-6, i->packed_file);
     if (!i->score_kind)

@@ -45,6 +45,31 @@ void ilk_matrix_init_sized(void *m, size_t size)
 
 /* ------------------------------------------------------------------ models */
 
+ilk_status ilk_precision_parse(const char *name, ilk_precision *precision, ilk_attention *attention, ilk_error *err)
+{
+    const char *known;
+    if (name == NULL || precision == NULL || attention == NULL)
+        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ilk_precision_parse: %s is NULL",
+                              name == NULL        ? "name"
+                              : precision == NULL ? "precision"
+                                                  : "attention");
+    for (int p = 0; (known = ilk_precision_name((ilk_precision)p)) != NULL; p++) {
+        size_t n = strlen(known);
+        if (strncmp(name, known, n) != 0)
+            continue;
+        bool f32 = strcmp(name + n, ILKI_ATTENDS_F32) == 0 && p > ILK_PRECISION_F32;
+        if (name[n] != '\0' && !f32)
+            continue;
+        *precision = (ilk_precision)p;
+        *attention = f32 ? ILK_ATTENTION_F32 : ILK_ATTENTION_AUTO;
+        return ILK_OK;
+    }
+    return ilki_base_fail(err, ILK_BAD_ARGUMENT,
+                          "expected auto, f32, bf16, int8 or int8w, behind the last three maybe " ILKI_ATTENDS_F32
+                          "; found \"%.64s\"",
+                          name);
+}
+
 ilk_status ilk_model_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
                           ilk_error *err)
 {
@@ -61,6 +86,9 @@ ilk_status ilk_model_open(ilk_model **out, ilk_runtime *rt, const char *where, c
     if (st == ILK_OK && !ilk_precision_name(o.precision))
         st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "model options: precision: expected one of ilk.h, found %d",
                             (int)o.precision);
+    if (st == ILK_OK && !ilk_attention_name(o.attention))
+        st = ilki_base_fail(err, ILK_BAD_ARGUMENT, "model options: attention: expected one of ilk.h, found %d",
+                            (int)o.attention);
     if (st == ILK_OK && o.batch_tokens > 1u << 20)
         st = ilki_base_fail(err, ILK_LIMIT, "model options: batch_tokens is %u, at most %u", o.batch_tokens, 1u << 20);
     if (st == ILK_OK && ((int)o.packed_cache < 0 || o.packed_cache > ILK_PACKED_OFF))

@@ -22,6 +22,13 @@ const char *ilk_precision_name(ilk_precision precision)
     return i < sizeof names / sizeof *names ? names[i] : NULL;
 }
 
+const char *ilk_attention_name(ilk_attention attention)
+{
+    static const char *const names[] = {"auto", "f32", "bf16"};
+    size_t i = (size_t)attention;
+    return i < sizeof names / sizeof *names ? names[i] : NULL;
+}
+
 void ilk_error_init_sized(void *err, size_t size)
 {
     if (!err || size < sizeof size)

@@ -22,6 +22,7 @@ typedef enum queue_state { QUEUE_NONE, QUEUE_RUNS, QUEUE_ENDED } queue_state;
 
 struct ilk_job {
     ilk_job_options opt;
+    const ilk_job *above; /* whose stop is this one's too; NULL: none */
     uint64_t deadline_ns; /* of the monotonic clock; 0: none */
     atomic_int cancelled;
     uint64_t last_progress_ns; /* of the thread that made the call */
@@ -52,6 +53,19 @@ ilk_job *ilki_base_job_new(const ilk_job_options *opt)
     return job;
 }
 
+ilk_job *ilki_base_job_under(const ilk_job *above, double seconds)
+{
+    ilk_job_options opt = {.size = sizeof opt};
+    if (above != NULL)
+        opt = above->opt;
+    opt.deadline_seconds = seconds > 0 ? seconds : 1e-9; /* 0 would be none */
+    opt.done = NULL;
+    ilk_job *job = ilki_base_job_new(&opt);
+    if (job != NULL)
+        job->above = above;
+    return job;
+}
+
 void ilki_base_job_free(ilk_job *job)
 {
     if (job == NULL)
@@ -79,12 +93,12 @@ void ilki_base_job_cancel(ilk_job *job)
 
 static ilk_status stop_reason(const ilk_job *job)
 {
-    if (job == NULL)
-        return ILK_OK;
-    if (atomic_load_explicit(&job->cancelled, memory_order_relaxed))
-        return ILK_CANCELLED;
-    if (job->deadline_ns != 0 && ilki_base_now_ns() >= job->deadline_ns)
-        return ILK_DEADLINE;
+    for (; job != NULL; job = job->above) {
+        if (atomic_load_explicit(&job->cancelled, memory_order_relaxed))
+            return ILK_CANCELLED;
+        if (job->deadline_ns != 0 && ilki_base_now_ns() >= job->deadline_ns)
+            return ILK_DEADLINE;
+    }
     return ILK_OK;
 }
 

@@ -68,6 +68,9 @@ void ilki_base_log(const ilk_runtime *rt, ilk_log_level level, const char *fmt, 
 /* NULL when memory is short; *opt has its defaults filled. free cancels queued work and waits for its end (in a forked
  * child it only frees). cancel is one store to an atomic: legal in a signal handler. */
 ilk_job *ilki_base_job_new(const ilk_job_options *opt);
+/* A job for a part of the work of another, which may be NULL: its priority and progress, stopped with it, and at a deadline of
+ * its own. To be freed before the other. */
+ilk_job *ilki_base_job_under(const ilk_job *above, double seconds);
 void ilki_base_job_free(ilk_job *job);
 void ilki_base_job_cancel(ilk_job *job);
 

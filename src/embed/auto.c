@@ -86,6 +86,11 @@ void ilki_embed_glance(const ilki_vfs *vfs, const char *dir, const char *name, c
 
 /* ------------------------------------------------------------------ the text of a file */
 
+bool ilki_embed_has_attentions(const ilk_runtime *rt)
+{
+    return rt->ops && rt->ops->attn_bf16_pays;
+}
+
 /* What a decision is about beside the model. */
 enum { N_ABOUT = 7 };
 typedef struct about {
@@ -103,8 +108,8 @@ static void describe(about *a, const ilk_runtime *rt, const ilki_auto_model *of)
         {"cpu", a->cpu},
         {"features", rt->features},
         {"kernels", rt->kernels},
-        /* of the precisions under f32: what was measured and decided upon with them */
-        {"attention", rt->ops && rt->ops->attn_bf16_pays ? "bf16" : "f32"}};
+        /* the kernels' own of precisions under f32: which forms there were to decide between */
+        {"attention", ilki_embed_has_attentions(rt) ? "bf16" : "f32"}};
     memcpy(a->field, fields, sizeof fields);
 }
 
@@ -132,6 +137,10 @@ static void put_precision(ilki_jsonw *w, ilk_calibration *c, int p)
         ilki_base_jsonw_key(w, figures[k].name);
         ilki_base_jsonw_double(w, *figure_of(c, k, p));
     }
+    if (c->attention[p] != ILK_ATTENTION_AUTO) {
+        ilki_base_jsonw_key(w, "attention");
+        ilki_base_jsonw_cstring(w, ilk_attention_name(c->attention[p]));
+    }
     ilki_base_jsonw_close(w, '}');
 }
 
@@ -156,6 +165,8 @@ ilk_status ilki_embed_print_auto(ilki_buf *to, const ilk_runtime *rt, const ilki
     ilki_base_jsonw_uint(&w, c->n_texts);
     ilki_base_jsonw_key(&w, "seconds");
     ilki_base_jsonw_double(&w, c->seconds);
+    ilki_base_jsonw_key(&w, "attention_gain");
+    ilki_base_jsonw_double(&w, c->attention_gain);
     ilki_base_jsonw_key(&w, "precisions");
     ilki_base_jsonw_open(&w, '{');
     for (int p = 1; ilk_precision_name((ilk_precision)p); p++)
@@ -175,7 +186,17 @@ static ilk_precision precision_named(const char *word)
     return ILK_PRECISION_AUTO;
 }
 
-static bool take_precisions(ilk_calibration *c, const ilki_json *j, ilki_json_node all)
+/* `both`: there are two forms. */
+static bool take_attention(ilk_attention *to, int p, bool both, const ilki_json *j, ilki_json_node member)
+{
+    const char *name = member ? ilki_base_json_string(j, member, NULL) : NULL;
+    if (!both || p == ILK_PRECISION_F32)
+        return !member;
+    *to = name && strcmp(name, ilk_attention_name(ILK_ATTENTION_F32)) == 0 ? ILK_ATTENTION_F32 : ILK_ATTENTION_BF16;
+    return !member || (name && strcmp(name, ilk_attention_name(*to)) == 0);
+}
+
+static bool take_precisions(ilk_calibration *c, bool both, const ilki_json *j, ilki_json_node all)
 {
     for (ilki_json_node i = ilki_base_json_first(j, all); i; i = ilki_base_json_next(j, i)) {
         ilk_precision p = precision_named(ilki_base_json_key(j, i, NULL));
@@ -187,7 +208,8 @@ static bool take_precisions(ilk_calibration *c, const ilki_json *j, ilki_json_no
                 return false;
             *figure_of(c, k, (int)p) = x;
         }
-        if (!(c->tokens_per_second[p] > 0))
+        if (!(c->tokens_per_second[p] > 0) ||
+            !take_attention(&c->attention[p], (int)p, both, j, ilki_base_json_get(j, i, "attention")))
             return false;
     }
     return true;
@@ -216,7 +238,9 @@ ilk_status ilki_embed_parse_auto(ilk_calibration *out, const ilk_runtime *rt, co
         c.chosen = precision_named(ilki_base_json_string(j, ilki_base_json_get(j, root, "chosen"), NULL));
         c.seconds = ilki_base_json_double(j, ilki_base_json_get(j, root, "seconds"), (double)NAN);
         snprintf(c.why, sizeof c.why, "%s", why ? why : "");
-        bool whole = why && isfinite(c.seconds) && take_precisions(&c, j, ilki_base_json_get(j, root, "precisions")) &&
+        c.attention_gain = ilki_base_json_double(j, ilki_base_json_get(j, root, "attention_gain"), 0);
+        bool whole = why && isfinite(c.seconds) && isfinite(c.attention_gain) &&
+                     take_precisions(&c, ilki_embed_has_attentions(rt), j, ilki_base_json_get(j, root, "precisions")) &&
                      ilki_base_json_int(j, ilki_base_json_get(j, root, "texts"), 1, UINT32_MAX, &n_texts);
         if (!whole || c.chosen == ILK_PRECISION_AUTO || !(c.tokens_per_second[c.chosen] > 0))
             st = ilki_base_fail(
@@ -274,12 +298,14 @@ void ilki_embed_write_auto(ilk_runtime *rt, const ilki_auto_model *of, const ilk
     free(path);
 }
 
-ilk_precision ilki_embed_cached_precision(const ilk_model *m)
+void ilki_embed_cached_precision(const ilk_model *m, ilk_precision *precision, ilk_attention *attention)
 {
     ilk_calibration c = {.size = sizeof c};
     char hex[65];
     const ilki_auto_model of = {hex, m->exceeds};
     if (!m->glance[0] || !ilki_embed_recall_folder(m, hex) || !ilki_embed_read_auto(m->rt, &of, &c))
-        return ILK_PRECISION_AUTO;
-    return c.chosen;
+        return;
+    *precision = c.chosen;
+    if (*attention == ILK_ATTENTION_AUTO)
+        *attention = c.attention[c.chosen];
 }

@@ -21,11 +21,16 @@ bool ilki_embed_read_auto(ilk_runtime *rt, const ilki_auto_model *of, ilk_calibr
 /* A cache that cannot be written costs time, nothing else. */
 void ilki_embed_write_auto(ilk_runtime *rt, const ilki_auto_model *of, const ilk_calibration *c);
 
-/* The precision that is cached for the folder that a model is about to be opened from, AUTO where none is: the model's
- * files are not read, so a folder whose fingerprint was never asked for has none. */
-ilk_precision ilki_embed_cached_precision(const ilk_model *m);
+/* The precision that is cached for the folder that a model is about to be opened from, and its attention where that is AUTO
+ * as it comes; both stay as they are where nothing is cached. The model's files are not read, so a folder whose fingerprint
+ * was never asked for has nothing. */
+void ilki_embed_cached_precision(const ilk_model *m, ilk_precision *precision, ilk_attention *attention);
 
-/* The text of such a file, and back; what the reader does not know is an error. */
+/* Whether precisions under f32 have two forms of attention here. */
+bool ilki_embed_has_attentions(const ilk_runtime *rt);
+
+/* The text of such a file, and back; what the reader does not know is an error. Where precisions have two forms of attention, one
+ * that does not say its own was measured with bf16: so were all before the form was decided. */
 ilk_status ilki_embed_print_auto(ilki_buf *to, const ilk_runtime *rt, const ilki_auto_model *of,
                                  const ilk_calibration *c, ilk_error *err);
 ilk_status ilki_embed_parse_auto(ilk_calibration *out, const ilk_runtime *rt, const ilki_auto_model *of,

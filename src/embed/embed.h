@@ -10,10 +10,16 @@
 
 ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
                            ilk_error *err);
+/* The same; a job that stops ends the packing of weights. */
+ilk_status ilki_embed_open_under(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
+                                 ilk_job *job, ilk_error *err);
 /* In f32, whatever the options say, and kept packed only where that is under the memory ceiling: else a pass packs a layer
  * at a time. Such a model is slow and gives the same bits. */
 ilk_status ilki_embed_open_reference(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
-                                     ilk_error *err);
+                                     ilk_job *job, ilk_error *err);
+
+/* What follows a precision's name where attention is in f32 although its kernels have bf16, or so it was asked for. */
+#define ILKI_ATTENDS_F32 "+attention-f32"
 void ilki_embed_close(ilk_model *m);
 
 /* Where a model would be read from: an existing directory, or the Hugging Face cache; and what it is called: `where`, or

@@ -344,7 +344,7 @@ ilk_status ilki_embed_space(ilk_model *m, ilk_job *job, const ilk_space **space,
                                .model = m->info.id,
                                .pooling = m->info.pooling,
                                .layer = -1,
-                               .precision = ilk_precision_name(m->info.precision),
+                               .precision = m->info.precision_name,
                                .tokenizer = "default",
                                .prompt = {m->info.prompt_query, m->info.prompt_document},
                                .projection = {target, target}};

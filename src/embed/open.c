@@ -95,7 +95,7 @@ static void settle_precision(ilk_model *m)
     m->exceeds = exceeds_ceiling(m);
     m->streamed &= m->exceeds;
     if (m->info.precision == ILK_PRECISION_AUTO)
-        m->info.precision = ilki_embed_cached_precision(m);
+        ilki_embed_cached_precision(m, &m->info.precision, &m->attention);
     m->undecided = m->info.precision == ILK_PRECISION_AUTO;
     if (m->undecided)
         m->info.precision = m->exceeds ? ILK_PRECISION_INT8W : ILK_PRECISION_F32;
@@ -108,6 +108,7 @@ static ilk_status open_family(ilk_model *m, ilk_error *err)
                              .weights = m->weights,
                              .ops = m->rt->ops,
                              .pool = m->rt->pool,
+                             .job = m->job,
                              .form = form_of(m->info.precision),
                              .streamed = m->streamed,
                              .packs = m->packs,
@@ -132,6 +133,22 @@ static ilk_status open_packed(ilk_model *m, ilk_error *err)
     return st;
 }
 
+/* In what it attends, and what that makes of the precision's name. */
+static ilk_status settle_attention(ilk_model *m, ilk_error *err)
+{
+    const char *name = ilk_precision_name(m->info.precision);
+    bool under = m->info.precision != ILK_PRECISION_F32, has = under && m->rt->ops->attn_bf16_pays;
+    char full[64];
+    if (m->attention == ILK_ATTENTION_BF16 && !has)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: attention in bf16: expected %s, found %s", m->dir,
+                              under ? "kernels with a fast form of it" : "a precision under f32",
+                              under ? m->rt->kernels : name);
+    m->info.attention = has && m->attention != ILK_ATTENTION_F32 ? ILK_ATTENTION_BF16 : ILK_ATTENTION_F32;
+    snprintf(full, sizeof full, "%s%s", name, under && m->attention == ILK_ATTENTION_F32 ? ILKI_ATTENDS_F32 : "");
+    m->info.precision_name = ilki_base_arena_strndup(&m->arena, full, strlen(full));
+    return m->info.precision_name ? ILK_OK : ilki_base_fail_memory(err, sizeof full, "a precision's name");
+}
+
 /* A family that lacks a precision that nobody asked for is opened in f32. */
 static ilk_status open_net(ilk_model *m, ilk_error *err)
 {
@@ -144,7 +161,7 @@ static ilk_status open_net(ilk_model *m, ilk_error *err)
         m->info.precision = ILK_PRECISION_F32;
         st = open_packed(m, err);
     }
-    return st;
+    return st == ILK_OK ? settle_attention(m, err) : st;
 }
 
 /* ------------------------------------------------------------------ tokenizer */
@@ -567,7 +584,7 @@ static ilk_status open_projection(ilk_model *m, ilk_error *err)
 }
 
 static ilk_status open_model(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
-                             bool streamed, ilk_error *err)
+                             bool streamed, ilk_job *job, ilk_error *err)
 {
     *out = NULL;
     ilk_model *m = ilki_base_zalloc(1, sizeof *m);
@@ -577,6 +594,8 @@ static ilk_status open_model(ilk_model **out, ilk_runtime *rt, const char *where
     m->no_mmap = opt->no_mmap;
     m->packed_cache = opt->packed_cache;
     m->info.precision = opt->precision;
+    m->attention = opt->attention;
+    m->job = job;
     m->streamed = streamed; /* if it need be */
     m->batch_tokens = opt->batch_tokens ? opt->batch_tokens : 1024;
     pthread_mutex_init(&m->lock, NULL);
@@ -610,6 +629,7 @@ static ilk_status open_model(ilk_model **out, ilk_runtime *rt, const char *where
         ilki_embed_close(m);
         return st;
     }
+    m->job = NULL;
     ilki_embed_packs_keep(m);
     m->info.packed_file = m->packed_file;
     m->info.packed_bytes = m->packs ? ilki_tensor_packs_bytes(m->packs) : 0;
@@ -623,15 +643,22 @@ static ilk_status open_model(ilk_model **out, ilk_runtime *rt, const char *where
 ilk_status ilki_embed_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
                            ilk_error *err)
 {
-    return open_model(out, rt, where, opt, false, err);
+    return open_model(out, rt, where, opt, false, NULL, err);
+}
+
+ilk_status ilki_embed_open_under(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
+                                 ilk_job *job, ilk_error *err)
+{
+    return open_model(out, rt, where, opt, false, job, err);
 }
 
 ilk_status ilki_embed_open_reference(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
-                                     ilk_error *err)
+                                     ilk_job *job, ilk_error *err)
 {
     ilk_model_options o = *opt;
     o.precision = ILK_PRECISION_F32;
-    return open_model(out, rt, where, &o, true, err);
+    o.attention = ILK_ATTENTION_AUTO;
+    return open_model(out, rt, where, &o, true, job, err);
 }
 
 void ilki_embed_close(ilk_model *m)

@@ -271,6 +271,7 @@ static ilk_status run_network(ilki_pass *p, size_t first, size_t last, ilk_vecto
                    .job = p->job,
                    .ws = &none,
                    .stream = m->streamed ? &stream : NULL,
+                   .attend_f32 = m->attention == ILK_ATTENTION_F32,
                    .err = err};
     ilk_status st = ilki_models_measure(m->net, p->tower, &ctx, &in, &out, &bytes, err);
     if (st == ILK_OK) {

@@ -92,14 +92,13 @@ const ilk_space *ilki_engine_space_by_fingerprint(ilk_store *s, const char *hex)
     return NULL;
 }
 
-ilk_status ilki_engine_check_precision(const ilk_store *s, const ilk_space *space, ilk_precision precision,
+ilk_status ilki_engine_check_precision(const ilk_store *s, const ilk_space *space, const char *precision,
                                        ilk_error *err)
 {
-    const char *name = ilk_precision_name(precision);
-    if (!space->precision || strcmp(space->precision, name) == 0)
+    if (!space->precision || strcmp(space->precision, precision) == 0)
         return ILK_OK;
     return ilki_base_fail(err, ILK_MISMATCH, "the vectors of %s were made with precision %s, this model has %s",
-                          s->path, space->precision, name);
+                          s->path, space->precision, precision);
 }
 
 /* ------------------------------------------------------------------ questions */

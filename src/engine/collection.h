@@ -23,7 +23,7 @@ ilk_status ilki_engine_space_by_name(ilk_store *s, const char *name, const ilk_s
 const ilk_space *ilki_engine_space_by_fingerprint(ilk_store *s, const char *hex);
 /* MISMATCH where a model of this precision computes otherwise than the one that made the space: vectors of two precisions
  * are near each other, but no store mixes them. */
-ilk_status ilki_engine_check_precision(const ilk_store *s, const ilk_space *space, ilk_precision precision,
+ilk_status ilki_engine_check_precision(const ilk_store *s, const ilk_space *space, const char *precision,
                                        ilk_error *err);
 
 /* ---- hits: collection.c, hits.c */

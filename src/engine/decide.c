@@ -48,7 +48,7 @@ static ilk_status decide_space(ilki_ingest *g, size_t m, ilk_error *err)
     g->own[m] = had ? *had : *made;
     g->spaces[m] = &g->own[m];
     if (had)
-        return ilki_engine_check_precision(g->s, had, ilki_embed_info(g->models[m])->precision, err);
+        return ilki_engine_check_precision(g->s, had, ilki_embed_info(g->models[m])->precision_name, err);
     if (!g->store) /* a planned store has no space yet */
         return ILK_OK;
     bool taken = ilki_engine_space_by_name(g->s, made->name, &had, NULL) == ILK_OK;

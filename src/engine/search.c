@@ -158,7 +158,7 @@ static ilk_status add_model(asking *a, ilk_model *m, float **vector, size_t *n_s
             continue;
         if (space->fingerprint &&
             strcmp(space->fingerprint, hex) == 0) /* one that is joined has a precision of its own */
-            st = ilki_engine_check_precision(a->s, space, info->precision, err);
+            st = ilki_engine_check_precision(a->s, space, info->precision_name, err);
         if (!st && a->question->n_terms > 1 && space->metric == ILK_NEG_L2)
             st = ilki_base_fail(err, ILK_UNSUPPORTED,
                                 "space \"%s\" compares by distance: a question of several terms is compared by angle",

@@ -475,7 +475,7 @@ void ilki_nn_attention(ilki_nn *ctx, const ilki_attn *d, const ilki_attn_args *a
     attention t = {.d = d, .a = a, .group = d->n_heads / d->n_kv_heads, .most_rows = most_rows(ctx, d, a)};
     size_t mark = ilki_base_ws_mark(ctx->ws), rows = 1, n_packed = 0, n_tasks = 0;
     uint64_t cost = 0;
-    t.half = d->half && ctx->ops->attn_bf16_pays && !ctx->tape;
+    t.half = d->half && ctx->ops->attn_bf16_pays && !ctx->attend_f32 && !ctx->tape;
     t.block = t.half ? ctx->ops->attn_bytes_bf16(d->d_qk, d->d_v) / sizeof(float) : (size_t)d->d_qk * KEYS;
     size_t kt = d->n_kv_heads * t.block;
     check(ctx, d, a);

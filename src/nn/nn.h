@@ -28,6 +28,7 @@ typedef struct ilki_nn {
     ilki_watch *watch;   /* NULL: but where exact channels are chosen (watch.h) */
     ilki_stream *stream; /* NULL: but where weights are packed as they are needed (stream.h) */
     unsigned slot;       /* of this thread in the running task */
+    bool attend_f32;     /* attention in f32 also where a layer may have it in bf16 (ilki_attn.half) */
     bool awake;          /* products are shared out however short: the pool's threads are at hand */
     ilk_status status;
     ilk_error *err;
@@ -103,7 +104,7 @@ typedef struct ilki_attn {
     /* learned rows that every query sees: [n_extra][n_kv_heads * d], or NULL */
     const float *extra_k, *extra_v;
     uint32_t n_extra;
-    bool half; /* in bf16 (kern/ops.h) where the kernel table says that it pays: of models whose precision is under f32 */
+    bool half; /* in bf16 (kern/ops.h) where the kernel table says that it pays and the pass lets it: of models whose precision is under f32 */
 } ilki_attn;
 
 /* ---- rotary positions: one to three axes */

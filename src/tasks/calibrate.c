@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ilk_model_calibrate. Every precision embeds ilk's own texts, or its pictures where the model sees; those of f32 are the
  * reference. Speeds are taken in turns, so that what disturbs the machine disturbs all, and the best turn of each counts; by
- * CPU time where all of a precision's turns were disturbed.
+ * CPU time where all of a precision's turns were disturbed. The rule is verdict.c's.
+ *
+ * Where precisions under f32 have two forms of attention, each is measured with bf16; with f32 only where it does not keep
+ * the vectors so. Of the chosen one both forms then take turns over the longest texts. It is one opened model: the form is a
+ * matter of a pass.
+ *
+ * All of it happens under a job of its own that stops when the time is up, packing of weights included; what is done until
+ * then counts. trials.c says what is begun.
  *
  * Where f32 exceeds the memory ceiling, the reference packs its weights a layer at a time (embed's open_reference), all texts
  * in as few passes as the ceiling allows, since each reads all weights. Where the precisions exceed it together, they are
@@ -17,153 +24,33 @@
 #include "embed/auto.h"
 #include "tasks/tasks.h"
 
-/* The bounds are interface's; see docs/NUMERICS.md for what precisions reach. */
-static const double gain = 1.15;
-static const double deep_nearest = 0.95;
 static const double hopeless = 0.5; /* of the speed of f32, in one pass */
 enum {
-    SHALLOW_LAYERS = 12,
     N_NEAREST = 10,
     N_PICTURES = 48,
     MIN_TEXTS = 24,
     MIN_RIVAL_TEXTS = N_NEAREST + 2, /* of one that is slower than f32 */
     PROBE_TEXTS = 3,                 /* short ones */
     TIMED_TEXTS = 24,
+    LONG_TEXTS = 8, /* attention is timed by */
     MAX_TURNS = 8,
     MIN_TURNS = 2,
     STREAMED_BATCH = 8192, /* tokens of a pass that packs all weights for itself */
     LEAST_BATCH = 64,
     LARGE_PARAMETERS = 150000000,
-    SMALL_PARAMETERS = 30000000,
-    TINY_PARAMETERS = 1000000 /* below, a pass is calls and waiting more than products, and clocks decide nothing */
+    SMALL_PARAMETERS = 30000000
 };
 static const uint64_t second_ns = 1000000000, calm_ns = 25000000;
-static const uint64_t small_seconds = 9, large_seconds = 55; /* a second or more is left for opening and ending */
-
-/* ------------------------------------------------------------------ the rule */
-
-static bool keeps(const ilk_calibration *c, int p, uint32_t n_layers)
-{
-    bool deep = n_layers > SHALLOW_LAYERS;
-    return c->tokens_per_second[p] > 0 && c->cosine_mean[p] >= (deep ? 0.998 : 0.999) &&
-           c->cosine_least[p] >= (deep ? 0.99 : 0.995) && (!deep || c->nearest_kept[p] >= deep_nearest);
-}
-
-static bool keeps_better(const ilk_calibration *c, int a, int b)
-{
-    if (c->cosine_mean[a] != c->cosine_mean[b])
-        return c->cosine_mean[a] > c->cosine_mean[b];
-    return c->cosine_least[a] != c->cosine_least[b] ? c->cosine_least[a] > c->cosine_least[b] : a < b;
-}
-
-/* The one that keeps best of those worse than `than`; AUTO: there is none. */
-static int next_worse(const ilk_calibration *c, int than, uint32_t n_layers)
-{
-    int best = ILK_PRECISION_AUTO;
-    for (int p = ILK_PRECISION_F32 + 1; p < ILK_CALIBRATION_PRECISIONS; p++)
-        if (keeps(c, p, n_layers) && (than == ILK_PRECISION_F32 || keeps_better(c, than, p)) &&
-            (best == ILK_PRECISION_AUTO || keeps_better(c, p, best)))
-            best = p;
-    return best;
-}
-
-static const char *name_of(int p)
-{
-    return ilk_precision_name((ilk_precision)p);
-}
-
-static void say_why(ilk_calibration *c, uint32_t n_layers)
-{
-    const double *speed = c->tokens_per_second;
-    int best = ILK_PRECISION_AUTO, kept = 0;
-    if (c->chosen != ILK_PRECISION_F32) {
-        snprintf(c->why, sizeof c->why, "%.2f times as fast as f32, cosine to f32 %.5f on average and %.5f at worst",
-                 speed[c->chosen] / speed[ILK_PRECISION_F32], c->cosine_mean[c->chosen], c->cosine_least[c->chosen]);
-        return;
-    }
-    for (int p = ILK_PRECISION_F32 + 1; p < ILK_CALIBRATION_PRECISIONS; p++)
-        if (keeps(c, p, n_layers)) {
-            best = best == ILK_PRECISION_AUTO || speed[p] > speed[best] ? p : best;
-            kept++;
-        }
-    if (kept)
-        snprintf(c->why, sizeof c->why,
-                 "no other that keeps the vectors is 15 %% faster; %s has %.2f times the speed of f32", name_of(best),
-                 speed[best] / speed[ILK_PRECISION_F32]);
-    else
-        snprintf(c->why, sizeof c->why, "no other keeps the vectors near enough");
-}
-
-void ilki_tasks_settle(ilk_calibration *c, uint32_t n_layers, uint64_t n_parameters)
-{
-    c->chosen = ILK_PRECISION_F32;
-    if (n_parameters < TINY_PARAMETERS) {
-        snprintf(c->why, sizeof c->why, "with less than a million parameters another wins nothing that matters");
-        return;
-    }
-    for (int p = next_worse(c, ILK_PRECISION_F32, n_layers); p != ILK_PRECISION_AUTO; p = next_worse(c, p, n_layers))
-        if (c->tokens_per_second[p] >= gain * c->tokens_per_second[c->chosen])
-            c->chosen = (ilk_precision)p;
-    say_why(c, n_layers);
-}
-
-/* Of those measured beside f32 the one with the best cosine. */
-static int nearest_measured(const ilk_calibration *c)
-{
-    int best = ILK_PRECISION_AUTO;
-    for (int p = ILK_PRECISION_F32 + 1; p < ILK_CALIBRATION_PRECISIONS; p++)
-        if (c->tokens_per_second[p] > 0 && (best == ILK_PRECISION_AUTO || keeps_better(c, p, best)))
-            best = p;
-    return best;
-}
-
-bool ilki_tasks_settle_above(ilk_calibration *c, uint32_t n_layers)
-{
-    const double *speed = c->tokens_per_second;
-    int first = next_worse(c, ILK_PRECISION_F32, n_layers), best = first;
-    if (first == ILK_PRECISION_AUTO) {
-        best = speed[ILK_PRECISION_INT8W] > 0 ? ILK_PRECISION_INT8W : nearest_measured(c);
-        c->chosen = (ilk_precision)best;
-        snprintf(c->why, sizeof c->why, "f32 exceeds the memory ceiling, and no other keeps the vectors near enough");
-        return best != ILK_PRECISION_AUTO;
-    }
-    for (int p = next_worse(c, best, n_layers); p != ILK_PRECISION_AUTO; p = next_worse(c, p, n_layers))
-        if (speed[p] >= gain * speed[best])
-            best = p;
-    c->chosen = (ilk_precision)best;
-    if (best == first)
-        snprintf(
-            c->why, sizeof c->why,
-            "f32 exceeds the memory ceiling; cosine to f32 %.5f on average and %.5f at worst, and none is 15 %% faster",
-            c->cosine_mean[best], c->cosine_least[best]);
-    else
-        snprintf(
-            c->why, sizeof c->why,
-            "f32 exceeds the memory ceiling; %.2f times as fast as %s, cosine to f32 %.5f on average and %.5f at worst",
-            speed[best] / speed[first], name_of(first), c->cosine_mean[best], c->cosine_least[best]);
-    return true;
-}
-
-void ilki_tasks_take_paces(ilk_calibration *c, const ilki_pace pace[ILK_CALIBRATION_PRECISIONS])
-{
-    int base = ILK_PRECISION_AUTO;
-    bool calm = true;
-    for (int p = ILK_PRECISION_F32; p < ILK_CALIBRATION_PRECISIONS; p++) {
-        c->tokens_per_second[p] = pace[p].wall;
-        if (!(pace[p].wall > 0))
-            continue;
-        base = base == ILK_PRECISION_AUTO ? p : base;
-        calm &= pace[p].calm;
-    }
-    for (int p = base + 1; !calm && p < ILK_CALIBRATION_PRECISIONS; p++)
-        if (pace[p].wall > 0 && pace[p].cpu > 0 && pace[base].cpu > 0)
-            c->tokens_per_second[p] = pace[base].wall * (pace[p].cpu / pace[base].cpu);
-}
+static const double small_seconds = 9, large_seconds = 57; /* the rest is for ending */
+static const double turns_until = 0.85;                    /* of the time; attention's come behind */
 
 /* ------------------------------------------------------------------ measuring */
 
 typedef struct bench {
-    ilk_job *job;
+    ilk_runtime *rt;
+    const char *where;
+    const ilk_model_options *opt;
+    ilk_job *caller, *job;                    /* job: until the time is up */
     ilk_model *m[ILK_CALIBRATION_PRECISIONS]; /* NULL: the model has no such precision */
     ilk_vectors *v[ILK_CALIBRATION_PRECISIONS];
     ilki_text *texts; /* or pictures, of a model that sees: their tower loses more, and takes longer */
@@ -178,10 +65,16 @@ typedef struct bench {
     uint64_t n_parameters;
     bool streamed; /* f32 is the reference alone */
     bool alone;    /* one precision at a time */
-    uint64_t until_ns, share_ns;
+    bool both;     /* forms of attention */
+    uint64_t begin_ns, until_ns, share_ns;
     uint64_t n_passes; /* that are done, for progress */
     ilk_calibration *out;
 } bench;
+
+static const char *name_of(int p)
+{
+    return ilk_precision_name((ilk_precision)p);
+}
 
 static uint64_t count_tokens(const ilk_vectors *v)
 {
@@ -280,13 +173,17 @@ static ilk_status count_texts(bench *b, int p, size_t least, size_t *n, ilk_erro
 }
 
 /* Calm: no thread was pushed off its CPU more than once in 25 ms. A scheduler shares a CPU in slices far below that. */
-static void take_rate(bench *b, int p, const ilk_vectors *v, const turn *t)
+static void add_rate(ilki_pace *pace, const ilk_vectors *v, const turn *t, unsigned n_threads)
 {
     double tokens = (double)count_tokens(v) * (double)second_ns;
-    ilki_pace *pace = &b->pace[p];
     pace->wall = fmax(pace->wall, tokens / (double)(t->ns + 1));
     pace->cpu = fmax(pace->cpu, tokens / (double)(t->cpu_ns + 1));
-    pace->calm |= t->preempted * calm_ns <= t->ns * b->n_threads;
+    pace->calm |= t->preempted * calm_ns <= t->ns * n_threads;
+}
+
+static void take_rate(bench *b, int p, const ilk_vectors *v, const turn *t)
+{
+    add_rate(&b->pace[p], v, t, b->n_threads);
 }
 
 static double cosine(const float *a, const float *b, size_t dim)
@@ -388,15 +285,26 @@ static ilk_status take_turn(bench *b, int p, ilk_error *err)
     return ILK_OK;
 }
 
-/* Turns until the time is up, at least two, of those that may yet be faster than f32. */
+/* The time is up, and nobody else stopped it. */
+static bool is_late(const bench *b, ilk_status st)
+{
+    return st == ILK_DEADLINE && !ilki_base_job_stopped(b->caller);
+}
+
+static uint64_t turns_end(const bench *b)
+{
+    return b->begin_ns + (uint64_t)((double)(b->until_ns - b->begin_ns) * turns_until);
+}
+
+/* Turns while there is time, of those that may yet be faster than f32. */
 static ilk_status take_turns(bench *b, ilk_error *err)
 {
     ilk_status st = ILK_OK;
-    for (unsigned i = 0; st == ILK_OK && i < MAX_TURNS && (i < MIN_TURNS || ilki_base_now_ns() < b->until_ns); i++)
+    for (unsigned i = 0; st == ILK_OK && i < MAX_TURNS && ilki_base_now_ns() < turns_end(b); i++)
         for (int p = 0; p < ILK_CALIBRATION_PRECISIONS && st == ILK_OK; p++)
             if (b->m[p] && !(b->pace[p].wall < hopeless * b->pace[ILK_PRECISION_F32].wall))
                 st = take_turn(b, p, err);
-    return st;
+    return is_late(b, st) ? ILK_OK : st;
 }
 
 /* The turns of one that is open alone, for its share of the time; none of one far behind another. */
@@ -412,23 +320,23 @@ static ilk_status take_own_turns(bench *b, int p, ilk_error *err)
             break;
         st = take_turn(b, p, err);
     }
-    return st;
+    return is_late(b, st) ? ILK_OK : st; /* its vectors are compared, and their pass has told a speed */
 }
 
-/* ------------------------------------------------------------------ the call */
+/* ------------------------------------------------------------------ one precision after the other */
 
-static ilk_status open_at(bench *b, ilk_runtime *rt, const char *where, const ilk_model_options *opt, int p,
-                          ilk_error *err)
+static ilk_status open_at(bench *b, int p, ilk_error *err)
 {
-    ilk_model_options o = *opt;
+    ilk_model_options o = *b->opt;
     o.precision = (ilk_precision)p;
+    o.attention = ILK_ATTENTION_AUTO;
     if (o.packed_cache == ILK_PACKED_KEEP) /* of a rival that will not be taken */
         o.packed_cache = ILK_PACKED_LOOK;
     ilk_status st = ilki_base_job_check(b->job, err);
     if (st != ILK_OK || p != ILK_PRECISION_F32)
-        return st == ILK_OK ? ilki_embed_open(&b->m[p], rt, where, &o, err) : st;
-    st = ilki_embed_open_reference(&b->m[p], rt, where, &o, err);
-    if (st == ILK_OK && b->m[p]->streamed && !opt->batch_tokens)
+        return st == ILK_OK ? ilki_embed_open_under(&b->m[p], b->rt, b->where, &o, b->job, err) : st;
+    st = ilki_embed_open_reference(&b->m[p], b->rt, b->where, &o, b->job, err);
+    if (st == ILK_OK && b->m[p]->streamed && !b->opt->batch_tokens)
         b->m[p]->batch_tokens = STREAMED_BATCH;
     return st;
 }
@@ -447,10 +355,11 @@ static ilk_status check_model(bench *b, const ilk_model *m, ilk_error *err)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: a reranker is not calibrated, it stays f32", i->id);
     for (int p = ILK_PRECISION_F32; name_of(p); p++)
         all += weight_bytes(i->n_parameters, p);
-    b->n_layers = i->image_layers ? SHALLOW_LAYERS : i->n_layers; /* towers of any depth keep 0.999 */
+    b->n_layers = i->image_layers ? ILKI_SHALLOW_LAYERS : i->n_layers; /* towers of any depth keep 0.999 */
     b->n_parameters = i->n_parameters;
     b->n_threads = ilki_base_pool_threads(m->rt->pool);
     b->streamed = m->streamed;
+    b->both = ilki_embed_has_attentions(b->rt);
     b->alone = m->streamed || all > ceiling;
     if (weight_bytes(i->n_parameters, ILK_PRECISION_INT8W) > ceiling)
         return ilki_base_fail(err, ILK_LIMIT, "%s: weights of 8 bits need about %llu bytes, the memory ceiling is %llu",
@@ -467,14 +376,42 @@ static void size_turns(bench *b, const turn *t)
         b->n_timed = b->n_parameters > SMALL_PARAMETERS ? PROBE_TEXTS + 1 : MIN_TEXTS;
 }
 
+static ilk_status compare_all(bench *b, int p, ilk_error *err)
+{
+    ilk_status st = compare(b, p, err);
+    return st == ILK_OK && b->reads_too ? compare_words(b, p, err) : st;
+}
+
+/* Whether one that did not keep the vectors does with attention in f32, which it then has. */
+static ilk_status try_finer(bench *b, int p, ilk_error *err)
+{
+    ilk_calibration found = *b->out;
+    size_t n = b->v[p]->n;
+    turn t;
+    ilki_embed_vectors_free(b->v[p]);
+    b->v[p] = NULL;
+    b->m[p]->attention = ILK_ATTENTION_F32;
+    ilk_status st = embed(b, p, n, &b->v[p], &t, err);
+    if (st == ILK_OK)
+        st = compare_all(b, p, err);
+    if (st == ILK_OK && ilki_tasks_keeps(b->out, p, b->n_layers)) {
+        b->out->attention[p] = ILK_ATTENTION_F32;
+        b->pace[p] = (ilki_pace){0};
+        take_rate(b, p, b->v[p], &t);
+        return ILK_OK;
+    }
+    *b->out = found;
+    b->m[p]->attention = ILK_ATTENTION_BF16;
+    return st;
+}
+
 /* Vectors of one precision, and how near they are. */
-static ilk_status measure_one(bench *b, ilk_runtime *rt, const char *where, const ilk_model_options *opt, int p,
-                              ilk_error *err)
+static ilk_status measure_one(bench *b, int p, ilk_error *err)
 {
     bool f32 = p == ILK_PRECISION_F32, reference = f32 && b->streamed;
     size_t n = 0;
     turn t;
-    ilk_status st = f32 ? ILK_OK : open_at(b, rt, where, opt, p, err);
+    ilk_status st = f32 ? ILK_OK : open_at(b, p, err);
     if (st == ILK_UNSUPPORTED) /* of this family */
         return ILK_OK;
     if (st == ILK_OK)
@@ -489,9 +426,13 @@ static ilk_status measure_one(bench *b, ilk_runtime *rt, const char *where, cons
     }
     take_rate(b, p, b->v[p], &t);
     tell(b, false);
-    st = compare(b, p, err);
-    if (st == ILK_OK && b->reads_too)
-        st = compare_words(b, p, err);
+    st = compare_all(b, p, err);
+    b->out->tokens_per_second[p] = b->pace[p].wall;
+    if (st == ILK_OK && b->both && !f32) {
+        b->out->attention[p] = ILK_ATTENTION_BF16;
+        if (!ilki_tasks_keeps(b->out, p, b->n_layers))
+            st = try_finer(b, p, err);
+    }
     if (st == ILK_OK && b->alone && !reference)
         st = take_own_turns(b, p, err);
     if (st == ILK_OK && b->alone) {
@@ -515,49 +456,173 @@ static void leave_out(bench *b, int p)
     b->m[p] = NULL;
     b->v[p] = NULL;
     b->pace[p] = (ilki_pace){0};
+    b->out->attention[p] = ILK_ATTENTION_AUTO;
 }
 
-static ilk_status measure_all(bench *b, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
-                              ilk_error *err)
+static ilk_status try_one(void *user, int p, ilk_error *err)
 {
-    ilk_status st = ILK_OK;
-    for (int p = ILK_PRECISION_F32; st == ILK_OK && name_of(p); p++) {
-        if (p != ILK_PRECISION_F32 && weight_bytes(b->n_parameters, p) > rt->ceiling_bytes)
+    bench *b = user;
+    ilk_status st = measure_one(b, p, err);
+    if (st == ILK_OK || p == ILK_PRECISION_F32)
+        return st;
+    leave_out(b, p);
+    if (is_final(st))
+        return st;
+    ilki_base_log(b->rt, ILK_LOG_WARN, "%s in %s: %s", b->where, name_of(p),
+                  err ? err->message : ilk_status_string(st));
+    return ILK_OK;
+}
+
+static bool may_try(void *user, int p)
+{
+    const bench *b = user;
+    return p == ILK_PRECISION_F32 || weight_bytes(b->n_parameters, p) <= b->rt->ceiling_bytes;
+}
+
+static uint64_t now_ns(void *user)
+{
+    (void)user;
+    return ilki_base_now_ns();
+}
+
+static ilk_status measure_all(bench *b, ilk_error *err)
+{
+    ilki_trials t = {.now_ns = now_ns,
+                     .measure = try_one,
+                     .may = may_try,
+                     .user = b,
+                     .job = b->caller,
+                     .begin_ns = b->begin_ns,
+                     .until_ns = b->until_ns};
+    bool any = false;
+    ilk_status st = ilki_tasks_try(&t, err);
+    for (int p = ILK_PRECISION_F32 + 1; p < ILK_CALIBRATION_PRECISIONS; p++)
+        any |= b->pace[p].wall > 0;
+    if (st == ILK_OK && t.short_of_time && !any)
+        return ilki_base_fail(err, ILK_BUSY, "%s: within %.0f s no precision could be measured beside f32", b->where,
+                              (double)(b->until_ns - b->begin_ns) / (double)second_ns);
+    return st == ILK_OK && !b->alone ? take_turns(b, err) : st;
+}
+
+/* ------------------------------------------------------------------ attention of the chosen one */
+
+/* What attention is timed by: pictures, or the longest texts. */
+static ilki_text *long_texts(const bench *b, size_t *n)
+{
+    size_t n_all = b->how.kind ? b->n : ilki_tasks_n_calibration_texts;
+    *n = n_all < LONG_TEXTS ? n_all : LONG_TEXTS;
+    ilki_text *list = ilki_base_zalloc(*n, sizeof *list);
+    for (size_t i = 0, n_list = 0; list && i < n_all; i++) {
+        size_t at = n_list < *n ? n_list++ : *n - 1;
+        if (i >= *n && list[at].n >= b->texts[i].n)
             continue;
-        st = measure_one(b, rt, where, opt, p, err);
-        if (st != ILK_OK && p != ILK_PRECISION_F32 && !is_final(st)) {
-            ilki_base_log(rt, ILK_LOG_WARN, "%s in %s: %s", where, name_of(p),
-                          err ? err->message : ilk_status_string(st));
-            leave_out(b, p);
-            st = ILK_OK;
-        }
+        for (; at > 0 && list[at - 1].n < b->texts[i].n; at--)
+            list[at] = list[at - 1];
+        list[at] = b->texts[i];
     }
+    return list;
+}
+
+static ilk_status time_forms(bench *b, int p, ilki_pace pace[2], ilk_error *err)
+{
+    static const ilk_attention forms[2] = {ILK_ATTENTION_F32, ILK_ATTENTION_BF16};
+    ilki_text *all = b->texts, *list;
+    size_t n;
+    ilk_status st = ILK_OK;
+    if (!(list = long_texts(b, &n)))
+        return ilki_base_fail_memory(err, LONG_TEXTS * sizeof *list, "texts");
+    b->texts = list;
+    for (unsigned i = 0; st == ILK_OK && i < MAX_TURNS && (i < MIN_TURNS || ilki_base_now_ns() < b->until_ns); i++)
+        for (unsigned k = 0; k < 2 && st == ILK_OK; k++) {
+            ilk_vectors *v = NULL;
+            turn t;
+            b->m[p]->attention = forms[k];
+            st = embed(b, p, n, &v, &t, err);
+            if (st == ILK_OK)
+                add_rate(&pace[k], v, &t, b->n_threads);
+            ilki_embed_vectors_free(v);
+            tell(b, false);
+        }
+    b->texts = all;
+    free(list);
     return st;
 }
 
-static ilk_status measure(bench *b, ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_error *err)
+/* The figures of the chosen one with attention in f32. */
+static ilk_status measure_finer(bench *b, int p, ilk_error *err)
 {
-    uint64_t all = (b->n_parameters > LARGE_PARAMETERS ? large_seconds : small_seconds) * second_ns;
-    uint64_t begin = ilki_base_now_ns();
-    b->until_ns = begin + all;
-    b->share_ns = all / 10;
-    b->n = b->how.kind ? N_PICTURES : ilki_tasks_n_calibration_texts;
-    ilk_status st = measure_all(b, rt, where, opt, err);
-    if (st == ILK_OK && !b->alone)
-        st = take_turns(b, err);
-    tell(b, true);
+    size_t n = b->v[p]->n;
+    turn t;
+    ilki_embed_vectors_free(b->v[p]);
+    b->v[p] = NULL;
+    b->m[p]->attention = ILK_ATTENTION_F32;
+    b->pace[p] = (ilki_pace){0};
+    ilk_status st = embed(b, p, n, &b->v[p], &t, err);
+    if (st == ILK_OK)
+        take_rate(b, p, b->v[p], &t);
+    for (unsigned i = 0; st == ILK_OK && i < MIN_TURNS; i++)
+        st = take_turn(b, p, err);
+    return st == ILK_OK ? compare_all(b, p, err) : st;
+}
+
+static ilk_status settle(bench *b, ilk_error *err)
+{
+    ilki_tasks_take_paces(b->out, b->pace);
+    if (!b->streamed)
+        ilki_tasks_settle(b->out, b->n_layers, b->n_parameters);
+    else if (!ilki_tasks_settle_above(b->out, b->n_layers))
+        return ilki_base_fail(err, ILK_LIMIT,
+                              "%s: no precision could be measured under the memory ceiling of %llu bytes", b->where,
+                              (unsigned long long)b->rt->ceiling_bytes);
+    return ILK_OK;
+}
+
+/* bf16 stays where it is faster. Where time is up before that is told, the kernels' own form stays. */
+static ilk_status decide_attention(bench *b, ilk_error *err)
+{
+    int p = (int)b->out->chosen;
+    ilki_pace pace[2] = {{0}};
+    if (b->out->attention[p] != ILK_ATTENTION_BF16)
+        return ILK_OK;
+    ilk_status st = b->m[p] ? ILK_OK : open_at(b, p, err);
+    if (st == ILK_OK)
+        st = time_forms(b, p, pace, err);
+    double gain = ilki_tasks_attention_gain(&pace[0], &pace[1]);
+    if (st != ILK_OK && !is_late(b, st))
+        return st;
+    b->out->attention_gain = gain;
+    if (gain == 0 || ilki_tasks_attention_pays(gain))
+        return ILK_OK;
+    ilk_calibration found = *b->out;
+    ilki_pace of = b->pace[p];
+    st = measure_finer(b, p, err);
     if (st == ILK_OK) {
-        ilki_tasks_take_paces(b->out, b->pace);
-        b->out->n_texts = (uint32_t)b->n;
-        b->out->seconds = (double)(ilki_base_now_ns() - begin) / (double)second_ns;
-        if (!b->streamed)
-            ilki_tasks_settle(b->out, b->n_layers, b->n_parameters);
-        else if (!ilki_tasks_settle_above(b->out, b->n_layers))
-            st = ilki_base_fail(err, ILK_LIMIT,
-                                "%s: no precision could be measured under the memory ceiling of %llu bytes", where,
-                                (unsigned long long)rt->ceiling_bytes);
+        b->out->attention[p] = ILK_ATTENTION_F32;
+        return settle(b, err);
     }
-    return st;
+    *b->out = found;
+    b->pace[p] = of;
+    return is_late(b, st) ? ILK_OK : st;
+}
+
+/* ------------------------------------------------------------------ the call */
+
+static ilk_status measure(bench *b, ilk_error *err)
+{
+    b->share_ns = (b->until_ns - b->begin_ns) / 10;
+    b->n = b->how.kind ? N_PICTURES : ilki_tasks_n_calibration_texts;
+    ilk_status st = measure_all(b, err);
+    if (st == ILK_OK)
+        st = settle(b, err);
+    if (st == ILK_OK)
+        st = decide_attention(b, err);
+    tell(b, true);
+    if (st != ILK_OK)
+        return st;
+    ilki_tasks_say_attention(b->out);
+    b->out->n_texts = (uint32_t)b->n;
+    b->out->seconds = (double)(ilki_base_now_ns() - b->begin_ns) / (double)second_ns;
+    return ILK_OK;
 }
 
 /* Pictures of the network's own size, so that nothing but the network is measured. */
@@ -592,36 +657,70 @@ static ilk_status make_texts(bench *b, const ilk_model *m, ilk_error *err)
     return ILK_OK;
 }
 
-ilk_status ilki_tasks_calibrate(ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_job *job,
-                                ilk_calibration *out, ilk_error *err)
+/* Its time ends where the model's size says. */
+static ilk_status set_time(bench *b, double seconds, ilk_error *err)
 {
-    bench b = {.job = job, .out = out};
+    if (!(seconds > 0))
+        seconds = b->n_parameters > LARGE_PARAMETERS ? large_seconds : small_seconds;
+    b->until_ns = b->begin_ns + (uint64_t)(seconds * (double)second_ns);
+    uint64_t now = ilki_base_now_ns();
+    ilki_base_job_free(b->job);
+    b->job = ilki_base_job_under(b->caller, now < b->until_ns ? (double)(b->until_ns - now) / (double)second_ns : 0);
+    return b->job ? ILK_OK : ilki_base_fail_memory(err, 1, "a job");
+}
+
+/* The cached decision, or a new one. */
+static ilk_status decide(bench *b, ilk_error *err)
+{
     const char *hex = NULL;
-    *out = (ilk_calibration){.size = sizeof *out};
-    ilk_status st = open_at(&b, rt, where, opt, ILK_PRECISION_F32, err);
-    ilk_model *f32 = b.m[ILK_PRECISION_F32];
-    if (st == ILK_OK)
-        st = check_model(&b, f32, err);
-    if (st == ILK_OK)
-        st = make_texts(&b, f32, err);
-    if (st == ILK_OK)
-        st = ilki_embed_fingerprint(f32, job, &hex, err);
+    ilk_model *f32 = b->m[ILK_PRECISION_F32];
+    ilk_status st = ilki_embed_fingerprint(f32, b->job, &hex, err);
     char fingerprint[65] = "";
-    const ilki_auto_model of = {fingerprint, f32 && f32->exceeds};
+    const ilki_auto_model of = {fingerprint, f32->exceeds};
     snprintf(fingerprint, sizeof fingerprint, "%s", hex ? hex : ""); /* the model's own goes when it is closed */
-    if (st == ILK_OK && !ilki_embed_read_auto(rt, &of, out)) {
-        st = measure(&b, rt, where, opt, err);
-        if (st == ILK_OK)
-            ilki_embed_write_auto(rt, &of, out);
-    }
+    if (st != ILK_OK || ilki_embed_read_auto(b->rt, &of, b->out))
+        return st;
+    st = measure(b, err);
+    if (st == ILK_OK)
+        ilki_embed_write_auto(b->rt, &of, b->out);
+    return st;
+}
+
+ilk_status ilki_tasks_calibrate_within(ilk_runtime *rt, const char *where, const ilk_model_options *opt, double seconds,
+                                       ilk_job *job, ilk_calibration *out, ilk_error *err)
+{
+    bench b = {.rt = rt, .where = where, .opt = opt, .caller = job, .out = out, .begin_ns = ilki_base_now_ns()};
+    *out = (ilk_calibration){.size = sizeof *out};
+    b.n_parameters = UINT64_MAX; /* nothing is known of it */
+    ilk_status st = set_time(&b, seconds, err);
+    if (st == ILK_OK)
+        st = open_at(&b, ILK_PRECISION_F32, err);
+    if (st == ILK_OK)
+        st = check_model(&b, b.m[ILK_PRECISION_F32], err);
+    if (st == ILK_OK)
+        st = make_texts(&b, b.m[ILK_PRECISION_F32], err);
+    if (st == ILK_OK)
+        st = set_time(&b, seconds, err);
+    if (st == ILK_OK)
+        st = decide(&b, err);
+    if (is_late(&b, st))
+        st = ilki_base_fail(err, ILK_BUSY, "%s: %.0f s were not enough to open it and to measure a precision", where,
+                            (double)(b.until_ns - b.begin_ns) / (double)second_ns);
     for (int p = 0; p < ILK_CALIBRATION_PRECISIONS; p++) {
         ilki_embed_vectors_free(b.v[p]);
         ilki_embed_close(b.m[p]);
     }
     ilki_embed_vectors_free(b.words);
+    ilki_base_job_free(b.job);
     free(b.texts);
     free(b.pixels);
     return st;
+}
+
+ilk_status ilki_tasks_calibrate(ilk_runtime *rt, const char *where, const ilk_model_options *opt, ilk_job *job,
+                                ilk_calibration *out, ilk_error *err)
+{
+    return ilki_tasks_calibrate_within(rt, where, opt, 0, job, out, err);
 }
 
 ilk_status ilki_tasks_get_calibration(ilk_model *m, ilk_calibration *out, ilk_error *err)

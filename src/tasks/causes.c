@@ -202,6 +202,7 @@ static ilk_status open_with_limit(const search *s, uint32_t max_tokens, ilk_mode
     const ilk_model *own = s->a->m;
     ilk_model_options opt = {.size = sizeof opt,
                              .precision = own->info.precision,
+                             .attention = own->attention,
                              .no_mmap = own->no_mmap,
                              .max_tokens = max_tokens,
                              .batch_tokens = own->batch_tokens};

@@ -269,6 +269,9 @@ def test_auto():
             equal(p.run(*args).status, 0, "the store's precision: " + args[0])
         matches(p.run("status", "--json", "docs").out, "int8")
 
+        if json.loads(text)["attention"] == "bf16":
+            decided_against_bf16(p, text)
+
         # damaged: as if it were not there, and made again
         with open(decisions(p)[0], "w") as f:
             f.write(text[:-20])
@@ -277,6 +280,28 @@ def test_auto():
         equal(show(p)["auto"]["chosen"], "f32", "made again")
         r = p.run("verify", model("bert-rerank"), "--verbose")
         matches(r.err, "auto: not decided: .*a reranker is not calibrated")
+
+
+def decided_against_bf16(p, text):
+    """Kernels with two forms of attention: a decision names one, and a store keeps it."""
+    decision = json.loads(text)
+    equal(decision["precisions"]["int8"]["attention"] in ("bf16", "f32"), True, "the form of the figures")
+    decision["chosen"], decision["precisions"]["int8"]["attention"] = "int8", "f32"
+    with open(decisions(p)[0], "w") as f:
+        json.dump(decision, f)
+    got = show(p)
+    equal((got["precision"], got["attention"], got["auto"]["attention"]), ("int8", "f32", "f32"), "as decided")
+    matches(p.run("show", model()).out, "^precision\tint8\\+attention-f32\nattention\tf32")
+    vectors = embed(p)
+    check(vectors != embed(p, "--precision", "int8"), "the precision by name attends in bf16")
+    p.write("more/a.txt", "The red planet is called mars.\n")
+    equal(p.run("index", "more", "-m", model()).status, 0, "a store of it")
+    with open(decisions(p)[0], "w") as f:
+        f.write(text)
+    for args in (("index", "more"), ("search", "mars", "--store", "more/.ilk")):
+        equal(p.run(*args).status, 0, "the store's attention: " + args[0])
+    matches(p.run("status", "--json", "more").out, "int8\\+attention-f32")
+    equal(p.run("search", "mars", "--store", "more/.ilk", "--precision", "int8").status, 2, "another precision")
 
 
 def test_real_minilm():

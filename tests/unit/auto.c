@@ -69,6 +69,77 @@ static void there_and_back(void)
     ilki_base_buf_deinit(&b);
 }
 
+/* Where precisions have two forms of attention the file says which; one of before that was decided means bf16. */
+static void forms(void)
+{
+    static const char old[] = ",\"attention\":\"f32\"";
+    ilki_kern_ops ops = {.attn_bf16_pays = true};
+    ilk_runtime rt = {.features = "f", .kernels = "k", .ops = &ops}, one = {.features = "f", .kernels = "k"};
+    ilk_calibration c = example(), got = {.size = sizeof got};
+    ilk_error err;
+    ilki_buf b;
+    ilk_error_init(&err);
+    ilki_base_buf_init(&b, 1 << 16);
+    c.attention[ILK_PRECISION_BF16] = ILK_ATTENTION_BF16;
+    c.attention[ILK_PRECISION_INT8] = ILK_ATTENTION_F32;
+    c.attention_gain = 0.75;
+    CHECK_OK(ilki_embed_print_auto(&b, &rt, &fits, &c, &err), &err);
+    CHECK_OK(ilki_embed_parse_auto(&got, &rt, &fits, b.data, b.len, &err), &err);
+    CHECK_INT(got.attention[ILK_PRECISION_F32], ILK_ATTENTION_AUTO);
+    CHECK_INT(got.attention[ILK_PRECISION_BF16], ILK_ATTENTION_BF16);
+    CHECK_INT(got.attention[ILK_PRECISION_INT8], ILK_ATTENTION_F32);
+    CHECK_NEAR(got.attention_gain, 0.75, 0);
+
+    char *at = strstr(b.data, old);
+    REQUIRE(CHECK(at != NULL));
+    memcpy(at + sizeof old - 5, "f33", 3);
+    CHECK_STATUS(ilki_embed_parse_auto(&got, &rt, &fits, b.data, b.len, &err), ILK_CORRUPT, &err);
+    memset(at, ' ', sizeof old - 1);
+    CHECK_OK(ilki_embed_parse_auto(&got, &rt, &fits, b.data, b.len, &err), &err);
+    CHECK_INT(got.attention[ILK_PRECISION_INT8], ILK_ATTENTION_BF16);
+    CHECK_INT(got.attention[ILK_PRECISION_F32], ILK_ATTENTION_AUTO);
+
+    /* with one form none is named */
+    b.len = 0;
+    CHECK_OK(ilki_embed_print_auto(&b, &one, &fits, &c, &err), &err);
+    CHECK_STATUS(ilki_embed_parse_auto(&got, &one, &fits, b.data, b.len, &err), ILK_CORRUPT, &err);
+    ilki_base_buf_deinit(&b);
+}
+
+static void names(void)
+{
+    static const struct {
+        const char *name;
+        ilk_status status;
+        ilk_precision precision;
+        ilk_attention attention;
+    } rows[] = {{"auto", ILK_OK, ILK_PRECISION_AUTO, ILK_ATTENTION_AUTO},
+                {"f32", ILK_OK, ILK_PRECISION_F32, ILK_ATTENTION_AUTO},
+                {"int8", ILK_OK, ILK_PRECISION_INT8, ILK_ATTENTION_AUTO},
+                {"int8w", ILK_OK, ILK_PRECISION_INT8W, ILK_ATTENTION_AUTO},
+                {"bf16+attention-f32", ILK_OK, ILK_PRECISION_BF16, ILK_ATTENTION_F32},
+                {"int8+attention-f32", ILK_OK, ILK_PRECISION_INT8, ILK_ATTENTION_F32},
+                {"int8w+attention-f32", ILK_OK, ILK_PRECISION_INT8W, ILK_ATTENTION_F32},
+                {"f32+attention-f32", ILK_BAD_ARGUMENT, 9, 9},
+                {"auto+attention-f32", ILK_BAD_ARGUMENT, 9, 9},
+                {"+attention-f32", ILK_BAD_ARGUMENT, 9, 9},
+                {"int8+attention-bf16", ILK_BAD_ARGUMENT, 9, 9},
+                {"int8+", ILK_BAD_ARGUMENT, 9, 9},
+                {"int", ILK_BAD_ARGUMENT, 9, 9},
+                {"", ILK_BAD_ARGUMENT, 9, 9},
+                {NULL, ILK_BAD_ARGUMENT, 9, 9}};
+    ilk_error err;
+    ilk_error_init(&err);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ilk_precision p = 9;
+        ilk_attention a = 9;
+        CHECK_STATUS(ilk_precision_parse(rows[i].name, &p, &a, &err), rows[i].status, &err);
+        CHECK_THAT(p == rows[i].precision && a == rows[i].attention, "%s: %d, %d", rows[i].name, (int)p, (int)a);
+    }
+    CHECK_STR(ilk_attention_name(ILK_ATTENTION_BF16), "bf16");
+    CHECK(!ilk_attention_name((ilk_attention)3));
+}
+
 static void refused(void)
 {
     static const char *const members[] = {
@@ -161,6 +232,110 @@ static void opened_as_decided(void)
     CHECK_INT(system(line), 0);
 }
 
+/* ------------------------------------------------------------------ attention */
+
+enum { MAX_DIM = 256 };
+
+/* The vector of a text, how the model attends, and what a space calls its precision. */
+static void attend(ilk_runtime *rt, ilk_precision precision, ilk_attention asked, ilk_attention want, const char *name,
+                   float to[MAX_DIM])
+{
+    ilk_model *m = NULL;
+    ilk_model_options o;
+    ilk_model_info info;
+    const ilk_space *space = NULL;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_model_options_init(&o);
+    ilk_model_info_init(&info);
+    o.precision = precision;
+    o.attention = asked;
+    memset(to, 0, MAX_DIM * sizeof *to);
+    if (!CHECK_OK(ilk_model_open(&m, rt, MODEL, &o, &err), &err))
+        return;
+    CHECK_OK(ilk_model_get_info(m, &info, &err), &err);
+    CHECK_INT(info.attention, want);
+    CHECK_STR(info.precision_name, name);
+    CHECK(info.dim <= MAX_DIM);
+    CHECK_OK(ilki_embed_space(m, NULL, &space, &err), &err);
+    CHECK_STR(space->precision, name);
+    CHECK_OK(
+        ilk_embed_text(m, "a red cat sat on the mat, and seven dogs looked at it", ILK_ROLE_NONE, to, info.dim, &err),
+        &err);
+    ilk_model_close(m);
+}
+
+static void keep_decision(ilk_runtime *rt, ilk_precision chosen, ilk_attention attention)
+{
+    ilk_model *m = NULL;
+    const char *hex = NULL;
+    ilk_calibration c = example();
+    c.chosen = chosen;
+    for (int p = ILK_PRECISION_BF16; p <= ILK_PRECISION_INT8; p++)
+        c.attention[p] = attention;
+    CHECK_OK(ilk_model_open(&m, rt, MODEL, NULL, NULL), NULL);
+    CHECK_OK(ilk_model_get_fingerprint(m, NULL, &hex, NULL), NULL);
+    ilki_embed_write_auto(rt, &(ilki_auto_model){hex, false}, &c);
+    ilk_model_close(m);
+}
+
+/* Bits are those of the form that was asked for or decided, by kernels that have a fast form of bf16 and by those without. */
+static void attention(void)
+{
+    char top[] = "/tmp/ilk-auto-XXXXXX", line[256];
+    float own[MAX_DIM], f32[MAX_DIM], bf16[MAX_DIM], got[MAX_DIM];
+    ilk_runtime *rt = NULL;
+    ilk_model *m = NULL;
+    ilk_model_options o;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_model_options_init(&o);
+    CHECK(mkdtemp(top) != NULL);
+    setenv("XDG_CACHE_HOME", top, 1);
+    REQUIRE(CHECK_OK(ilk_runtime_open(&rt, NULL, &err), &err));
+    const ilki_kern_ops *machine = rt->ops;
+    ilki_kern_ops two = *machine, one = *machine;
+    two.attn_bf16_pays = true; /* of the reference, where the machine has none */
+    one.attn_bf16_pays = false;
+    rt->ops = &one;
+    attend(rt, ILK_PRECISION_INT8, ILK_ATTENTION_AUTO, ILK_ATTENTION_F32, "int8", own);
+    attend(rt, ILK_PRECISION_INT8, ILK_ATTENTION_F32, ILK_ATTENTION_F32, "int8+attention-f32", got);
+    CHECK_MEM(got, own, sizeof got);
+    o.precision = ILK_PRECISION_INT8;
+    o.attention = ILK_ATTENTION_BF16;
+    CHECK_STATUS(ilk_model_open(&m, rt, MODEL, &o, &err), ILK_UNSUPPORTED, &err);
+
+    rt->ops = &two;
+    attend(rt, ILK_PRECISION_INT8, ILK_ATTENTION_AUTO, ILK_ATTENTION_BF16, "int8", bf16);
+    attend(rt, ILK_PRECISION_INT8, ILK_ATTENTION_BF16, ILK_ATTENTION_BF16, "int8", got);
+    CHECK_MEM(got, bf16, sizeof got);
+    attend(rt, ILK_PRECISION_INT8, ILK_ATTENTION_F32, ILK_ATTENTION_F32, "int8+attention-f32", f32);
+    CHECK_MEM(f32, own, sizeof f32);
+    CHECK(memcmp(f32, bf16, sizeof f32) != 0);
+    o.precision = ILK_PRECISION_F32;
+    CHECK_STATUS(ilk_model_open(&m, rt, MODEL, &o, &err), ILK_UNSUPPORTED, &err);
+    o.attention = (ilk_attention)3;
+    CHECK_STATUS(ilk_model_open(&m, rt, MODEL, &o, &err), ILK_BAD_ARGUMENT, &err);
+
+    keep_decision(rt, ILK_PRECISION_INT8, ILK_ATTENTION_F32);
+    attend(rt, ILK_PRECISION_AUTO, ILK_ATTENTION_AUTO, ILK_ATTENTION_F32, "int8+attention-f32", got);
+    CHECK_MEM(got, f32, sizeof got);
+    attend(rt, ILK_PRECISION_AUTO, ILK_ATTENTION_BF16, ILK_ATTENTION_BF16, "int8", got); /* asked for all the same */
+    CHECK_MEM(got, bf16, sizeof got);
+    attend(rt, ILK_PRECISION_INT8, ILK_ATTENTION_AUTO, ILK_ATTENTION_BF16, "int8", got); /* means one thing */
+    CHECK_MEM(got, bf16, sizeof got);
+    keep_decision(rt, ILK_PRECISION_INT8, ILK_ATTENTION_BF16);
+    attend(rt, ILK_PRECISION_AUTO, ILK_ATTENTION_AUTO, ILK_ATTENTION_BF16, "int8", got);
+    CHECK_MEM(got, bf16, sizeof got);
+    keep_decision(rt, ILK_PRECISION_F32, ILK_ATTENTION_BF16);
+    attend(rt, ILK_PRECISION_AUTO, ILK_ATTENTION_AUTO, ILK_ATTENTION_F32, "f32", got);
+    CHECK(memcmp(got, f32, sizeof got) != 0);
+    rt->ops = machine;
+    ilk_runtime_close(rt);
+    snprintf(line, sizeof line, "rm -r %s", top);
+    CHECK_INT(system(line), 0);
+}
+
 /* Weights that are more than the ceiling in f32. */
 static void above_the_ceiling(void)
 {
@@ -235,5 +410,6 @@ static void a_glance(void)
     CHECK_STR(second, "");
 }
 
-TEST_MAIN({"there_and_back", there_and_back}, {"refused", refused}, {"opened_as_decided", opened_as_decided},
-          {"above_the_ceiling", above_the_ceiling}, {"nowhere_to_keep_it", nowhere_to_keep_it}, {"a_glance", a_glance})
+TEST_MAIN({"there_and_back", there_and_back}, {"forms", forms}, {"names", names}, {"refused", refused},
+          {"attention", attention}, {"opened_as_decided", opened_as_decided}, {"above_the_ceiling", above_the_ceiling},
+          {"nowhere_to_keep_it", nowhere_to_keep_it}, {"a_glance", a_glance})

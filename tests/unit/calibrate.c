@@ -152,6 +152,143 @@ static void paces(void)
     CHECK_NEAR(c.tokens_per_second[ILK_PRECISION_INT8W], 1100 * 400 / 1500.0, 1e-9);
 }
 
+static void attention(void)
+{
+    ilki_pace f32 = {1000, 500, true}, bf16 = {1100, 450, true};
+    ilk_calibration c = begin();
+    CHECK_NEAR(ilki_tasks_attention_gain(&f32, &bf16), 1.1, 1e-9);
+    bf16.calm = false; /* disturbed: by CPU time */
+    CHECK_NEAR(ilki_tasks_attention_gain(&f32, &bf16), 0.9, 1e-9);
+    bf16 = (ilki_pace){0};
+    CHECK_NEAR(ilki_tasks_attention_gain(&f32, &bf16), 0, 0);
+    CHECK(ilki_tasks_attention_pays(1.03) && !ilki_tasks_attention_pays(1.01) && !ilki_tasks_attention_pays(0.9));
+
+    put(&c, ILK_PRECISION_INT8, 3000, 0.9995, 0.998, 1);
+    ilki_tasks_settle(&c, SMALL, parameters);
+    size_t n = strlen(c.why);
+    ilki_tasks_say_attention(&c); /* there is but one */
+    CHECK_INT(strlen(c.why), n);
+    c.attention[ILK_PRECISION_INT8] = ILK_ATTENTION_F32;
+    ilki_tasks_say_attention(&c);
+    CHECK(strstr(c.why, "bf16 does not keep the vectors") != NULL);
+    c.why[n] = 0;
+    c.attention_gain = 0.87;
+    ilki_tasks_say_attention(&c);
+    CHECK(strstr(c.why, "attention in f32") && strstr(c.why, "0.87"));
+    c.why[n] = 0;
+    c.attention[ILK_PRECISION_INT8] = ILK_ATTENTION_BF16;
+    c.attention_gain = 1.3;
+    ilki_tasks_say_attention(&c);
+    CHECK(strstr(c.why, "attention in bf16") && strstr(c.why, "1.30"));
+    memset(c.why, 'x', sizeof c.why - 1); /* no room */
+    ilki_tasks_say_attention(&c);
+    CHECK_INT(strlen(c.why), sizeof c.why - 1);
+}
+
+/* ------------------------------------------------------------------ time, by a clock of our own */
+
+static const uint64_t second_ns = 1000000000;
+
+typedef struct machine {
+    uint64_t now, until, cost[ILK_CALIBRATION_PRECISIONS]; /* cost: seconds */
+    ilk_status status;                                     /* of what does not run out of time */
+    int order[8];                                          /* what was begun */
+    bool done[ILK_CALIBRATION_PRECISIONS];
+    int n, missing; /* not a candidate */
+} machine;
+
+static uint64_t clock_of(void *user)
+{
+    return ((machine *)user)->now;
+}
+
+static ilk_status measure_made_up(void *user, int p, ilk_error *err)
+{
+    machine *m = user;
+    const uint64_t cost = m->cost[p] * second_ns;
+    m->order[m->n++] = p;
+    (void)err;
+    if (m->now + cost > m->until) { /* as a job stops everything */
+        m->now = m->until;
+        return ILK_DEADLINE;
+    }
+    m->now += cost;
+    m->done[p] = m->status == ILK_OK;
+    return m->status;
+}
+
+static bool is_candidate(void *user, int p)
+{
+    return p != ((machine *)user)->missing;
+}
+
+static bool spend(machine *m, uint64_t limit, ilk_status want)
+{
+    ilki_trials t = {.now_ns = clock_of, .measure = measure_made_up, .may = is_candidate, .user = m, .begin_ns = 1000};
+    m->now = t.begin_ns;
+    m->until = t.until_ns = t.begin_ns + limit * second_ns;
+    CHECK_INT(ilki_tasks_try(&t, NULL), want);
+    CHECK_THAT(m->now <= t.until_ns, "%llu ns of %llu s", (unsigned long long)(m->now - t.begin_ns),
+               (unsigned long long)limit);
+    return t.short_of_time;
+}
+
+#define COSTS(f32, int8, int8w, bf16)                                                                                  \
+    .cost = {[ILK_PRECISION_F32] = (f32),                                                                              \
+             [ILK_PRECISION_INT8] = (int8),                                                                            \
+             [ILK_PRECISION_INT8W] = (int8w),                                                                          \
+             [ILK_PRECISION_BF16] = (bf16)}
+
+static void within_the_time(void)
+{
+    machine calm = {COSTS(4, 5, 6, 3)};
+    CHECK(!spend(&calm, 60, ILK_OK));
+    CHECK_INT(calm.n, 4);
+    CHECK(calm.order[0] == ILK_PRECISION_F32 && calm.order[1] == ILK_PRECISION_INT8);
+
+    machine loaded = {COSTS(30, 25, 40, 20)}; /* 115 of 60, as it was met: the rest is not begun */
+    CHECK(spend(&loaded, 60, ILK_OK));
+    CHECK_INT(loaded.n, 2);
+    CHECK(loaded.done[ILK_PRECISION_INT8]);
+
+    machine third = {COSTS(10, 20, 20, 20)}; /* int8w ends at 50 of 60, bf16 would not */
+    CHECK(spend(&third, 60, ILK_OK));
+    CHECK(third.n == 3 && third.done[ILK_PRECISION_INT8W] && !third.done[ILK_PRECISION_BF16]);
+
+    machine worse = {
+        COSTS(10, 15, 60, 15)}; /* foretold too short: cut off where the time ends, and no other is begun */
+    CHECK(spend(&worse, 60, ILK_OK));
+    CHECK(worse.n == 3 && worse.done[ILK_PRECISION_INT8] && !worse.done[ILK_PRECISION_INT8W]);
+
+    machine slow = {COSTS(50, 20, 1, 1)}; /* int8 is begun all the same, and cut off */
+    CHECK(spend(&slow, 60, ILK_OK));
+    CHECK(slow.n == 2 && !slow.done[ILK_PRECISION_INT8]);
+
+    machine hopeless = {COSTS(90, 1, 1, 1)};
+    CHECK(spend(&hopeless, 60, ILK_OK));
+    CHECK(hopeless.n == 1 && !hopeless.done[ILK_PRECISION_F32]);
+
+    machine without = {COSTS(4, 5, 6, 3), .missing = ILK_PRECISION_INT8};
+    CHECK(!spend(&without, 60, ILK_OK));
+    CHECK(without.n == 3 && without.order[1] == ILK_PRECISION_INT8W);
+
+    machine broken = {COSTS(4, 5, 6, 3), .status = ILK_NO_MEMORY};
+    spend(&broken, 60, ILK_NO_MEMORY);
+    CHECK_INT(broken.n, 1);
+}
+
+/* The caller's own end is no lack of time. */
+static void stopped_by_the_caller(void)
+{
+    ilk_job *job = ilk_job_new(NULL);
+    machine m = {COSTS(90, 1, 1, 1)};
+    ilki_trials t = {.now_ns = clock_of, .measure = measure_made_up, .may = is_candidate, .user = &m, .job = job};
+    m.until = t.until_ns = 60;
+    ilk_job_cancel(job);
+    CHECK_INT(ilki_tasks_try(&t, NULL), ILK_DEADLINE);
+    ilk_job_free(job);
+}
+
 /* Drawn the same every time, unlike each other, neighbours alike, and not all of one kind. */
 static void the_pictures(void)
 {
@@ -219,4 +356,5 @@ static void the_texts(void)
 
 TEST_MAIN({"the_pictures", the_pictures}, {"two_towers", two_towers}, {"bounds", bounds}, {"speeds", speeds},
           {"ties", ties}, {"tiny", tiny}, {"above_the_ceiling", above_the_ceiling}, {"paces", paces},
-          {"the_texts", the_texts})
+          {"attention", attention}, {"within_the_time", within_the_time},
+          {"stopped_by_the_caller", stopped_by_the_caller}, {"the_texts", the_texts})

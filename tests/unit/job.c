@@ -138,6 +138,28 @@ static void cancel_in_handler(void)
     ilk_job_free(job);
 }
 
+/* A job under another stops with it, and by itself; the other goes on. */
+static void under_another(void)
+{
+    ilk_job *above = ilk_job_new(NULL);
+    ilk_job *early = ilki_base_job_under(above, 0), *late = ilki_base_job_under(above, 1000),
+            *alone = ilki_base_job_under(NULL, 1000);
+    REQUIRE(CHECK(above && early && late && alone));
+    sleep_ms(1);
+    CHECK_STATUS(ilki_base_job_check(early, NULL), ILK_DEADLINE, NULL);
+    CHECK_STATUS(ilki_base_job_check(late, NULL), ILK_OK, NULL);
+    CHECK_STATUS(ilki_base_job_check(above, NULL), ILK_OK, NULL);
+    ilk_job_cancel(above);
+    CHECK_STATUS(ilki_base_job_check(late, NULL), ILK_CANCELLED, NULL);
+    CHECK(ilki_base_job_stopped(late) && !ilki_base_job_stopped(alone));
+    ilk_job_cancel(alone);
+    CHECK_STATUS(ilki_base_job_check(alone, NULL), ILK_CANCELLED, NULL);
+    ilk_job_free(early);
+    ilk_job_free(late);
+    ilk_job_free(alone);
+    ilk_job_free(above);
+}
+
 /* ---- progress */
 
 typedef struct seen {
@@ -288,5 +310,5 @@ static void no_memory(void)
 }
 
 TEST_MAIN({"null_job", null_job}, {"options", options}, {"cancel_and_deadline", cancel_and_deadline},
-          {"cancel_in_handler", cancel_in_handler}, {"progress", progress}, {"queued", queued}, {"fork", fork_child},
-          {"no_memory", no_memory})
+          {"cancel_in_handler", cancel_in_handler}, {"under_another", under_another}, {"progress", progress},
+          {"queued", queued}, {"fork", fork_child}, {"no_memory", no_memory})

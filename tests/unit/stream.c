@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include "alloc_count.h"
+#include "base/cpu.h"
 #include "embed/auto.h"
 #include "embed/state.h"
 #include "nn/layers.h"
 #include "nn_test.h"
+#include "tasks/calibrate.h"
 #include "tree.h"
 #include "words.h"
 
@@ -64,7 +66,7 @@ static ilk_model *open_streamed(ilk_runtime *rt, const char *dir, uint32_t batch
     ilk_model_options_init(&o);
     o.batch_tokens = batch_tokens;
     rt->ceiling_bytes = 1;
-    if (CHECK_OK(ilki_embed_open_reference(&m, rt, dir, &o, &err), &err))
+    if (CHECK_OK(ilki_embed_open_reference(&m, rt, dir, &o, NULL, &err), &err))
         CHECK(m->streamed);
     rt->ceiling_bytes = ceiling;
     return m;
@@ -86,7 +88,7 @@ static void same_bits(const char *fixture)
         ro.n_threads = n_threads;
         o.precision = ILK_PRECISION_F32;
         CHECK_OK(ilk_runtime_open(&rt, &ro, &err), &err);
-        CHECK_OK(ilki_embed_open_reference(&m, rt, dir, &o, &err), &err);
+        CHECK_OK(ilki_embed_open_reference(&m, rt, dir, &o, NULL, &err), &err);
         CHECK_THAT(m && !m->streamed, "%s is streamed though it fits", fixture);
         embed_all(m, want);
         for (uint32_t batch = 8; batch <= 2048; batch *= 16) {
@@ -327,6 +329,156 @@ static void one_after_the_other(void)
     tree_free(top);
 }
 
+/* ------------------------------------------------------------------ the form of attention */
+
+static const ilki_kern_ops *machine;
+
+/* As if bf16 were ruinous: every score with the other sign. */
+static void spoiled_attention(const ilki_attn_f32 *a)
+{
+    ilki_attn_f32 other = *a;
+    other.scale = -a->scale;
+    machine->attn_bf16(&other);
+}
+
+static void slow_attention(const ilki_attn_f32 *a)
+{
+    for (uint64_t begin = ilki_base_now_ns(); ilki_base_now_ns() - begin < 200000;)
+        ;
+    machine->attn_bf16(a);
+}
+
+/* Decides with such an attention in bf16, under the ceiling, where one under f32 is chosen for certain. */
+static ilk_calibration decide_with(void (*attn_bf16)(const ilki_attn_f32 *a), uint64_t ceiling, const char *dir)
+{
+    ilki_kern_ops ops;
+    ilk_runtime *rt = NULL;
+    ilk_runtime_options ro;
+    ilk_model_options o;
+    ilk_calibration c;
+    ilk_model *m = NULL;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_runtime_options_init(&ro);
+    ilk_model_options_init(&o);
+    ilk_calibration_init(&c);
+    ro.memory_ceiling_bytes = ceiling;
+    ro.n_threads = 1;
+    o.batch_tokens = 64;
+    if (!CHECK_OK(ilk_runtime_open(&rt, &ro, &err), &err))
+        return c;
+    machine = rt->ops;
+    ops = *machine;
+    ops.attn_bf16_pays = true; /* of the reference, where the machine has none */
+    ops.attn_bf16 = attn_bf16;
+    rt->ops = &ops;
+    if (CHECK_OK(ilk_model_calibrate(rt, dir, &o, NULL, &c, &err), &err)) {
+        ilk_calibration again;
+        ilk_calibration_init(&again);
+        printf("%s: %s\n", ilk_precision_name(c.chosen), c.why);
+        CHECK_OK(ilk_model_open(&m, rt, dir, &o, &err), &err);
+        CHECK_INT(ilki_embed_info(m)->precision, c.chosen);
+        CHECK_INT(ilki_embed_info(m)->attention,
+                  c.chosen == ILK_PRECISION_F32 ? ILK_ATTENTION_F32 : c.attention[c.chosen]);
+        CHECK_OK(ilk_model_get_calibration(m, &again, &err), &err);
+        CHECK_MEM(again.attention, c.attention, sizeof c.attention);
+        CHECK_STR(again.why, c.why);
+        ilk_model_close(m);
+    }
+    rt->ops = machine;
+    ilk_runtime_close(rt);
+    return c;
+}
+
+static void attention_is_decided(void)
+{
+    char *top = tree_new(), line[4096], *dir = strdup(tree_path(top, "model"));
+    snprintf(line, sizeof line, "cp -r " ILK_TEST_DIR "/fixtures/bert-mean %s", dir);
+    CHECK_INT(system(line), 0);
+    words_grow(dir);
+
+    setenv("XDG_CACHE_HOME", tree_path(top, "spoiled"), 1);
+    ilk_calibration c = decide_with(spoiled_attention, CEILING, dir);
+    for (int p = ILK_PRECISION_BF16; p <= ILK_PRECISION_INT8W; p++)
+        if (c.tokens_per_second[p] > 0 && c.attention[p] == ILK_ATTENTION_BF16) /* f32 did not save it either */
+            CHECK_THAT(c.cosine_mean[p] < 0.999, "%s: %g", ilk_precision_name((ilk_precision)p), c.cosine_mean[p]);
+    CHECK_INT(c.attention[c.chosen], ILK_ATTENTION_F32);
+    CHECK(c.cosine_mean[c.chosen] >= 0.999 && c.cosine_least[c.chosen] >= 0.995);
+    CHECK_NEAR(c.attention_gain, 0, 0);
+    CHECK(strstr(c.why, "does not keep") != NULL);
+
+    setenv("XDG_CACHE_HOME", tree_path(top, "slow"), 1);
+    c = decide_with(slow_attention, CEILING, dir);
+    CHECK_INT(c.attention[c.chosen], ILK_ATTENTION_F32);
+    CHECK(c.attention_gain > 0 && c.attention_gain < 1);
+    CHECK(strstr(c.why, "attention in f32") != NULL);
+
+    /* all opened at once; f32, which fits, is chosen of so few parameters, and has one form */
+    setenv("XDG_CACHE_HOME", tree_path(top, "together"), 1);
+    c = decide_with(spoiled_attention, 1 << 30, dir);
+    CHECK_INT(c.chosen, ILK_PRECISION_F32);
+    CHECK_INT(c.attention[ILK_PRECISION_F32], ILK_ATTENTION_AUTO);
+    CHECK_INT(c.attention[ILK_PRECISION_BF16], ILK_ATTENTION_F32);
+    free(dir);
+    tree_free(top);
+}
+
+/* Without time nothing is decided or kept, and it is nobody's failure but the clock's. */
+static void no_time(void)
+{
+    char *top = tree_new();
+    ilk_runtime *rt = NULL;
+    ilk_model *m = NULL;
+    ilk_calibration c;
+    ilk_model_options o;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_calibration_init(&c);
+    ilk_model_options_init(&o);
+    setenv("XDG_CACHE_HOME", top, 1);
+    CHECK_OK(ilk_runtime_open(&rt, NULL, &err), &err);
+    const char *dir = ILK_TEST_DIR "/fixtures/bert-mean";
+    for (double s = 1e-6; s < 3e-3; s *= 4) { /* cut off in one place after the other */
+        ilk_status st = ilki_tasks_calibrate_within(rt, dir, &o, s, NULL, &c, &err);
+        CHECK_THAT(st == ILK_BUSY || st == ILK_OK, "within %g s: %s", s, err.message);
+        if (st == ILK_OK)
+            break;
+        CHECK(strstr(err.message, "bert-mean") != NULL);
+        CHECK_OK(ilk_model_open(&m, rt, dir, &o, &err), &err);
+        CHECK_STATUS(ilk_model_get_calibration(m, &c, &err), ILK_NOT_FOUND, &err);
+        CHECK_INT(ilki_embed_info(m)->precision, ILK_PRECISION_F32);
+        ilk_model_close(m);
+    }
+    ilk_job *job = ilk_job_new(NULL);
+    ilk_job_cancel(job);
+    CHECK_STATUS(ilki_tasks_calibrate_within(rt, dir, &o, 1e-6, job, &c, &err), ILK_CANCELLED, &err);
+    ilk_job_free(job);
+    ilk_runtime_close(rt);
+    tree_free(top);
+}
+
+/* Packing ends with the job that a model is opened under. */
+static void opened_under_a_job(void)
+{
+    ilk_runtime *rt = NULL;
+    ilk_model *m = NULL;
+    ilk_model_options o;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_model_options_init(&o);
+    CHECK_OK(ilk_runtime_open(&rt, NULL, &err), &err);
+    for (int p = ILK_PRECISION_F32; ilk_precision_name((ilk_precision)p); p++) {
+        ilk_job *job = ilki_base_job_under(NULL, 0);
+        o.precision = (ilk_precision)p;
+        o.packed_cache = ILK_PACKED_OFF;
+        CHECK_STATUS(ilki_embed_open_under(&m, rt, ILK_TEST_DIR "/fixtures/bert-mean", &o, job, &err), ILK_DEADLINE,
+                     &err);
+        CHECK(m == NULL);
+        ilk_job_free(job);
+    }
+    ilk_runtime_close(rt);
+}
+
 /* The published model under a ceiling of 45 MB, of which f32 would take 90. */
 static void the_real_one(void)
 {
@@ -384,4 +536,5 @@ static void failures(void)
 
 TEST_MAIN({"families", families}, {"a_long_chain", a_long_chain},
           {"decided_under_the_ceiling", decided_under_the_ceiling}, {"one_after_the_other", one_after_the_other},
-          {"the_real_one", the_real_one}, {"failures", failures})
+          {"attention_is_decided", attention_is_decided}, {"no_time", no_time},
+          {"opened_under_a_job", opened_under_a_job}, {"the_real_one", the_real_one}, {"failures", failures})
