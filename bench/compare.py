@@ -47,8 +47,7 @@ SECTIONS = {
     "ingest": (stores.ingest, 20, True, []),
     "search": (stores.search, 40, True, []),
     "size": (stores.size, 1, True, []),
-    "quality": (quality.precisions, 600, False, ["minilm", "minilm-outliers", "e5-small", "e5-small-outliers", "bge-base",
-                                                 "bge-base-outliers", "vit-b32", "vit-b32-outliers", "pictures"]),
+    "quality": (quality.precisions, 600, False, list(quality.MODELS)),
     "memory-vit": (pictures.memory_large, 300, False, ["vit-b32", "many"]),
 }
 
@@ -137,11 +136,14 @@ def main():
 
 
 def publish(done):
-    """Puts each section into docs/BENCHMARKS.md or docs/QUALITY.md, in place of the one of its name."""
+    """Puts each section into docs/BENCHMARKS.md or docs/QUALITY.md, in place of the one of its name, and what it ran on where
+    that page says it: a run for one page tells nothing of the other."""
     for page in ("BENCHMARKS.md", "QUALITY.md"):
         path = os.path.join(kit.HERE, "..", "docs", page)
         with open(path, encoding="utf-8") as f:
             text = f.read()
+        if not any(f"<!-- run {name} -->" in text for name in done if name != "machine"):
+            continue
         for name, body in done.items():
             place = re.compile(f"(<!-- run {name} -->\n).*?(<!-- end {name} -->\n)", re.S)
             text = place.sub(lambda m, body=body: m.group(1) + body.rstrip() + "\n" + m.group(2), text)

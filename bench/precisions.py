@@ -75,6 +75,10 @@ def main():
 
 
 def row(name, truth, near, v):
+    broken = ~np.isfinite(v).all(axis=1)
+    if broken.any():  # whose neighbours are no neighbours
+        print("| %s | %d of %d vectors are not finite |" % (name, broken.sum(), len(v)), flush=True)
+        return
     cosine = np.sort((truth * v).sum(axis=1))
     kept = sum(len(set(x) & set(y)) for x, y in zip(near, nearest(v))) / near.size
     print("| %s | %.5f | %.5f | %.5f | %.4f |" % (name, cosine.mean(), cosine[len(cosine) // 20], cosine[0], kept), flush=True)
