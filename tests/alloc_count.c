@@ -21,7 +21,7 @@ int __wrap_posix_memalign(void **out, size_t align, size_t n);
 char *__wrap_strdup(const char *s);
 char *__wrap_strndup(const char *s, size_t n);
 
-static atomic_uint_least64_t n_allocs, n_failed;
+static atomic_uint_least64_t n_allocs, n_bytes, n_failed;
 static atomic_int_least64_t until_failure; /* 0: off; 1: the next one */
 static atomic_bool fails_for_ever;
 static _Thread_local int paused;
@@ -34,6 +34,12 @@ void alloc_count_pause(int change)
 void alloc_count_reset(void)
 {
     atomic_store(&n_allocs, 0);
+    atomic_store(&n_bytes, 0);
+}
+
+uint64_t alloc_bytes(void)
+{
+    return atomic_load(&n_bytes);
 }
 
 uint64_t alloc_count(void)
@@ -73,14 +79,22 @@ static bool fails(void)
     return true;
 }
 
+/* The same of an allocation whose bytes are counted. */
+static bool fails_over(size_t n)
+{
+    if (paused <= 0)
+        atomic_fetch_add(&n_bytes, n);
+    return fails();
+}
+
 void *__wrap_malloc(size_t n)
 {
-    return fails() ? NULL : __real_malloc(n);
+    return fails_over(n) ? NULL : __real_malloc(n);
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-    return fails() ? NULL : __real_calloc(n, size);
+    return fails_over(n * size) ? NULL : __real_calloc(n, size);
 }
 
 void *__wrap_realloc(void *p, size_t n)
@@ -90,12 +104,12 @@ void *__wrap_realloc(void *p, size_t n)
 
 void *__wrap_aligned_alloc(size_t align, size_t n)
 {
-    return fails() ? NULL : __real_aligned_alloc(align, n);
+    return fails_over(n) ? NULL : __real_aligned_alloc(align, n);
 }
 
 int __wrap_posix_memalign(void **out, size_t align, size_t n)
 {
-    return fails() ? ENOMEM : __real_posix_memalign(out, align, n);
+    return fails_over(n) ? ENOMEM : __real_posix_memalign(out, align, n);
 }
 
 char *__wrap_strndup(const char *s, size_t n)

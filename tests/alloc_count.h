@@ -25,6 +25,7 @@
 /* Allocations since the last reset, on all threads. realloc counts, free does not. */
 void alloc_count_reset(void);
 uint64_t alloc_count(void);
+uint64_t alloc_bytes(void); /* that they asked for, realloc's and strings' left out */
 
 /* The n-th allocation from now (1 is the next) gives NULL with ENOMEM, and with `for_ever` all after it too. */
 void alloc_fail_at(uint64_t n, bool for_ever);

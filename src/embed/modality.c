@@ -139,10 +139,15 @@ static ilk_status prepare(sight *s, const ilk_model *m, const ilki_picture *in, 
     if (st != ILK_OK || plan.unchanged)
         return st;
     size_t n_bytes = (size_t)plan.width * plan.height * 3; /* the network's own size: checked */
+    uint64_t counted = n_bytes + ilki_media_prepare_bytes(&plan, &m->image, in);
+    st = ilki_base_runtime_reserve(m->rt, counted, "a picture to be resized", job, err);
+    if (st != ILK_OK)
+        return st;
     s->pixels = s->prepared = ilki_base_alloc_aligned(n_bytes, 1);
-    if (!s->prepared)
-        return ilki_base_fail_memory(err, n_bytes, "a picture");
-    return ilki_media_prepare(s->prepared, m->rt->ops, &m->image, in, job, err);
+    st = s->prepared ? ilki_media_prepare(s->prepared, m->rt->ops, &m->image, in, job, err)
+                     : ilki_base_fail_memory(err, n_bytes, "a picture");
+    ilki_base_runtime_release(m->rt, counted);
+    return st;
 }
 
 /* From pixels of any size or a file. The sight is to be ended, whatever is returned. */

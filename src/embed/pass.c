@@ -321,8 +321,12 @@ static ilk_status run_sequences(ilki_pass *p, ilk_vectors *v, ilk_error *err)
 ilk_status ilki_embed_pass_run(ilki_pass *p, ilk_vectors *v, ilk_error *err)
 {
     ilk_status st = ILK_OK;
-    if (p->n_seqs && reads_rows(p))
+    if (p->n_seqs && reads_rows(p)) { /* which waits for memory itself: nothing is held meanwhile */
+        ilki_base_runtime_give(p->m->rt, p->ws_memory, p->ws_bytes);
+        p->ws_memory = NULL;
+        p->ws_bytes = 0;
         st = fill_rows(p, v, err);
+    }
     if (st == ILK_OK && p->n_seqs)
         st = run_sequences(p, v, err);
     p->n_tokens = p->n_seqs = 0;

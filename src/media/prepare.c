@@ -115,7 +115,21 @@ static ilk_status prepare(uint8_t *out, const ilki_kern_ops *ops, const ilki_ima
     return st;
 }
 
-/* What converts before it resizes gets a copy of what is not RGB already. */
+/* Gets a copy of what is not RGB already. */
+static bool converts_first(const ilki_image_spec *s, const ilki_picture *in)
+{
+    return s->family != ILKI_IMAGE_OPEN_CLIP && in->kind != ILKI_PICTURE_PLAIN && in->kind != ILKI_PICTURE_PICKED;
+}
+
+uint64_t ilki_media_prepare_bytes(const ilki_image_plan *plan, const ilki_image_spec *s, const ilki_picture *in)
+{
+    ilki_picture seen = *in;
+    uint64_t copy = converts_first(s, in) ? (uint64_t)in->width * in->height * 3 + ILKI_ALIGN : 0;
+    if (copy)
+        seen = ilki_media_plain(in->pixels, in->width, in->height, 3);
+    return copy + ilki_media_resize_bytes(&seen, s->filter, &plan->resized, s->family == ILKI_IMAGE_OPEN_CLIP);
+}
+
 ilk_status ilki_media_prepare(uint8_t *out, const ilki_kern_ops *ops, const ilki_image_spec *s, const ilki_picture *in,
                               const ilk_job *job, ilk_error *err)
 {
@@ -123,7 +137,7 @@ ilk_status ilki_media_prepare(uint8_t *out, const ilki_kern_ops *ops, const ilki
     uint8_t *rgb = NULL;
     if (in->kind == ILKI_PICTURE_PLAIN || s->family == ILKI_IMAGE_OPEN_CLIP)
         return prepare(out, ops, s, in, job, err);
-    if (in->kind != ILKI_PICTURE_PICKED) {
+    if (converts_first(s, in)) {
         size_t n = (size_t)in->width * in->height;
         plain.pixels = rgb = ilki_base_alloc_aligned(n * 3, 1);
         if (!rgb)

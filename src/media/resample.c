@@ -411,6 +411,33 @@ ilk_status ilki_media_pick(const ilki_picture *in, ilki_nearest_fn *nearest, con
     return st;
 }
 
+/* Weights of one axis in the wider of their forms, and pointers to the rows that they stand for. */
+static uint64_t axis_bytes(uint32_t n_in, uint32_t n_out, uint32_t n, ilki_image_filter filter, uint64_t *step)
+{
+    *step = n_in == n_out ? 0 : make_sampler(n_in, n_out, filter).step;
+    return *step ? n * (2 * sizeof(uint32_t) + *step * sizeof(double)) + *step * (sizeof(double) + sizeof(uint8_t *))
+                 : 0;
+}
+
+uint64_t ilki_media_resize_bytes(const ilki_picture *in, ilki_image_filter filter, const ilki_window *w, bool stored)
+{
+    bool deep = stored && (in->kind == ILKI_PICTURE_GRAY16 || in->kind == ILKI_PICTURE_GRAY32);
+    bool four = stored && (in->kind == ILKI_PICTURE_ALPHA || in->kind == ILKI_PICTURE_INK);
+    filter = stored && in->kind == ILKI_PICTURE_PICKED ? ILKI_FILTER_NEAREST : filter;
+    uint64_t across, down, c = deep ? sizeof(int32_t) : in->n_channels;
+    uint64_t n = axis_bytes(in->width, w->width, w->n_x, filter, &across) +
+                 axis_bytes(in->height, w->height, w->n_y, filter, &down);
+    uint64_t wide = in->width * c, narrow = w->n_x * c;
+    if (deep && across && down)
+        n += wide * w->n_y > narrow * in->height ? wide * w->n_y : narrow * in->height;
+    else if (down)
+        n += wide * SIDE_ROWS + (across ? narrow * (down + SIDE_ROWS) : 0);
+    if (four)
+        n += (uint64_t)w->n_x * w->n_y * 4 +
+             (in->kind == ILKI_PICTURE_ALPHA ? (uint64_t)in->width * in->height * 4 : 0);
+    return n + ((uint64_t)w->n_x + w->n_y) * sizeof(uint32_t) + 4 * ILKI_ALIGN;
+}
+
 static bool fits(uint32_t at, uint32_t n, uint32_t whole)
 {
     return n > 0 && at < whole && n <= whole - at;

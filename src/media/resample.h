@@ -108,6 +108,10 @@ typedef void ilki_nearest_fn(uint32_t *to, uint32_t n_in, uint32_t n_out, uint32
 ilk_status ilki_media_pick(const ilki_picture *in, ilki_nearest_fn *nearest, const ilki_window *window, ilki_rows out,
                            const ilk_job *job, ilk_error *err);
 
+/* At most what the first or, where `stored`, the last of the three resizers takes; of a window that is checked. */
+uint64_t ilki_media_resize_bytes(const ilki_picture *in, ilki_image_filter filter, const ilki_window *window,
+                                 bool stored);
+
 /* LIMIT for absurd sizes, BAD_ARGUMENT where the window is not in the result. */
 ilk_status ilki_media_check_window(const ilki_picture *in, const ilki_window *window, ilk_error *err);
 

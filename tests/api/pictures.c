@@ -18,13 +18,14 @@ typedef struct room {
     float rows[ROWS * ROW];
 } room;
 
-static bool open_room(room *r, const char *name)
+static bool open_under(room *r, const char *name, uint64_t ceiling)
 {
     ilk_runtime_options opt;
     ilk_error err;
     ilk_error_init(&err);
     ilk_runtime_options_init(&opt);
     opt.n_threads = 2;
+    opt.memory_ceiling_bytes = ceiling;
     opt.media_helper = ILK_TEST_MEDIA;
     *r = (room){0};
     for (size_t i = 0; i < sizeof r->pixels; i++)
@@ -33,6 +34,11 @@ static bool open_room(room *r, const char *name)
         r->rows[i] = (float)(i % 17) / 9 - 1;
     return CHECK_OK(ilk_runtime_open(&r->rt, &opt, &err), &err) &&
            CHECK_OK(ilk_model_open(&r->m, r->rt, name, NULL, &err), &err);
+}
+
+static bool open_room(room *r, const char *name)
+{
+    return open_under(r, name, 0);
 }
 
 static void close_room(room *r)
@@ -349,5 +355,42 @@ static void cleaned(void)
     close_room(&r);
 }
 
-TEST_MAIN({"cleaned", cleaned}, {"files", files}, {"refusals", refusals}, {"one_tower", one_tower},
-          {"processors", processors}, {"company", company})
+/* What a resize works with is counted before it is taken: a row of pixels that is to become 32 of them needs more than the
+ * ceiling, and costs itself alone; the next picture has the room again. */
+static void ceiling(void)
+{
+    enum { WIDE = 1 << 16, HIGH = 16, N = 5 };
+    static uint8_t wide[WIDE * HIGH * 3];
+    room r;
+    ilk_part parts[N];
+    ilk_input in[N];
+    ilk_vectors *v = NULL;
+    ilk_error err;
+    const char *message = NULL;
+    ilk_error_init(&err);
+    REQUIRE(open_under(&r, FIXTURES "siglip-bicubic", 2 << 20));
+    for (size_t i = 0; i < N; i++) {
+        parts[i] = picture(&r);
+        if (i % 2) {
+            parts[i].data = wide;
+            parts[i].n_bytes = sizeof wide;
+            parts[i].shape[0] = HIGH;
+            parts[i].shape[1] = WIDE;
+        }
+        in[i] = input(&parts[i], 1);
+    }
+    CHECK_OK(ilk_embed(r.m, in, N, NULL, NULL, &v, &err), &err);
+    for (size_t i = 0; v && i < N; i++) {
+        ilk_status st = ilk_vectors_get_status(v, i, &message);
+        CHECK_THAT(st == (i % 2 ? ILK_LIMIT : ILK_OK), "input %zu: status %d: %s", i, (int)st, message);
+        if (i % 2)
+            CHECK_THAT(message && strstr(message, "a picture to be resized needs ") &&
+                           strstr(message, "ceiling is 2097152"),
+                       "input %zu: \"%s\"", i, message);
+    }
+    ilk_vectors_free(v);
+    close_room(&r);
+}
+
+TEST_MAIN({"cleaned", cleaned}, {"ceiling", ceiling}, {"files", files}, {"refusals", refusals},
+          {"one_tower", one_tower}, {"processors", processors}, {"company", company})

@@ -150,6 +150,29 @@ static void memory(void)
     }
 }
 
+/* What is counted before covers what is taken, and little more, whatever the picture holds. */
+static void counted(void)
+{
+    static uint8_t pixels[90 * 90 * 4], palette[256 * 3], out[60 * 60 * 3];
+    static const uint8_t channels[] = {3, 3, 4, 4, 2, 2};
+    static const uint32_t sides[][2] = {{12, 12}, {90, 12}, {12, 90}, {60, 30}, {30, 60}, {7, 60}};
+    for (size_t i = 0; i < 2 * 2 * 6 * 6; i++) {
+        const uint32_t *side = sides[i / 24], h = i % 2 ? 90 : 40;
+        ilki_image_spec s = spec(ILKI_RESIZE_EXACT, side[0], side[1], 12);
+        ilki_image_plan plan;
+        ilki_picture in = {pixels, 90, h, channels[i / 4 % 6], (ilki_picture_kind)(i / 4 % 6), palette};
+        s.filter = ILKI_FILTER_LANCZOS;
+        s.family = i / 2 % 2 ? ILKI_IMAGE_TORCHVISION : ILKI_IMAGE_OPEN_CLIP;
+        REQUIRE(CHECK_OK(ilki_media_plan(&plan, &s, &in, NULL), NULL));
+        uint64_t most = ilki_media_prepare_bytes(&plan, &s, &in);
+        alloc_count_reset();
+        CHECK_OK(ilki_media_prepare(out, &ilki_kern_ref, &s, &in, NULL, NULL), NULL);
+        CHECK_THAT(alloc_bytes() <= most, "case %zu: counted %d bytes, took %d", i, (int)most, (int)alloc_bytes());
+        CHECK_THAT(most < 3 * alloc_bytes() + 4096, "case %zu: counted %d bytes, took %d", i, (int)most,
+                   (int)alloc_bytes());
+    }
+}
+
 static void cancelled(void)
 {
     static const uint8_t pixels[40 * 40 * 3];
@@ -167,4 +190,4 @@ static void cancelled(void)
 }
 
 TEST_MAIN({"sizes", sizes}, {"rounding", rounding}, {"gray", gray}, {"refusals", refusals}, {"filters", filters},
-          {"memory", memory}, {"cancelled", cancelled})
+          {"memory", memory}, {"counted", counted}, {"cancelled", cancelled})
