@@ -189,7 +189,8 @@ static bool ilk_open(product *o)
         keep[i] = i == 1 || i == 50 || i == 100 || i == 300 ? 0.0f : 1.0f;
     ilki_i8_channels channels = {exact, N_EXACT, keep};
     ops->pack_i8(o->packed, o->w, o->k, o->n, o->k, &channels);
-    ops->quant_rows_i8(o->codes, ilki_kern_i8_row_bytes(o->k), o->x, o->k, o->m, o->k, &channels);
+    ops->quant_rows_i8(
+        &(ilki_rows_i8){o->codes, o->x, &channels, NULL, ilki_kern_i8_row_bytes(o->k), o->k, o->m, o->k});
     o->i = (ilki_gemm_i8){
         .a = o->codes, .packed = o->packed, .bias = o->bias, .c = o->c, .m = o->m, .n = o->n, .k = o->k};
     o->i.lda = ilki_kern_i8_row_bytes(o->k);

@@ -67,7 +67,8 @@ static void pack(const ilki_kern_ops *ops, const ilki_kern_ops *best, operands *
 {
     if (i8) {
         ops->pack_i8(o->packed, o->w, o->k, o->n, o->k, &o->channels);
-        best->quant_rows_i8(o->codes, ilki_kern_i8_row_bytes(o->k), o->x, o->k, MOST_ROWS, o->k, &o->channels);
+        best->quant_rows_i8(
+            &(ilki_rows_i8){o->codes, o->x, &o->channels, NULL, ilki_kern_i8_row_bytes(o->k), o->k, MOST_ROWS, o->k});
     } else {
         ops->pack_bf16(o->packed, o->w, o->k, o->n, o->k);
     }

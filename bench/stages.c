@@ -123,19 +123,21 @@ static void t_attn_bf16(const ilki_attn_f32 *a)
 TRACED(rest_i8, "rows to codes",
        (float *rest, const float *x, const unsigned char *row, size_t k, const ilki_i8_channels *c),
        (rest, x, row, k, c))
-TRACED(quant_rows_i8, "rows to codes",
-       (unsigned char *a, size_t lda, const float *x, size_t ldx, size_t rows, size_t k, const ilki_i8_channels *c),
-       (a, lda, x, ldx, rows, k, c))
+TRACED(quant_rows_i8, "rows to codes", (const ilki_rows_i8 *r), (r))
+TRACED(gate_f32, "gate", (const ilki_gate_f32 *g), (g))
 TRACED(pack_keys_f32, "attention: packing keys", (float *kt, const float *k, size_t ldk, size_t n_k, size_t d),
        (kt, k, ldk, n_k, d))
 TRACED(pack_attn_bf16, "attention: packing keys", (void *packed, const ilki_attn_block *block), (packed, block))
 TRACED(attn_end_f32, "attention: dividing",
        (float *out, size_t ldout, const float *acc, size_t ldacc, const float *l, size_t n_q, size_t dv),
        (out, ldout, acc, ldacc, l, n_q, dv))
-TRACED(layernorm_f32, "layer norm",
-       (float *y, const float *x, const float *w, const float *b, size_t rows, size_t n, size_t ldy, size_t ldx,
-        float eps),
-       (y, x, w, b, rows, n, ldy, ldx, eps))
+static void t_norm_f32(const ilki_norm_f32 *n)
+{
+    uint64_t start = ilki_base_now_ns();
+    trace.real->norm_f32(n);
+    took(n->a ? "layer norm to codes" : "layer norm", PEAK_NONE, start, 0);
+}
+
 TRACED(act_f32, "activation", (float *x, size_t n, ilki_act act), (x, n, act))
 TRACED(add_f32, "adding", (float *y, const float *x, size_t n), (y, x, n))
 TRACED(scale_f32, "scaling", (float *y, float a, size_t n), (y, a, n))
@@ -152,9 +154,10 @@ static void wrap(ilki_kern_ops *to, const ilki_kern_ops *real)
     to->attn_bf16 = real->attn_bf16 ? t_attn_bf16 : NULL;
     to->pack_attn_bf16 = real->pack_attn_bf16 ? t_pack_attn_bf16 : NULL;
     to->quant_rows_i8 = t_quant_rows_i8;
+    to->gate_f32 = t_gate_f32;
     to->pack_keys_f32 = t_pack_keys_f32;
     to->attn_end_f32 = t_attn_end_f32;
-    to->layernorm_f32 = t_layernorm_f32;
+    to->norm_f32 = t_norm_f32;
     to->act_f32 = t_act_f32;
     to->add_f32 = t_add_f32;
     to->scale_f32 = t_scale_f32;

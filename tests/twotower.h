@@ -304,10 +304,10 @@ static void twotower_before(ilki_nn *ctx, void *arg, size_t first, size_t n)
     const twotower_layer *l = p->l;
     const ilki_attn *d = &l->attn;
     size_t dim = p->t->c.dim, width = twotower_width(d), half = l->rope.dim / 2;
-    float *h = ilki_nn_take(ctx, n * dim, sizeof *h), *q = ilki_nn_at(p->qkv, first * width);
+    float *q = ilki_nn_at(p->qkv, first * width);
     float *k = ilki_nn_at(q, (size_t)d->n_heads * d->d_qk);
-    ilki_nn_norm(ctx, &l->norm1, h, 0, ilki_nn_at(p->x, first * dim), 0, n);
-    ilki_nn_linear(ctx, &l->qkv, &(ilki_linear_args){.x = h, .y = q, .n_rows = n});
+    const float *x = ilki_nn_at(p->x, first * dim);
+    ilki_nn_linear(ctx, &l->qkv, &(ilki_linear_args){.x = x, .norm = &l->norm1, .y = q, .n_rows = n});
     if (l->q_norm.w) {
         ilki_nn_norm_heads(ctx, &l->q_norm, q, width, n, d->n_heads);
         ilki_nn_norm_heads(ctx, &l->k_norm, k, width, n, d->n_kv_heads);

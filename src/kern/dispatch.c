@@ -130,12 +130,10 @@ static void overlay(ilki_kern_ops *to, const ilki_kern_ops *from)
     TAKE(pack_keys_f32);
     TAKE(attn_f32);
     TAKE(attn_end_f32);
-    TAKE(layernorm_f32);
-    TAKE(rmsnorm_f32);
-    TAKE(softmax_f32);
+    TAKE(norm_f32);
     TAKE(act_f32);
     TAKE(add_f32);
-    TAKE(mul_f32);
+    TAKE(gate_f32);
     TAKE(axpy_f32);
     TAKE(scale_f32);
     TAKE(rope_f32);

@@ -8,8 +8,7 @@
  * chains for one element (dot), how it splits depends on n alone.
  *
  * An ISA's file exports one const table with NULL holes; dispatch overlays the tables that the CPU and the mask allow on
- * the reference. Entries of one group (gemm: nr, pack, gemm; i8: all but quant_rows and rest; attn_…bf16) come from one table. Non-finite inputs give whatever IEEE
- * arithmetic gives; callers check results. */
+ * the reference. Entries of one group (gemm: nr, pack, gemm; i8: packed_bytes, pack, gemm; attn_…bf16) come from one table. Non-finite inputs give whatever IEEE arithmetic gives; callers check results. */
 #ifndef ILKI_KERN_OPS_H
 #define ILKI_KERN_OPS_H
 
@@ -68,6 +67,33 @@ typedef struct ilki_i8_channels {
     const float *keep;     /* [k] 0 at the exact ones, 1 at others; NULL where n_exact is 0 */
 } ilki_i8_channels;
 
+/* Rows on their way to codes. `range`, where it is not NULL, holds for each row ILKI_I8_LANES values of which the least,
+ * and as many of which the greatest, are lo and hi of quant_rows_i8: begun with zeros, and kept up by the product or the
+ * gate that makes the row (NaN counts for nothing there). Else the row is looked through for them. */
+#define ILKI_I8_LANES 16
+typedef struct ilki_rows_i8 {
+    unsigned char *a; /* [rows] heads and codes, lda bytes apart */
+    const float *x;   /* [rows][k] */
+    const ilki_i8_channels *channels;
+    const float *range; /* [rows][2][ILKI_I8_LANES] or NULL */
+    size_t lda, ldx, rows, k;
+} ilki_rows_i8;
+
+/* y = (x - mean) / sqrt(var + eps) * w + b, biased variance; with rms y = x / sqrt(mean(x^2) + eps) * (w + w_add). */
+typedef struct ilki_norm_f32 {
+    const float *x;     /* [rows][n] */
+    float *y;           /* [rows][n], may be x with the same ld */
+    const float *w, *b; /* [n]; b NULL: none */
+    size_t rows, n, ldx, ldy;
+    float eps, w_add;
+    bool rms;
+    unsigned char
+        *a; /* the codes of y too, as quant_rows_i8 makes them, of each row while it is near; then ldy may be 0, where
+                         each row goes over the one before. NULL: none */
+    size_t lda;
+    const ilki_i8_channels *channels;
+} ilki_norm_f32;
+
 /* For each element, in this order and in f32 with fused multiply-adds, so that every table gives the same bits up to the
  * activation (of which GELU may be 1e-4 max(1, |v|) off: what comes of it is to be codes):
  *   v = (sum_k (code_a - zero) code_w, exactly) * (scale_a * scale_w)
@@ -78,10 +104,22 @@ typedef struct ilki_gemm_i8 {
     const float *bias;      /* [n] or NULL */
     const float *residual;  /* [m][n], may be c itself, or NULL */
     float *c;               /* [m][n] */
+    float *range;           /* [m][2][ILKI_I8_LANES] or NULL: kept up for c as input of the next product */
+    const float *keep;      /* [n] of that product's channels; NULL: all are kept */
     size_t m, n, k, lda, ldc, ldr, n_exact;
     size_t j0, j1; /* j0 a multiple of gemm_i8_nr; j1 likewise or n */
     ilki_act act;
 } ilki_gemm_i8;
+
+/* y = act(a) b for one row, with the bits of act_f32; y may be a or b. */
+typedef struct ilki_gate_f32 {
+    float *y;
+    const float *a, *b; /* [n] */
+    float *range;       /* [2][ILKI_I8_LANES] or NULL: kept up for y, as by gemm_i8 */
+    const float *keep;  /* [n] or NULL */
+    size_t n;
+    ilki_act act;
+} ilki_gate_f32;
 
 /* One key block of attention for a block of query rows of one head, with the running softmax of the rows:
  *   s = scale * q kT;  if (softcap > 0) s = softcap * tanh(s / softcap);  s += add (add may hold -inf)
@@ -167,9 +205,8 @@ typedef struct ilki_kern_ops {
     void (*gemm_i8)(const ilki_gemm_i8 *g);
     /* lo = min(0, min x), hi = max(0, max x) over what is kept; scale = (hi - lo) / 255, zero = round(-lo (255 / (hi -
      * lo))), code = round(x (255 / (hi - lo))) + zero within 0 to 255, rounding half to even. Under a range of 2^-118 all is
-     * 0. Rows lda bytes apart. */
-    void (*quant_rows_i8)(unsigned char *a, size_t lda, const float *x, size_t ldx, size_t rows, size_t k,
-                          const ilki_i8_channels *c);
+     * 0. The same codes with a range given. */
+    void (*quant_rows_i8)(const ilki_rows_i8 *r);
     /* What the codes of one row from quant_rows_i8 leave of it: x - scale (code - zero) by a fused multiply-add, 0 at the
      * exact channels. Codes of that beside the first make 16 bits of an activation. */
     void (*rest_i8)(float *rest, const float *x, const unsigned char *row, size_t k, const ilki_i8_channels *c);
@@ -191,19 +228,12 @@ typedef struct ilki_kern_ops {
     void (*attn_bf16)(const ilki_attn_f32 *a);
 
     /* rows */
-    /* y = (x - mean) / sqrt(var + eps) * w + b, biased variance; b may be NULL; y may be x */
-    void (*layernorm_f32)(float *y, const float *x, const float *w, const float *b, size_t rows, size_t n, size_t ldy,
-                          size_t ldx, float eps);
-    /* y = x / sqrt(mean(x^2) + eps) * (w + w_add) */
-    void (*rmsnorm_f32)(float *y, const float *x, const float *w, size_t rows, size_t n, size_t ldy, size_t ldx,
-                        float eps, float w_add);
-    /* in place over each row: e^(x - max) / sum */
-    void (*softmax_f32)(float *x, size_t rows, size_t n, size_t ldx);
+    void (*norm_f32)(const ilki_norm_f32 *n);
 
     /* vec */
     void (*act_f32)(float *x, size_t n, ilki_act act);
-    void (*add_f32)(float *y, const float *x, size_t n);           /* y += x */
-    void (*mul_f32)(float *y, const float *x, size_t n);           /* y *= x */
+    void (*add_f32)(float *y, const float *x, size_t n); /* y += x */
+    void (*gate_f32)(const ilki_gate_f32 *g);
     void (*axpy_f32)(float *y, const float *x, float a, size_t n); /* y += a x */
     void (*scale_f32)(float *y, float a, size_t n);                /* y *= a */
     /* rotate pairs by cos/sin [half]: (x[i], x[i + half]) -> (x c - y s, y c + x s); `step` 1 and offset half is the

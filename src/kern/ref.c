@@ -117,6 +117,13 @@ static void gemm_bf16(const ilki_gemm_f32 *g)
 
 /* ---- i8 */
 
+/* v widens a row's range, in lane 0 of each end. */
+static void widen(float *range, float v)
+{
+    range[0] = v < range[0] ? v : range[0];
+    range[ILKI_I8_LANES] = v > range[ILKI_I8_LANES] ? v : range[ILKI_I8_LANES];
+}
+
 static void gemm_i8(const ilki_gemm_i8 *g)
 {
     for (size_t i = 0; i < g->m; i++) {
@@ -137,19 +144,25 @@ static void gemm_i8(const ilki_gemm_i8 *g)
             if (g->residual)
                 v += g->residual[i * g->ldr + j];
             g->c[i * g->ldc + j] = v;
+            if (g->range && (!g->keep || g->keep[j] != 0.0f))
+                widen(g->range + i * 2 * ILKI_I8_LANES, v);
         }
     }
 }
 
-static void quant_row_i8(unsigned char *a, const float *x, size_t k, const ilki_i8_channels *c)
+static void quant_row_i8(unsigned char *a, const float *x, const float *range_of_x, size_t k, const ilki_i8_channels *c)
 {
     ilki_i8_head head = {0};
     float lo = 0.0f, hi = 0.0f, bad = 0.0f;
     for (size_t p = 0; p < k; p++) {
         float v = c->keep ? x[p] * c->keep[p] : x[p];
-        lo = v < lo ? v : lo;
-        hi = v > hi ? v : hi;
+        lo = v < lo && !range_of_x ? v : lo;
+        hi = v > hi && !range_of_x ? v : hi;
         bad += v * 0.0f; /* NaN from what is not finite */
+    }
+    for (size_t i = 0; i < ILKI_I8_LANES && range_of_x; i++) {
+        lo = range_of_x[i] < lo ? range_of_x[i] : lo;
+        hi = range_of_x[ILKI_I8_LANES + i] > hi ? range_of_x[ILKI_I8_LANES + i] : hi;
     }
     for (size_t e = 0; e < c->n_exact; e++)
         head.exact[e] = x[c->exact[e]];
@@ -168,11 +181,11 @@ static void quant_row_i8(unsigned char *a, const float *x, size_t k, const ilki_
     memcpy(a, &head, sizeof head);
 }
 
-static void quant_rows_i8(unsigned char *a, size_t lda, const float *x, size_t ldx, size_t rows, size_t k,
-                          const ilki_i8_channels *c)
+static void quant_rows_i8(const ilki_rows_i8 *r)
 {
-    for (size_t i = 0; i < rows; i++)
-        quant_row_i8(a + i * lda, x + i * ldx, k, c);
+    for (size_t i = 0; i < r->rows; i++)
+        quant_row_i8(r->a + i * r->lda, r->x + i * r->ldx, r->range ? r->range + i * 2 * ILKI_I8_LANES : NULL, r->k,
+                     r->channels);
 }
 
 static void rest_i8(float *rest, const float *x, const unsigned char *row, size_t k, const ilki_i8_channels *c)
@@ -294,51 +307,25 @@ static void attn_bf16(const ilki_attn_f32 *a)
 
 /* ---- rows; sums of rows in double, so that the oracle has no error worth naming */
 
-static void layernorm_f32(float *y, const float *x, const float *w, const float *b, size_t rows, size_t n, size_t ldy,
-                          size_t ldx, float eps)
+static void norm_f32(const ilki_norm_f32 *t)
 {
-    for (size_t i = 0; i < rows; i++, y += ldy, x += ldx) {
+    for (size_t i = 0; i < t->rows; i++) {
+        const float *x = t->x + i * t->ldx;
+        float *y = t->y + i * t->ldy;
         double sum = 0.0, square = 0.0;
-        for (size_t j = 0; j < n; j++)
+        for (size_t j = 0; j < t->n && !t->rms; j++)
             sum += (double)x[j];
-        double mean = sum / (double)n;
-        for (size_t j = 0; j < n; j++)
+        double mean = sum / (double)t->n;
+        for (size_t j = 0; j < t->n; j++)
             square += ((double)x[j] - mean) * ((double)x[j] - mean);
-        double r = 1.0 / sqrt(square / (double)n + (double)eps);
-        for (size_t j = 0; j < n; j++) {
-            float t = (float)(((double)x[j] - mean) * r) * w[j];
-            y[j] = b ? t + b[j] : t;
+        double r = 1.0 / sqrt(square / (double)t->n + (double)t->eps);
+        for (size_t j = 0; j < t->n; j++) {
+            y[j] = (float)(((double)x[j] - mean) * r) * (t->rms ? t->w[j] + t->w_add : t->w[j]);
+            if (t->b && !t->rms)
+                y[j] += t->b[j];
         }
-    }
-}
-
-static void rmsnorm_f32(float *y, const float *x, const float *w, size_t rows, size_t n, size_t ldy, size_t ldx,
-                        float eps, float w_add)
-{
-    for (size_t i = 0; i < rows; i++, y += ldy, x += ldx) {
-        double square = 0.0;
-        for (size_t j = 0; j < n; j++)
-            square += (double)x[j] * (double)x[j];
-        double r = 1.0 / sqrt(square / (double)n + (double)eps);
-        for (size_t j = 0; j < n; j++)
-            y[j] = (float)((double)x[j] * r) * (w[j] + w_add);
-    }
-}
-
-static void softmax_f32(float *x, size_t rows, size_t n, size_t ldx)
-{
-    for (size_t i = 0; i < rows; i++, x += ldx) {
-        float max = -INFINITY;
-        for (size_t j = 0; j < n; j++)
-            if (x[j] > max)
-                max = x[j];
-        double sum = 0.0;
-        for (size_t j = 0; j < n; j++) {
-            x[j] = expf(x[j] - max);
-            sum += (double)x[j];
-        }
-        for (size_t j = 0; j < n; j++)
-            x[j] = (float)((double)x[j] / sum);
+        if (t->a)
+            quant_row_i8(t->a + i * t->lda, y, NULL, t->n, t->channels);
     }
 }
 
@@ -356,10 +343,13 @@ static void add_f32(float *y, const float *x, size_t n)
         y[i] += x[i];
 }
 
-static void mul_f32(float *y, const float *x, size_t n)
+static void gate_f32(const ilki_gate_f32 *g)
 {
-    for (size_t i = 0; i < n; i++)
-        y[i] *= x[i];
+    for (size_t i = 0; i < g->n; i++) {
+        g->y[i] = act_one(g->a[i], g->act) * g->b[i];
+        if (g->range && (!g->keep || g->keep[i] != 0.0f))
+            widen(g->range, g->y[i]);
+    }
 }
 
 static void axpy_f32(float *y, const float *x, float a, size_t n)
@@ -563,12 +553,10 @@ const ilki_kern_ops ilki_kern_ref = {
     .attn_bytes_bf16 = attn_bytes_bf16,
     .pack_attn_bf16 = pack_attn_bf16,
     .attn_bf16 = attn_bf16,
-    .layernorm_f32 = layernorm_f32,
-    .rmsnorm_f32 = rmsnorm_f32,
-    .softmax_f32 = softmax_f32,
+    .norm_f32 = norm_f32,
     .act_f32 = act_f32,
     .add_f32 = add_f32,
-    .mul_f32 = mul_f32,
+    .gate_f32 = gate_f32,
     .axpy_f32 = axpy_f32,
     .scale_f32 = scale_f32,
     .rope_f32 = rope_f32,

@@ -292,20 +292,18 @@ typedef struct pass {
     const ilki_encoder_layer *l, *next; /* of the chain that runs; next NULL behind the last */
 } pass;
 
-/* q, k, v of layer l for rows of x that start at `first`. */
-static void project_qkv(ilki_nn *ctx, const pass *p, const ilki_encoder_layer *l, size_t first, size_t n)
+/* q, k, v of layer l for rows of x that start at `first`; `stream` is a norm of the stream itself before, or NULL. */
+static void project_qkv(ilki_nn *ctx, const pass *p, const ilki_encoder_layer *l, const ilki_norm *stream, size_t first,
+                        size_t n)
 {
     const ilki_encoder *e = p->e;
-    size_t d = e->c.dim, mark = ilki_base_ws_mark(ctx->ws);
+    size_t d = e->c.dim;
     float *x = ilki_nn_at(p->x, first * d), *y = ilki_nn_at(p->qkv, first * 3 * d);
-    if (e->c.pre_norm && l->attn_norm.w) {
-        float *h = ilki_nn_take(ctx, n * d, sizeof *h);
-        ilki_nn_norm(ctx, &l->attn_norm, h, 0, x, 0, n);
-        x = h;
-    }
-    ilki_linear_args a = {.x = x, .y = y, .n_rows = n};
+    const ilki_norm *own = e->c.pre_norm && l->attn_norm.w ? &l->attn_norm : NULL;
+    if (stream && own)
+        ilki_nn_norm(ctx, stream, x, 0, x, 0, n);
+    ilki_linear_args a = {.x = x, .norm = own ? own : stream, .normed = x, .wants_normed = !own, .y = y, .n_rows = n};
     ilki_nn_linear(ctx, &l->qkv, &a);
-    ilki_base_ws_release(ctx->ws, mark);
     if (!e->c.rotary)
         return;
     const ilki_rope *r = &e->rope[l->kind];
@@ -352,9 +350,7 @@ static void embed_rows(ilki_nn *ctx, void *arg, size_t first, size_t n)
         ilki_nn_add(ctx, x, 0, a.y, 0, n, e->c.dim);
     }
     ilki_base_ws_release(ctx->ws, mark);
-    if (e->norm.w)
-        ilki_nn_norm(ctx, &e->norm, x, 0, x, 0, n);
-    project_qkv(ctx, p, &e->layers[0], first, n);
+    project_qkv(ctx, p, &e->layers[0], e->norm.w ? &e->norm : NULL, first, n);
 }
 
 static ilki_mlp mlp_of(const ilki_encoder *e, const ilki_encoder_layer *l)
@@ -372,21 +368,23 @@ static void layer_rows(ilki_nn *ctx, void *arg, size_t first, size_t n)
     const pass *p = arg;
     const ilki_encoder_layer *l = p->l;
     bool pre = p->e->c.pre_norm;
-    size_t d = p->e->c.dim, mark = ilki_base_ws_mark(ctx->ws);
-    float *x = ilki_nn_at(p->x, first * d), *h = pre ? ilki_nn_take(ctx, n * d, sizeof *h) : x;
+    size_t d = p->e->c.dim;
+    float *x = ilki_nn_at(p->x, first * d);
     ilki_linear_args o = {.x = ilki_nn_at(p->a, first * d), .y = x, .residual = x, .n_rows = n};
     ilki_nn_linear(ctx, &l->o, &o);
-    ilki_nn_norm(ctx, pre ? &l->mlp_norm : &l->attn_norm, h, 0, x, 0, n);
     ilki_mlp mlp = mlp_of(p->e, l);
-    ilki_linear_args m = {.x = h, .y = x, .residual = x, .n_rows = n};
+    ilki_linear_args m = {.x = x,
+                          .norm = pre ? &l->mlp_norm : &l->attn_norm,
+                          .normed = x,
+                          .wants_normed = !pre,
+                          .y = x,
+                          .residual = x,
+                          .n_rows = n};
     ilki_nn_mlp(ctx, &mlp, &m);
-    if (!pre)
-        ilki_nn_norm(ctx, &l->mlp_norm, x, 0, x, 0, n);
-    ilki_base_ws_release(ctx->ws, mark);
     if (p->next)
-        project_qkv(ctx, p, p->next, first, n);
-    else if (pre && !p->e->c.own_norm)
-        ilki_nn_norm(ctx, &p->e->final_norm, x, 0, x, 0, n);
+        project_qkv(ctx, p, p->next, pre ? NULL : &l->mlp_norm, first, n);
+    else if (!pre || !p->e->c.own_norm)
+        ilki_nn_norm(ctx, pre ? &p->e->final_norm : &l->mlp_norm, x, 0, x, 0, n);
 }
 
 static uint64_t chain_ns(const ilki_nn *ctx, const pass *p)
@@ -474,10 +472,13 @@ static void run_classifier(ilki_nn *ctx, const ilki_encoder *e, const float *x, 
     size_t d = e->c.dim, mark = ilki_base_ws_mark(ctx->ws);
     float *h = ilki_nn_take(ctx, n * d, sizeof *h);
     ilki_linear_args dense = {.x = x, .y = h, .n_rows = n, .act = e->classifier.act};
-    ilki_linear_args last = {.x = h, .y = to, .n_rows = n};
+    ilki_linear_args last = {.x = h,
+                             .norm = e->classifier.norm.w ? &e->classifier.norm : NULL,
+                             .normed = h,
+                             .wants_normed = true,
+                             .y = to,
+                             .n_rows = n};
     ilki_nn_linear(ctx, e->c.pooler_first ? &e->pooler : &e->classifier.dense, &dense);
-    if (e->classifier.norm.w)
-        ilki_nn_norm(ctx, &e->classifier.norm, h, 0, h, 0, n);
     ilki_nn_linear(ctx, &e->classifier.out, &last);
     ilki_base_ws_release(ctx->ws, mark);
 }

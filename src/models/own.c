@@ -65,11 +65,10 @@ static void attend_by_query(ilki_nn *ctx, const ilki_encoder *e, const ilki_towe
 static void run_probe(ilki_nn *ctx, const ilki_encoder *e, const ilki_tower_in *in, const float *x, float *to)
 {
     size_t n = in->n_seqs, d = e->c.dim;
-    float *h = ilki_nn_take(ctx, n * d, sizeof *h), *normed = ilki_nn_take(ctx, n * d, sizeof *normed);
+    float *h = ilki_nn_take(ctx, n * d, sizeof *h);
     attend_by_query(ctx, e, in, x, h);
-    ilki_nn_norm(ctx, &e->probe.norm, normed, 0, h, 0, n);
     ilki_mlp mlp = {.in = &e->probe.in, .out = &e->probe.out, .act = ilki_encoder_act(e->c.act)};
-    ilki_linear_args a = {.x = normed, .y = to, .residual = h, .n_rows = n};
+    ilki_linear_args a = {.x = h, .norm = &e->probe.norm, .y = to, .residual = h, .n_rows = n};
     ilki_nn_mlp(ctx, &mlp, &a);
 }
 
@@ -86,10 +85,11 @@ void ilki_encoder_own(ilki_nn *ctx, const ilki_encoder *e, const ilki_tower_in *
         run_probe(ctx, e, in, x, to);
     else
         ilki_nn_take_rows(ctx, to, x, d, at, n, d);
-    if (e->c.own_norm)
-        ilki_nn_norm(ctx, &e->final_norm, to, 0, to, 0, n);
-    ilki_linear_args a = {.x = to, .y = out, .n_rows = n};
+    const ilki_norm *norm = e->c.own_norm ? &e->final_norm : NULL;
+    ilki_linear_args a = {.x = to, .norm = norm, .normed = to, .wants_normed = true, .y = out, .n_rows = n};
     if (projected)
         ilki_nn_linear(ctx, &e->projection, &a);
+    else if (norm)
+        ilki_nn_norm(ctx, norm, to, 0, to, 0, n);
     ilki_base_ws_release(ctx->ws, mark);
 }

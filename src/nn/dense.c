@@ -41,7 +41,21 @@ typedef struct tiles {
     size_t rows, cols, n_col_tiles;
     unsigned char *codes;          /* of the inputs, where they are multiplied as such */
     size_t ld_codes, codes_of_row; /* rows of codes for a row of inputs: 2 where weights alone are of 8 bits */
+    const struct joint *joint;     /* NULL: none */
 } tiles;
+
+/* What a linear of 8 bits knows of the one before or behind it: ranges of rows, as ilki_rows_i8 has them, that spare the
+ * latter a look through its inputs. */
+typedef struct joint {
+    float *of_y;       /* to be kept up for the outputs, or NULL */
+    const float *keep; /* [n_out] of who reads these; NULL: all */
+    const float *of_x; /* of the inputs, or NULL */
+} joint;
+
+static float *range_at(float *range, size_t row)
+{
+    return ilki_nn_at(range, row * 2 * ILKI_I8_LANES);
+}
 
 /* What a product of these rows needs beside its operands; false when the workspace is short. */
 static bool take_scratch(ilki_nn *sub, size_t m, size_t k, void **scratch)
@@ -59,6 +73,8 @@ static ilki_gemm_i8 product_i8(const tiles *t, size_t first, size_t n, size_t j0
                           .bias = t->l->bias,
                           .residual = a->residual ? a->residual + first * a->ldr : NULL,
                           .c = a->y + first * a->ldy,
+                          .range = t->joint ? range_at(t->joint->of_y, first) : NULL,
+                          .keep = t->joint ? t->joint->keep : NULL,
                           .m = n,
                           .n = t->l->n_out,
                           .k = t->l->n_in,
@@ -269,30 +285,90 @@ static void save_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_ar
 
 /* ---- 8-bit inputs */
 
-static void quant_rows(ilki_nn *sub, void *arg, size_t first, size_t n)
+static ilki_rows_i8 rows_of(const tiles *t, size_t first, size_t n)
+{
+    size_t ld = t->codes_of_row * t->ld_codes;
+    return (ilki_rows_i8){.a = t->codes + first * ld,
+                          .x = t->a.x + first * t->a.ldx,
+                          .channels = &t->l->i8->channels,
+                          .range = t->joint ? ilki_nn_at_const(t->joint->of_x, first * 2 * ILKI_I8_LANES) : NULL,
+                          .lda = ld,
+                          .ldx = t->a.ldx,
+                          .rows = n,
+                          .k = t->l->n_in};
+}
+
+/* Codes of rows, normalised or as they are; where nobody wants the former, one row at a time stands in `own`. Gives the
+ * first of the rows that were coded. */
+static const float *code_rows(ilki_nn *sub, const tiles *t, const ilki_rows_i8 *r, size_t first, float *own)
+{
+    const ilki_linear_args *a = &t->a;
+    if (!a->norm) {
+        sub->ops->quant_rows_i8(r);
+        return r->x;
+    }
+    ilki_norm_f32 n = ilki_nn_norm_of(a->norm);
+    n.x = r->x;
+    n.y = own ? own : a->normed + first * a->ldn;
+    n.rows = r->rows;
+    n.ldx = r->ldx;
+    n.ldy = own ? 0 : a->ldn;
+    n.a = r->a;
+    n.lda = r->lda;
+    n.channels = r->channels;
+    sub->ops->norm_f32(&n);
+    return n.y;
+}
+
+/* Second codes of what the first leave, row by row. */
+static void code_twice(ilki_nn *sub, const tiles *t, size_t first, size_t n, float *own)
+{
+    float *rest = ilki_nn_take(sub, t->l->n_in, sizeof *rest);
+    for (size_t i = first; i < first + n && rest; i++) {
+        ilki_rows_i8 r = rows_of(t, i, 1);
+        const float *x = code_rows(sub, t, &r, i, own);
+        sub->ops->rest_i8(rest, x, r.a, r.k, r.channels);
+        r.a += t->ld_codes;
+        r.x = rest;
+        r.range = NULL;
+        sub->ops->quant_rows_i8(&r);
+    }
+}
+
+static void make_codes(ilki_nn *sub, void *arg, size_t first, size_t n)
 {
     const tiles *t = arg;
-    const ilki_i8_channels *c = &t->l->i8->channels;
-    size_t ld = t->codes_of_row * t->ld_codes, k = t->l->n_in;
-    unsigned char *to = t->codes + first * ld;
-    const float *x = t->a.x + first * t->a.ldx;
-    sub->ops->quant_rows_i8(to, ld, x, t->a.ldx, n, k, c);
-    float *rest = t->codes_of_row == 2 ? ilki_nn_take(sub, k, sizeof *rest) : NULL;
-    for (size_t i = 0; i < n && rest; i++, to += ld, x += t->a.ldx) {
-        sub->ops->rest_i8(rest, x, to, k, c);
-        sub->ops->quant_rows_i8(to + t->ld_codes, ld, rest, k, 1, k, c);
-    }
+    float *own = t->a.norm && !t->a.wants_normed ? ilki_nn_take(sub, t->l->n_in, sizeof *own) : NULL;
+    if (sub->status != ILK_OK)
+        return;
+    ilki_rows_i8 r = rows_of(t, first, n);
+    if (t->codes_of_row == 2)
+        code_twice(sub, t, first, n, own);
+    else
+        code_rows(sub, t, &r, first, own);
 }
 
 /* The rows as codes, in the workspace. */
 static void take_codes(ilki_nn *ctx, tiles *t)
 {
-    bool two = t->l->form == ILKI_FORM_I8W;
-    t->codes_of_row = two ? 2 : 1;
-    t->ld_codes = ilki_kern_i8_row_bytes(t->l->n_in);
+    size_t row = ilki_nn_bytes(t->l->n_in, sizeof(float)), k = t->l->n_in;
+    t->codes_of_row = t->l->form == ILKI_FORM_I8W ? 2 : 1;
+    t->ld_codes = ilki_kern_i8_row_bytes(k);
     t->codes = ilki_nn_take(ctx, t->a.n_rows, t->codes_of_row * t->ld_codes);
-    ilki_nn_run_rows(ctx, &(ilki_rows_args){quant_rows, t, t->a.n_rows, t->codes_of_row * t->l->n_in / 8 + 1},
-                     two ? ilki_nn_bytes(t->l->n_in, sizeof(float)) : 0);
+    uint64_t row_ns = t->codes_of_row * k / 8 + (t->a.norm ? k : 0) + 1;
+    ilki_nn_run_rows(ctx, &(ilki_rows_args){make_codes, t, t->a.n_rows, row_ns},
+                     (t->codes_of_row == 2 ? row : 0) + (t->a.norm && !t->a.wants_normed ? row : 0));
+}
+
+/* The norm of a linear that does not take it with its codes: ahead of it. */
+static void norm_first(ilki_nn *ctx, ilki_linear_args *a)
+{
+    size_t n = a->norm->dim, ld = a->wants_normed ? a->ldn : n;
+    float *y = a->wants_normed ? a->normed : ilki_nn_take(ctx, a->n_rows * n, sizeof *y);
+    ilki_nn_norm(ctx, a->norm, y, ld, a->x, a->ldx, a->n_rows);
+    a->x = y;
+    a->ldx = ld;
+    a->norm = NULL;
 }
 
 static void watch_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *a)
@@ -337,7 +413,7 @@ static size_t scratch_of_tile(const ilki_nn *ctx, const tiles *t)
     return n;
 }
 
-void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *a)
+static void run_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *a, const joint *with)
 {
     if (ctx->status != ILK_OK || a->n_rows == 0)
         return;
@@ -347,10 +423,13 @@ void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *
     l = ilki_nn_stream_show(ctx, l, &shown);
     if (!l)
         return;
-    tiles t = {.l = l, .a = *a};
+    tiles t = {.l = l, .a = *a, .joint = with};
     t.a.ldx = or_dense(a->ldx, l->n_in);
+    t.a.ldn = or_dense(a->ldn, l->n_in);
     t.a.ldy = or_dense(a->ldy, l->n_out);
     t.a.ldr = or_dense(a->ldr, l->n_out);
+    if (a->norm && (!l->i8 || l->delta || ctx->tape || ctx->watch)) /* all but codes need the rows as floats */
+        norm_first(ctx, &t.a);
     if (ctx->tape && ilki_nn_live(ctx))
         save_linear(ctx, l, &t.a);
     if (ctx->watch && l->i8 && ilki_nn_live(ctx))
@@ -368,6 +447,11 @@ void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *
     ilki_base_ws_release(ctx->ws, mark);
 }
 
+void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *a)
+{
+    run_linear(ctx, l, a, NULL);
+}
+
 /* ---- MLP */
 
 uint64_t ilki_nn_mlp_ns(const ilki_nn *ctx, const ilki_mlp *mlp)
@@ -381,14 +465,26 @@ typedef struct mlp_chain {
 } mlp_chain;
 
 /* h[i][:half] = act(h[i][:half]) * h[i][half:], or the other half activated; rows 2 * half apart */
-static void gate(ilki_nn *sub, const ilki_mlp *mlp, float *h, size_t n, size_t half)
+static void gate(ilki_nn *sub, const ilki_mlp *mlp, float *h, size_t n, const joint *j)
 {
-    if (!ilki_nn_live(sub))
-        return;
-    for (size_t i = 0; i < n; i++, h += 2 * half) {
-        sub->ops->act_f32(mlp->gate_second ? h + half : h, half, mlp->act);
-        sub->ops->mul_f32(h, h + half, half);
+    size_t half = mlp->in->n_out / 2;
+    for (size_t i = 0; i < n && ilki_nn_live(sub); i++, h += 2 * half) {
+        float *second = h + half;
+        sub->ops->gate_f32(&(ilki_gate_f32){.y = h,
+                                            .a = mlp->gate_second ? second : h,
+                                            .b = mlp->gate_second ? h : second,
+                                            .range = range_at(j->of_y, i),
+                                            .keep = j->keep,
+                                            .n = half,
+                                            .act = mlp->act});
     }
+}
+
+/* The ranges of hidden rows are kept up by whoever makes them for a linear that makes codes of them: a gate, or a product
+ * whose columns are not shared out among threads. */
+static bool knows_ranges(const ilki_nn *sub, const ilki_mlp *mlp)
+{
+    return mlp->out->i8 && (mlp->gated || (mlp->in->form == ILKI_FORM_I8 && !mlp->in->delta && !sub->pool));
 }
 
 /* The hidden rows go as codes from the first linear's output to the second's input: a block that is read again while it is
@@ -407,24 +503,34 @@ static void mlp_rows(ilki_nn *sub, void *arg, size_t first, size_t n)
     const ilki_linear_args *a = &c->a;
     size_t width = mlp->in->n_out, block = mlp_block(sub, mlp, n), mark = ilki_base_ws_mark(sub->ws);
     float *h = ilki_nn_take(sub, block * width, sizeof *h);
+    joint j = {.keep = mlp->out->i8 ? mlp->out->i8->channels.keep : NULL};
+    if (knows_ranges(sub, mlp))
+        j.of_y = ilki_nn_take(sub, block * 2 * ILKI_I8_LANES, sizeof *j.of_y);
+    const joint behind = {.of_x = j.of_y};
     for (size_t end = first + n; first < end; first += block) {
         size_t rows = end - first < block ? end - first : block;
-        ilki_nn_linear(sub, mlp->in,
-                       &(ilki_linear_args){.x = ilki_nn_at_const(a->x, first * a->ldx),
-                                           .y = h,
-                                           .n_rows = rows,
-                                           .ldx = a->ldx,
-                                           .act = mlp->gated ? ILKI_ACT_NONE : mlp->act});
+        ilki_linear_args in = {.x = ilki_nn_at_const(a->x, first * a->ldx),
+                               .norm = a->norm,
+                               .normed = ilki_nn_at(a->normed, first * a->ldn),
+                               .wants_normed = a->wants_normed,
+                               .y = h,
+                               .n_rows = rows,
+                               .ldx = a->ldx,
+                               .ldn = a->ldn,
+                               .act = mlp->gated ? ILKI_ACT_NONE : mlp->act};
+        ilki_linear_args out = {.x = h,
+                                .y = ilki_nn_at(a->y, first * a->ldy),
+                                .residual = ilki_nn_at_const(a->residual, first * a->ldr),
+                                .n_rows = rows,
+                                .ldx = width,
+                                .ldy = a->ldy,
+                                .ldr = a->ldr};
+        if (j.of_y)
+            memset(j.of_y, 0, rows * 2 * ILKI_I8_LANES * sizeof *j.of_y);
+        run_linear(sub, mlp->in, &in, mlp->gated ? NULL : &j);
         if (mlp->gated)
-            gate(sub, mlp, h, rows, width / 2);
-        ilki_nn_linear(sub, mlp->out,
-                       &(ilki_linear_args){.x = h,
-                                           .y = ilki_nn_at(a->y, first * a->ldy),
-                                           .residual = ilki_nn_at_const(a->residual, first * a->ldr),
-                                           .n_rows = rows,
-                                           .ldx = width,
-                                           .ldy = a->ldy,
-                                           .ldr = a->ldr});
+            gate(sub, mlp, h, rows, &j);
+        run_linear(sub, mlp->out, &out, &behind);
     }
     ilki_base_ws_release(sub->ws, mark);
 }
@@ -440,6 +546,7 @@ void ilki_nn_mlp(ilki_nn *ctx, const ilki_mlp *mlp, const ilki_linear_args *a)
     c.a.ldx = or_dense(a->ldx, mlp->in->n_in);
     c.a.ldy = or_dense(a->ldy, mlp->out->n_out);
     c.a.ldr = or_dense(a->ldr, mlp->out->n_out);
+    c.a.ldn = or_dense(a->ldn, mlp->in->n_in);
     ilki_nn_rows(ctx, &(ilki_rows_args){mlp_rows, &c, a->n_rows, ilki_nn_mlp_ns(ctx, mlp)});
 }
 

@@ -9,17 +9,28 @@
 #include "nn/nn.h"
 #include "tensor/linear.h"
 
+typedef struct ilki_norm {
+    const float *w, *b; /* [dim]; b NULL: none (and never for RMS) */
+    size_t dim;
+    float eps;
+    float w_add; /* RMS: the weight is w + w_add (Gemma: 1) */
+    bool rms;
+} ilki_norm;
+
 /* ---- linear and MLP: dense.c */
 
 typedef struct ilki_linear_args {
     const float *x;        /* [n_rows][n_in] */
+    const ilki_norm *norm; /* x is normalised first, in products of 8 bits on the way to its codes; NULL: as it is */
+    float *normed;         /* [n_rows][n_in] where the normalised rows go, may be x with ldn as ldx; if: */
+    bool wants_normed;     /* else nobody does, and they may stand nowhere */
     float *y;              /* [n_rows][n_out] */
-    const float *residual; /* [n_rows][n_out], may be y, or NULL */
-    size_t n_rows, ldx, ldy, ldr;
+    const float *residual; /* [n_rows][n_out], may be y or normed, or NULL */
+    size_t n_rows, ldx, ldy, ldr, ldn;
     ilki_act act;
 } ilki_linear_args;
 
-/* y = act(x W^T + b + delta) + residual. The packed form must not be stale. */
+/* y = act(norm(x) W^T + b + delta) + residual. The packed form must not be stale. */
 void ilki_nn_linear(ilki_nn *ctx, const ilki_linear *l, const ilki_linear_args *a);
 
 /* Estimated ns of one row on one thread; for the cost of a chain given to ilki_nn_rows. */
@@ -33,7 +44,7 @@ typedef struct ilki_mlp {
     bool gate_second; /* gated: h = first half * act(second half) */
 } ilki_mlp;
 
-/* y = out(h) + residual, h = act(in(x)) or gated. a->act is not used. */
+/* y = out(h) + residual, h = act(in(norm(x))) or gated. a->act is not used. */
 void ilki_nn_mlp(ilki_nn *ctx, const ilki_mlp *mlp, const ilki_linear_args *a);
 uint64_t ilki_nn_mlp_ns(const ilki_nn *ctx, const ilki_mlp *mlp);
 
@@ -43,14 +54,6 @@ void ilki_nn_act(ilki_nn *ctx, ilki_act act, float *x, size_t ldx, size_t n_rows
 void ilki_nn_add(ilki_nn *ctx, float *y, size_t ldy, const float *x, size_t ldx, size_t n_rows, size_t n);
 
 /* ---- norms: norm.c */
-
-typedef struct ilki_norm {
-    const float *w, *b; /* [dim]; b NULL: none (and never for RMS) */
-    size_t dim;
-    float eps;
-    float w_add; /* RMS: the weight is w + w_add (Gemma: 1) */
-    bool rms;
-} ilki_norm;
 
 /* LayerNorm or RMSNorm, as n->rms says; y may be x with the same ld. */
 void ilki_nn_norm(ilki_nn *ctx, const ilki_norm *n, float *y, size_t ldy, const float *x, size_t ldx, size_t n_rows);

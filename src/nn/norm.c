@@ -16,10 +16,13 @@ typedef struct norm_rows {
 static void apply(const ilki_kern_ops *ops, const ilki_norm *n, float *y, size_t ldy, const float *x, size_t ldx,
                   size_t rows)
 {
-    if (n->rms)
-        ops->rmsnorm_f32(y, x, n->w, rows, n->dim, ldy, ldx, n->eps, n->w_add);
-    else
-        ops->layernorm_f32(y, x, n->w, n->b, rows, n->dim, ldy, ldx, n->eps);
+    ilki_norm_f32 t = ilki_nn_norm_of(n);
+    t.x = x;
+    t.y = y;
+    t.rows = rows;
+    t.ldx = ldx;
+    t.ldy = ldy;
+    ops->norm_f32(&t);
 }
 
 static void run_rows(ilki_nn *sub, void *arg, size_t first, size_t n)

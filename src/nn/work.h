@@ -3,7 +3,7 @@
 #ifndef ILKI_NN_WORK_H
 #define ILKI_NN_WORK_H
 
-#include "nn/nn.h"
+#include "nn/layers.h"
 
 /* What a task should take: far under the 5 ms that a task may, since the estimates are of a common machine. */
 #define ILKI_NN_TASK_NS 1000000u
@@ -33,6 +33,12 @@ static inline bool ilki_nn_live(const ilki_nn *ctx)
 static inline size_t ilki_nn_bytes(size_t n, size_t size)
 {
     return (n * size + ILKI_ALIGN - 1) / ILKI_ALIGN * ILKI_ALIGN;
+}
+
+/* A norm as the kernel takes it, rows aside. */
+static inline ilki_norm_f32 ilki_nn_norm_of(const ilki_norm *n)
+{
+    return (ilki_norm_f32){.w = n->w, .b = n->b, .n = n->dim, .eps = n->eps, .w_add = n->w_add, .rms = n->rms};
 }
 
 /* ns of n_flops (a multiply-add is two) in the GEMM and in attention on one thread; guesses by what the table declares. */

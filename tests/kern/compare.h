@@ -162,11 +162,12 @@ enum { N_ACTS = ILKI_ACT_SIGMOID + 1 };
     X(gemm_scratch_f32)                                                                                                \
     X(gemm_f32)                                                                                                        \
     X(packed_bytes_bf16)                                                                                               \
-    X(pack_bf16) X(gemm_scratch_bf16) X(gemm_bf16) X(packed_bytes_i8) X(pack_i8) X(gemm_i8) X(rest_i8)               \
-        X(quant_rows_i8) X(attn_bytes_bf16) X(pack_attn_bf16) X(attn_bf16) X(pack_keys_f32) X(attn_f32)                \
-            X(attn_end_f32) X(layernorm_f32) X(rmsnorm_f32) X(softmax_f32) X(act_f32) X(add_f32) X(mul_f32)            \
-                X(axpy_f32) X(scale_f32) X(rope_f32) X(dot_f32) X(dot_f32_rows) X(dot_i8_rows) X(quant_i8)             \
-                    X(bytes_down) X(rgb_across) X(peak_f32) X(peak_tiles_f32) X(peak_bf16) X(peak_i8) X(peak_read)
+    X(pack_bf16)                                                                                                       \
+    X(gemm_scratch_bf16)                                                                                               \
+    X(gemm_bf16) X(packed_bytes_i8) X(pack_i8) X(gemm_i8) X(rest_i8) X(quant_rows_i8) X(attn_bytes_bf16)               \
+        X(pack_attn_bf16) X(attn_bf16) X(pack_keys_f32) X(attn_f32) X(attn_end_f32) X(norm_f32) X(act_f32) X(add_f32)  \
+            X(gate_f32) X(axpy_f32) X(scale_f32) X(rope_f32) X(dot_f32) X(dot_f32_rows) X(dot_i8_rows) X(quant_i8)     \
+                X(bytes_down) X(rgb_across) X(peak_f32) X(peak_tiles_f32) X(peak_bf16) X(peak_i8) X(peak_read)
 
 enum entry {
 #define ENTRY_ENUM(field) E_##field,
@@ -250,6 +251,35 @@ static inline void check_all_ran(const enum entry *entries, size_t n_entries)
                 test_check(entry_ran[i][entries[x]], __FILE__, __LINE__, "%s of %s was not tested",
                            entry_name(entries[x]), t[i].name);
         }
+}
+
+/* Ranges of rows (ilki_rows_i8) as a product or a gate keeps them: fresh ones with junk in a lane of each end, which is
+ * neither more nor less than some row has, and whether the ends of the row at x are right. */
+enum { RANGE = 2 * ILKI_I8_LANES };
+static inline void range_begin(float *range, size_t rows)
+{
+    memset(range, 0, rows * RANGE * sizeof *range);
+    for (size_t i = 0; i < rows; i++) {
+        range[i * RANGE + i % ILKI_I8_LANES] = -0.01f;
+        range[i * RANGE + ILKI_I8_LANES + i % ILKI_I8_LANES] = 0.02f;
+    }
+}
+
+static inline bool range_right(const float *range, const float *x, size_t n, const float *keep)
+{
+    float lo = -0.01f, hi = 0.02f, got_lo = 0.0f, got_hi = 0.0f;
+    for (size_t i = 0; i < n; i++)
+        if (!keep || keep[i] != 0.0f) {
+            lo = fminf(lo, x[i]);
+            hi = fmaxf(hi, x[i]);
+        }
+    bool numbers = true;
+    for (size_t i = 0; i < ILKI_I8_LANES; i++) {
+        numbers &= !isnan(range[i]) && !isnan(range[ILKI_I8_LANES + i]);
+        got_lo = fminf(got_lo, range[i]);
+        got_hi = fmaxf(got_hi, range[ILKI_I8_LANES + i]);
+    }
+    return numbers && memcmp(&lo, &got_lo, sizeof lo) == 0 && memcmp(&hi, &got_hi, sizeof hi) == 0;
 }
 
 /* to bf16, ties to even */

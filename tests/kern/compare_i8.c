@@ -69,10 +69,11 @@ static bool same_row(const unsigned char *a, const unsigned char *b, size_t k)
     return same && memcmp(a + sizeof x, b + sizeof x, ilki_kern_i8_row_bytes(k) - sizeof x) == 0;
 }
 
-static void quant_case(size_t k, size_t n_exact, int kind)
+enum { ROWS = 3 };
+
+/* ROWS rows of a kind, or of what codes are hard for. */
+static float *hard_rows(size_t k, size_t ldx, int kind)
 {
-    enum { ROWS = 3 };
-    size_t lda = ilki_kern_i8_row_bytes(k) + 64 * (k % 2), ldx = k + k % 3;
     float *x = pen_floats(0, span(ROWS, k, ldx), kind < N_KINDS ? (enum kind)kind : PLAIN);
     for (size_t i = 0; i < span(ROWS, k, ldx) && kind >= N_KINDS; i++)
         x[i] = kind == N_KINDS       ? (float)(test_random(&seed) % 511) * 0.5f - 100.0f /* ties */
@@ -83,14 +84,41 @@ static void quant_case(size_t k, size_t n_exact, int kind)
         x[k / 2] = NAN;
     if (kind == N_KINDS + 5 && k)
         x[k - 1] = -INFINITY;
+    for (size_t i = 0; i < span(ROWS, k, ldx) && kind >= N_KINDS + 6; i++)
+        x[i] = kind == N_KINDS + 6 ? -2.5f : 0.0f;
+    if (kind == N_KINDS + 7 && k) /* beside nothing else */
+        x[k / 3] = NAN;
+    return x;
+}
+enum { N_HARD = N_KINDS + 8 };
+
+/* What a product that made x would have kept up, its values dealt out over the lanes. */
+static const float *ranges_of(const float *x, size_t ldx, size_t k, const ilki_i8_channels *c)
+{
+    float *range = pen_take(3, (size_t)ROWS * RANGE * sizeof *range);
+    memset(range, 0, (size_t)ROWS * RANGE * sizeof *range);
+    for (size_t i = 0; i < ROWS * k; i++) {
+        float *lo = range + i / k * RANGE + i % k % ILKI_I8_LANES, v = x[i / k * ldx + i % k];
+        if (c->keep && c->keep[i % k] == 0.0f)
+            continue;
+        *lo = fminf(*lo, v);
+        lo[ILKI_I8_LANES] = fmaxf(lo[ILKI_I8_LANES], v);
+    }
+    return range;
+}
+
+static void quant_case(size_t k, size_t n_exact, int kind, bool ranged)
+{
+    size_t lda = ilki_kern_i8_row_bytes(k) + 64 * (k % 2), ldx = k + k % 3;
+    float *x = hard_rows(k, ldx, kind);
     ilki_i8_channels c = channels(n_exact, k);
     unsigned char *a = pen_take(1, span(ROWS, ilki_kern_i8_row_bytes(k), lda)), want[sizeof(ilki_i8_head) + MAX_K + 64];
-    table->quant_rows_i8(a, lda, x, ldx, ROWS, k, &c);
+    table->quant_rows_i8(&(ilki_rows_i8){a, x, &c, ranged ? ranges_of(x, ldx, k, &c) : NULL, lda, ldx, ROWS, k});
     CHECK(pen_kept(1, a));
     for (size_t r = 0; r < ROWS; r++) {
         expect_row(want, x + r * ldx, k, &c);
-        test_check(same_row(a + r * lda, want, k), __FILE__, __LINE__, "quant_rows k %zu, %zu exact, kind %d, row %zu",
-                   k, n_exact, kind, r);
+        test_check(same_row(a + r * lda, want, k), __FILE__, __LINE__,
+                   "quant_rows k %zu, %zu exact, kind %d, row %zu, %d", k, n_exact, kind, r, (int)ranged);
     }
     if (lda > ilki_kern_i8_row_bytes(k))
         CHECK(a[ilki_kern_i8_row_bytes(k)] == CANARY && a[lda - 1] == CANARY);
@@ -129,10 +157,52 @@ static void quant_all(void)
     static const size_t large[] = {127, 384, 1000, MAX_K};
     for (size_t i = 0; i < N_LENGTHS + sizeof large / sizeof *large; i++)
         for (size_t n_exact = 0; n_exact <= ILKI_I8_EXACT; n_exact += 4)
-            for (int kind = 0; kind < N_KINDS + 6; kind++) {
+            for (int kind = 0; kind < N_HARD; kind++) {
+                size_t k = i < N_LENGTHS ? i : large[i - N_LENGTHS];
+                for (int ranged = 0; ranged < 2 && k >= n_exact; ranged++)
+                    quant_case(k, n_exact, kind, ranged);
+            }
+}
+
+/* Rows as the norm by itself makes them, codes as those of such rows; rows apart, in place and one over the other. */
+static void norm_case(size_t k, size_t n_exact, int kind, int where)
+{
+    size_t lda = ilki_kern_i8_row_bytes(k), ldx = k + k % 3, ldy = where == 0 ? k + 1 : where == 1 ? ldx : 0;
+    float *x = hard_rows(k, ldx, kind), *w = pen_floats(2, k, PLAIN), *b = pen_floats(3, k, PLAIN);
+    float *want = malloc(span(ROWS, k, k) * sizeof *want + 1);
+    ilki_norm_f32 n = {.x = x, .y = want, .w = w, .b = k % 4 ? b : NULL, .rows = ROWS, .n = k, .ldx = ldx, .ldy = k};
+    n.eps = 1e-6f;
+    n.rms = k % 2;
+    n.w_add = k % 3 ? 0.0f : 1.0f;
+    table->norm_f32(&n);
+    ilki_i8_channels c = channels(n_exact, k);
+    unsigned char *a = pen_take(1, span(ROWS, lda, lda)), row[sizeof(ilki_i8_head) + MAX_K + 64];
+    n.y = where == 1 ? x : pen_take(4, span(where ? 1 : ROWS, k, ldy) * sizeof *n.y);
+    n.ldy = ldy;
+    n.a = a;
+    n.lda = lda;
+    n.channels = &c;
+    table->norm_f32(&n);
+    bool good = pen_kept(1, a) && (where == 1 || (pen_kept(4, n.y) && gaps_kept(n.y, where ? 1 : ROWS, k, ldy)));
+    for (size_t r = 0; r < ROWS; r++) {
+        expect_row(row, want + r * k, k, &c);
+        good &= same_row(a + r * lda, row, k);
+        for (size_t p = 0; p < k && (where < 2 || r == ROWS - 1); p++)
+            good &= same_float(n.y[r * ldy + p], want[r * k + p]);
+    }
+    test_check(good, __FILE__, __LINE__, "norm to codes k %zu, %zu exact, kind %d, %d", k, n_exact, kind, where);
+    free(want);
+}
+
+static void norm_all(void)
+{
+    static const size_t large[] = {127, 384, 1000, MAX_K};
+    for (size_t i = 1; i < N_LENGTHS + sizeof large / sizeof *large; i++)
+        for (size_t n_exact = 0; n_exact <= ILKI_I8_EXACT; n_exact += 4)
+            for (int kind = 0; kind < 3 * N_HARD; kind++) {
                 size_t k = i < N_LENGTHS ? i : large[i - N_LENGTHS];
                 if (k >= n_exact)
-                    quant_case(k, n_exact, kind);
+                    norm_case(k, n_exact, kind / 3, kind % 3);
             }
 }
 
@@ -182,6 +252,7 @@ typedef struct i8_case {
     bool bias;
     int residual; /* 0 none, 1 an array of its own, 2 c itself */
     int extreme;  /* codes and weights at their ends */
+    int range;    /* 0 none, 1 kept up for all columns, 2 for some */
     enum kind kind;
 } i8_case;
 
@@ -255,8 +326,18 @@ static void gemm_case(const i8_case *t)
     g.j1 = t->n;
     g.act = t->act;
     g.residual = t->residual == 2 ? out : t->residual ? residual : NULL;
+    float *range = pen_take(7, t->m * RANGE * sizeof *range), *kept = malloc((t->n + 1) * sizeof *kept);
+    for (size_t j = 0; j < t->n; j++)
+        kept[j] = (j * 7 + t->n) % 5 ? 1.0f : 0.0f;
+    range_begin(range, t->m);
+    g.range = t->range ? range : NULL;
+    g.keep = t->range == 2 ? kept : NULL;
     table->gemm_i8(&g);
     CHECK(pen_kept(4, out) && gaps_kept(out, t->m, t->n, ldc));
+    for (size_t i = 0; i < t->m && t->range; i++)
+        test_check(range_right(range + i * RANGE, out + i * ldc, t->n, g.keep), __FILE__, __LINE__,
+                   "gemm_i8 %zux%zux%zu, act %d: range of row %zu", t->m, t->n, t->k, (int)t->act, i);
+    free(kept);
     for (size_t j = 0; j < t->n && codes; j++) {
         float scale = expect_codes(codes, w + j * ldw, t->k, &c);
         for (size_t i = 0; i < t->m; i++) {
@@ -284,6 +365,7 @@ static void gemm_values(void)
             t.bias = n_done % 5 != 0;
             t.residual = (int)(n_done / 2 % 3);
             t.kind = (enum kind)(n_done % N_KINDS);
+            t.range = (int)(n_done / 2 % 3);
             gemm_case(&t);
         }
     static const size_t large[][3] = {{37, 130, 384}, {16, 64, 1536}, {33, 200, 100},
@@ -294,7 +376,8 @@ static void gemm_values(void)
                 .m = large[i][0], .n = large[i][1], .k = large[i][2], .n_exact = n_exact, .pad = i % 2, .bias = true};
             t.act = (i + n_exact) % 8 ? ILKI_ACT_GELU : ILKI_ACT_NONE;
             t.residual = (int)(i % 3);
-            gemm_case(&t);
+            for (t.range = 0; t.range < 3; t.range++)
+                gemm_case(&t);
         }
     for (int extreme = 1; extreme <= 2; extreme++) { /* the greatest sums there are */
         i8_case t = {.m = 3, .n = 3, .k = ILKI_I8_MAX_K, .extreme = extreme};
@@ -366,6 +449,7 @@ static void gemm_all(void)
 static void quant(void)
 {
     each_table(E_quant_rows_i8, quant_all);
+    each_table(E_norm_f32, norm_all);
     each_table(E_rest_i8, rest_all);
 }
 
@@ -382,7 +466,8 @@ static void gemm(void)
 
 static void all_ran(void)
 {
-    static const enum entry entries[] = {E_packed_bytes_i8, E_pack_i8, E_gemm_i8, E_quant_rows_i8, E_rest_i8};
+    static const enum entry entries[] = {E_packed_bytes_i8, E_pack_i8,  E_gemm_i8,
+                                         E_quant_rows_i8,   E_norm_f32, E_rest_i8};
     check_all_ran(entries, sizeof entries / sizeof *entries);
 }
 

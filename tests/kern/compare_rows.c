@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The comparator, normalisations and softmax: values against double precision, rows against themselves alone. */
+ * The comparator, normalisations: values against double precision, rows against themselves alone. Their codes are
+ * compare_i8.c's. */
 #include "kern/compare.h"
 
 static const size_t lengths[] = {96, 127, 384, 768, 1000, 1024, 4099};
@@ -72,10 +73,17 @@ static double rmsnorm_exact(const norm_row *t, size_t i, double *bound)
 
 static void norm_call(bool rms, float *y, const float *x, const norm_row *t, size_t rows, size_t ldy, size_t ldx)
 {
-    if (rms)
-        table->rmsnorm_f32(y, x, t->w, rows, t->n, ldy, ldx, t->eps, t->w_add);
-    else
-        table->layernorm_f32(y, x, t->w, t->b, rows, t->n, ldy, ldx, t->eps);
+    table->norm_f32(&(ilki_norm_f32){.x = x,
+                                     .y = y,
+                                     .w = t->w,
+                                     .b = t->b,
+                                     .rows = rows,
+                                     .n = t->n,
+                                     .ldx = ldx,
+                                     .ldy = ldy,
+                                     .eps = t->eps,
+                                     .w_add = t->w_add,
+                                     .rms = rms});
 }
 
 static void norm_check(bool rms)
@@ -108,64 +116,20 @@ static void norm_check(bool rms)
     }
 }
 
-static void layernorm_all(void)
+static void norm_all(void)
 {
     norm_check(false);
-}
-static void rmsnorm_all(void)
-{
     norm_check(true);
 }
 
-static void softmax_all(void)
+static void norm(void)
 {
-    enum { ROWS = 6 };
-    for (size_t c = 0; c < N_ALL; c++) {
-        size_t n = length(c), ld = n + c % 3;
-        float *x = rows_take(0, ROWS, n, ld), *was = pen_take(1, span(ROWS, n, ld) * sizeof *was);
-        for (size_t i = 1; i < n; i += 5)
-            x[i] = -INFINITY; /* masked places of row 0, never its first */
-        memcpy(was, x, span(ROWS, n, ld) * sizeof *was);
-        table->softmax_f32(x, ROWS, n, ld);
-        CHECK(pen_kept(0, x) && gaps_kept(x, ROWS, n, ld));
-        for (size_t r = 0; r < ROWS; r++) {
-            double max = -HUGE_VAL, sum = 0.0;
-            for (size_t i = 0; i < n; i++)
-                max = fmax(max, (double)was[r * ld + i]);
-            for (size_t i = 0; i < n; i++)
-                sum += exp((double)was[r * ld + i] - max);
-            for (size_t i = 0; i < n; i++) {
-                double d = (double)was[r * ld + i] - max, want = exp(d) / sum;
-                /* the difference is rounded once, e^d carries that; every other step is relative */
-                double bound = want * U * ((isinf(d) ? 0.0 : fabs(d)) + depth(n) + 8.0) + 0x1p-126;
-                if (!within((double)x[r * ld + i], want, bound)) {
-                    test_check(false, __FILE__, __LINE__, "n %zu row %zu [%zu]: got %.9g, want %.9g +- %g", n, r, i,
-                               (double)x[r * ld + i], want, bound);
-                    return;
-                }
-            }
-            table->softmax_f32(was + r * ld, 1, n, n);
-            CHECK_MEM(was + r * ld, x + r * ld, n * sizeof *x);
-        }
-    }
-}
-
-static void layernorm(void)
-{
-    each_table(E_layernorm_f32, layernorm_all);
-}
-static void rmsnorm(void)
-{
-    each_table(E_rmsnorm_f32, rmsnorm_all);
-}
-static void softmax(void)
-{
-    each_table(E_softmax_f32, softmax_all);
+    each_table(E_norm_f32, norm_all);
 }
 static void all_ran(void)
 {
-    static const enum entry entries[] = {E_layernorm_f32, E_rmsnorm_f32, E_softmax_f32};
+    static const enum entry entries[] = {E_norm_f32};
     check_all_ran(entries, sizeof entries / sizeof *entries);
 }
 
-TEST_MAIN({"layernorm", layernorm}, {"rmsnorm", rmsnorm}, {"softmax", softmax}, {"all_ran", all_ran})
+TEST_MAIN({"norm", norm}, {"all_ran", all_ran})

@@ -65,16 +65,13 @@ static void act_all(void)
     }
 }
 
-enum vec_op { ADD, MUL, AXPY, SCALE };
+enum vec_op { ADD, AXPY, SCALE };
 
 static void vec_call(enum vec_op op, float *y, const float *x, float a, size_t n)
 {
     switch (op) {
     case ADD:
         table->add_f32(y, x, n);
-        break;
-    case MUL:
-        table->mul_f32(y, x, n);
         break;
     case AXPY:
         table->axpy_f32(y, x, a, n);
@@ -87,7 +84,7 @@ static void vec_call(enum vec_op op, float *y, const float *x, float a, size_t n
 
 static double vec_exact(enum vec_op op, double y, double x, double a, double *bound)
 {
-    double r = op == ADD ? y + x : op == MUL ? y * x : op == AXPY ? y + a * x : a * y;
+    double r = op == ADD ? y + x : op == AXPY ? y + a * x : a * y;
     /* one rounding where the result is one operation, that of the product too where they are two */
     *bound = U * fabs(r) + TINY + (op == AXPY ? U * fabs(a * x) * (1.0 + U) : 0.0);
     return r;
@@ -122,10 +119,38 @@ static void add_all(void)
 {
     vec_check(ADD);
 }
-static void mul_all(void)
+/* The bits of an activation and a product, wherever the result goes, and the range of what is kept. */
+static void gate_case(size_t n, ilki_act act, int where, bool some)
 {
-    vec_check(MUL);
+    float *a = pen_floats(0, n, PLAIN), *b = pen_floats(1, n, PLAIN), *keep = pen_take(2, n * sizeof *keep);
+    float *want = pen_take(3, n * sizeof *want), *range = pen_take(5, RANGE * sizeof *range);
+    for (size_t i = 0; i < n; i++)
+        keep[i] = i % 3 ? 1.0f : 0.0f;
+    if (n > 9 && some)
+        b[9] = act % 2 ? NAN : INFINITY;
+    memcpy(want, a, n * sizeof *want);
+    table->act_f32(want, n, act);
+    for (size_t i = 0; i < n; i++)
+        want[i] *= b[i];
+    float *y = where == 0 ? pen_take(4, n * sizeof *y) : where == 1 ? a : b;
+    range_begin(range, 1);
+    ilki_gate_f32 g = {
+        .y = y, .a = a, .b = b, .range = n % 4 ? range : NULL, .keep = some ? keep : NULL, .n = n, .act = act};
+    table->gate_f32(&g);
+    CHECK(pen_kept(where == 0 ? 4 : where - 1, y) && pen_kept(5, range));
+    for (size_t i = 0; i < n; i++)
+        CHECK(memcmp(&y[i], &want[i], sizeof *y) == 0 || (isnan(y[i]) && isnan(want[i])));
+    CHECK(!g.range || range_right(range, y, n, g.keep));
 }
+
+static void gate_all(void)
+{
+    static const size_t lengths[] = {127, 384, 1000};
+    for (size_t c = 0; c < N_LENGTHS + sizeof lengths / sizeof *lengths; c++)
+        for (int i = 0; i < 6 * N_ACTS; i++)
+            gate_case(c < N_LENGTHS ? c : lengths[c - N_LENGTHS], (ilki_act)(i / 6), i % 3, i / 3 % 2);
+}
+
 static void axpy_all(void)
 {
     vec_check(AXPY);
@@ -167,7 +192,7 @@ static void act(void)
 static void elementwise(void)
 {
     each_table(E_add_f32, add_all);
-    each_table(E_mul_f32, mul_all);
+    each_table(E_gate_f32, gate_all);
     each_table(E_axpy_f32, axpy_all);
     each_table(E_scale_f32, scale_all);
 }
@@ -177,7 +202,7 @@ static void rope(void)
 }
 static void all_ran(void)
 {
-    static const enum entry entries[] = {E_act_f32, E_add_f32, E_mul_f32, E_axpy_f32, E_scale_f32, E_rope_f32};
+    static const enum entry entries[] = {E_act_f32, E_add_f32, E_gate_f32, E_axpy_f32, E_scale_f32, E_rope_f32};
     check_all_ran(entries, sizeof entries / sizeof *entries);
 }
 

@@ -8,9 +8,9 @@ static bool complete(const ilki_kern_ops *o)
 {
     return o->gemm_f32_nr && o->gemm_f32_mr && o->gemm_f32_gflops && o->packed_bytes_f32 && o->pack_f32 &&
            o->packed_at_f32 && o->gemm_scratch_f32 && o->gemm_f32 && o->pack_keys_f32 && o->attn_f32 &&
-           o->attn_end_f32 && o->layernorm_f32 && o->rmsnorm_f32 && o->softmax_f32 && o->act_f32 && o->add_f32 &&
-           o->mul_f32 && o->axpy_f32 && o->scale_f32 && o->rope_f32 && o->dot_f32 && o->dot_f32_rows &&
-           o->dot_i8_rows && o->quant_i8 && o->peak_f32 && o->peak_i8 && o->peak_read;
+           o->attn_end_f32 && o->norm_f32 && o->act_f32 && o->add_f32 && o->gate_f32 && o->axpy_f32 && o->scale_f32 &&
+           o->rope_f32 && o->dot_f32 && o->dot_f32_rows && o->dot_i8_rows && o->quant_i8 && o->peak_f32 && o->peak_i8 &&
+           o->peak_read;
 }
 
 static void any_cpu_has_ref(void)

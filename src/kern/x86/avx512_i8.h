@@ -28,14 +28,18 @@ enum { EXACT_K = 516 };
 typedef struct columns {
     __m512i codes;
     __m512 codes_ps, scale, bias, e[ILKI_I8_EXACT];
-    __mmask16 mask;
-    size_t at; /* of the output */
+    __mmask16 mask, kept; /* that exist; of those, what the next product keeps */
+    size_t at;            /* of the output */
 } columns;
 
 INLINE columns get_columns(const block *b, const size_t n_exact, size_t x)
 {
     const ilki_gemm_i8 *g = b->g;
     columns c = {.mask = g->j1 > b->j + x ? head_mask(g->j1 - b->j - x) : 0, .at = b->j + x};
+    c.kept = c.mask;
+    if (g->range && g->keep)
+        c.kept = _mm512_mask_cmp_ps_mask(c.mask, _mm512_maskz_loadu_ps(c.mask, g->keep + c.at), _mm512_setzero_ps(),
+                                         _CMP_NEQ_UQ);
     c.codes = _mm512_loadu_si512(b->p.sum + x);
     c.codes_ps = _mm512_cvtepi32_ps(c.codes);
     c.scale = _mm512_loadu_ps(b->p.scale + x);
@@ -57,7 +61,7 @@ INLINE __m512 scale_sum(__m512i s, const columns *c, const ilki_i8_head *head, c
     return _mm512_mul_ps(v, _mm512_mul_ps(_mm512_set1_ps(head->scale), c->scale));
 }
 
-INLINE void end_columns(const ilki_gemm_i8 *g, const columns *c, size_t i, const ilki_act act, __m512 v)
+INLINE __m512 end_columns(const ilki_gemm_i8 *g, const columns *c, size_t i, const ilki_act act, __m512 v)
 {
     if (g->bias)
         v = _mm512_add_ps(v, c->bias);
@@ -65,6 +69,17 @@ INLINE void end_columns(const ilki_gemm_i8 *g, const columns *c, size_t i, const
     if (g->residual)
         v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(c->mask, g->residual + i * g->ldr + c->at));
     _mm512_mask_storeu_ps(g->c + i * g->ldc + c->at, c->mask, v);
+    return v;
+}
+
+/* v and w widen a row's range; NaN leaves it. */
+INLINE void widen(float *range, __mmask16 of_v, __m512 v, __mmask16 of_w, __m512 w)
+{
+    __m512 lo = _mm512_loadu_ps(range), hi = _mm512_loadu_ps(range + ILKI_I8_LANES);
+    lo = _mm512_mask_min_ps(lo, of_v, v, lo);
+    hi = _mm512_mask_max_ps(hi, of_v, v, hi);
+    _mm512_storeu_ps(range, _mm512_mask_min_ps(lo, of_w, w, lo));
+    _mm512_storeu_ps(range + ILKI_I8_LANES, _mm512_mask_max_ps(hi, of_w, w, hi));
 }
 
 /* All rows of 32 columns: n_exact, act and small_k are constants where this is inlined. */
@@ -82,8 +97,10 @@ INLINE void finish_columns(const block *b, const size_t n_exact, const ilki_act 
             v = _mm512_fmadd_ps(own, low.e[y], v);
             w = _mm512_fmadd_ps(own, high.e[y], w);
         }
-        end_columns(g, &low, b->i + r, act, v);
-        end_columns(g, &high, b->i + r, act, w);
+        v = end_columns(g, &low, b->i + r, act, v);
+        w = end_columns(g, &high, b->i + r, act, w);
+        if (g->range)
+            widen(g->range + (b->i + r) * 2 * ILKI_I8_LANES, low.kept, v, high.kept, w);
     }
 }
 

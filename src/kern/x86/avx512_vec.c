@@ -27,11 +27,46 @@ static void add_f32(float *y, const float *x, size_t n)
                           _mm512_add_ps(_mm512_maskz_loadu_ps(mask, y + i), _mm512_maskz_loadu_ps(mask, x + i)));
 }
 
-static void mul_f32(float *y, const float *x, size_t n)
+/* The kept ones of 16 values from keep on. */
+INLINE __mmask16 kept_of(const float *keep, __mmask16 in)
 {
-    EACH(n, i, mask)
-    _mm512_mask_storeu_ps(y + i, mask,
-                          _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, y + i), _mm512_maskz_loadu_ps(mask, x + i)));
+    return keep ? _mm512_mask_cmp_ps_mask(in, _mm512_maskz_loadu_ps(in, keep), _mm512_setzero_ps(), _CMP_NEQ_UQ) : in;
+}
+
+/* lo and hi over some values more; NaN leaves them. */
+INLINE void widen(__m512 *lo, __m512 *hi, __mmask16 kept, __m512 v)
+{
+    *lo = _mm512_mask_min_ps(*lo, kept, v, *lo);
+    *hi = _mm512_mask_max_ps(*hi, kept, v, *hi);
+}
+
+INLINE void gate(const ilki_gate_f32 *g, const ilki_act act)
+{
+    __m512 lo = _mm512_setzero_ps(), hi = lo;
+    EACH(g->n, i, mask)
+    {
+        __m512 v = _mm512_mul_ps(act_ps(_mm512_maskz_loadu_ps(mask, g->a + i), act),
+                                 _mm512_maskz_loadu_ps(mask, g->b + i));
+        _mm512_mask_storeu_ps(g->y + i, mask, v);
+        if (g->range)
+            widen(&lo, &hi, kept_of(g->keep ? g->keep + i : NULL, mask), v);
+    }
+    if (!g->range)
+        return;
+    widen(&lo, &hi, 0xffff, _mm512_loadu_ps(g->range));
+    widen(&lo, &hi, 0xffff, _mm512_loadu_ps(g->range + ILKI_I8_LANES));
+    _mm512_storeu_ps(g->range, lo);
+    _mm512_storeu_ps(g->range + ILKI_I8_LANES, hi);
+}
+
+static void gate_f32(const ilki_gate_f32 *g)
+{
+    if (g->act == ILKI_ACT_GELU)
+        gate(g, ILKI_ACT_GELU);
+    else if (g->act == ILKI_ACT_SILU)
+        gate(g, ILKI_ACT_SILU);
+    else
+        gate(g, g->act);
 }
 
 static void axpy_f32(float *y, const float *x, float a, size_t n)
@@ -113,61 +148,32 @@ INLINE float inverse_root(float x)
     return 1.0f / _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
 }
 
-/* Two passes for the moments: the second also finds how far the first one's mean was off, and takes it out again. */
-static void layernorm_f32(float *y, const float *x, const float *w, const float *b, size_t rows, size_t n, size_t ldy,
-                          size_t ldx, float eps)
+/* Two passes for the moments: the second also finds how far the first one's mean was off, and takes it out again. The row's
+ * range of what is kept is found on the way where `kept` is not NULL. */
+INLINE void norm_row(const ilki_norm_f32 *t, float *y, const float *x, const bool rms, const __mmask16 *kept,
+                     __m512 *lo, __m512 *hi)
 {
-    for (size_t r = 0; r < rows; r++, y += ldy, x += ldx) {
-        float sum, square, inverse_n = 1.0f / (float)n;
+    const size_t n = t->n;
+    float sum = 0.0f, square, inverse_n = 1.0f / (float)n;
+    if (!rms)
         SUM_ROW(x, n, sum, v);
-        const __m512 mean = _mm512_set1_ps(sum * inverse_n);
+    const __m512 mean = _mm512_set1_ps(sum * inverse_n), add = _mm512_set1_ps(t->w_add);
+    if (!rms)
         SUM_ROW(x, n, sum, _mm512_sub_ps(v, mean));
-        float off = sum * inverse_n;
-        const __m512 vo = _mm512_set1_ps(off);
-        SUM_ROW(x, n, square,
-                _mm512_mul_ps(_mm512_sub_ps(_mm512_sub_ps(v, mean), vo), _mm512_sub_ps(_mm512_sub_ps(v, mean), vo)));
-        const __m512 scale = _mm512_set1_ps(inverse_root(square * inverse_n + eps));
-        EACH(n, i, mask)
-        {
-            __m512 v = _mm512_sub_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), mean), vo);
-            __m512 vb = b ? _mm512_maskz_loadu_ps(mask, b + i) : _mm512_setzero_ps();
-            v = _mm512_fmadd_ps(_mm512_mul_ps(v, scale), _mm512_maskz_loadu_ps(mask, w + i), vb);
-            _mm512_mask_storeu_ps(y + i, mask, v);
-        }
-    }
-}
-
-static void rmsnorm_f32(float *y, const float *x, const float *w, size_t rows, size_t n, size_t ldy, size_t ldx,
-                        float eps, float w_add)
-{
-    const __m512 add = _mm512_set1_ps(w_add);
-    for (size_t r = 0; r < rows; r++, y += ldy, x += ldx) {
-        float square;
-        SUM_ROW(x, n, square, _mm512_mul_ps(v, v));
-        const __m512 scale = _mm512_set1_ps(inverse_root(square / (float)n + eps));
-        EACH(n, i, mask)
-        {
-            __m512 v = _mm512_mul_ps(_mm512_maskz_loadu_ps(mask, x + i), scale);
-            v = _mm512_mul_ps(v, _mm512_add_ps(_mm512_maskz_loadu_ps(mask, w + i), add));
-            _mm512_mask_storeu_ps(y + i, mask, v);
-        }
-    }
-}
-
-static void softmax_f32(float *x, size_t rows, size_t n, size_t ldx)
-{
-    for (size_t r = 0; r < rows; r++, x += ldx) {
-        __m512 max = _mm512_set1_ps(-INFINITY), sum = _mm512_setzero_ps();
-        EACH(n, i, mask)
-        max = _mm512_mask_max_ps(max, mask, max, _mm512_maskz_loadu_ps(mask, x + i));
-        max = _mm512_set1_ps(_mm512_reduce_max_ps(max));
-        EACH(n, i, mask)
-        {
-            __m512 e = exp_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), max));
-            sum = _mm512_mask_add_ps(sum, mask, sum, e);
-            _mm512_mask_storeu_ps(x + i, mask, e);
-        }
-        scale_f32(x, 1.0f / _mm512_reduce_add_ps(sum), n);
+    const __m512 off = _mm512_set1_ps(sum * inverse_n);
+    SUM_ROW(x, n, square,
+            _mm512_mul_ps(_mm512_sub_ps(_mm512_sub_ps(v, mean), off), _mm512_sub_ps(_mm512_sub_ps(v, mean), off)));
+    const __m512 scale = _mm512_set1_ps(inverse_root((rms ? square / (float)n : square * inverse_n) + t->eps));
+    EACH(n, i, mask)
+    {
+        __m512 v = _mm512_sub_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), mean), off);
+        __m512 w = _mm512_maskz_loadu_ps(mask, t->w + i);
+        v = _mm512_mul_ps(v, scale);
+        v = rms ? _mm512_mul_ps(v, _mm512_add_ps(w, add))
+                : _mm512_fmadd_ps(v, w, t->b ? _mm512_maskz_loadu_ps(mask, t->b + i) : _mm512_setzero_ps());
+        _mm512_mask_storeu_ps(y + i, mask, v);
+        if (kept)
+            widen(lo, hi, kept[i / 16], v);
     }
 }
 
@@ -175,33 +181,36 @@ static void softmax_f32(float *x, size_t rows, size_t n, size_t ldx)
 
 enum { TURN = 64, MOST_MASKS = ILKI_I8_MAX_K / 16 }; /* values of a turn: four registers */
 
-/* The values of a turn that are kept: masks from `m` on, whose last ones are zeros. */
-INLINE void get_kept(__m512 v[4], const float *x, const __mmask16 *m)
+/* Which values of a row are kept, for whole turns of them. */
+typedef struct row_masks {
+    __mmask16 kept[MOST_MASKS + 4];
+} row_masks;
+
+INLINE void get_masks(row_masks *m, size_t k, const ilki_i8_channels *c)
 {
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; i++)
-        v[i] = _mm512_maskz_loadu_ps(m[i], x + 16 * i);
+    for (size_t p = 0; p < (k + TURN - 1) / TURN * TURN; p += 16) {
+        __mmask16 in = k > p ? head_mask(k - p) : 0;
+        m->kept[p / 16] = kept_of(c->keep ? c->keep + p : NULL, in);
+    }
 }
 
-/* lo and hi of what is kept and 0; NaN where something is. */
-INLINE float range_of(const float *x, size_t k, const __mmask16 *masks, float *least)
+/* lo and hi of what is kept and 0. */
+INLINE void range_of(const float *x, size_t k, const __mmask16 *m, __m512 *lo, __m512 *hi)
 {
-    __m512 lo = _mm512_setzero_ps(), hi = lo, lo1 = lo, hi1 = lo, v[4];
-    __mmask16 bad = 0;
-    for (size_t p = 0; p < k; p += TURN) {
-        get_kept(v, x + p, masks + p / 16);
-        lo = _mm512_min_ps(_mm512_min_ps(v[0], v[1]), lo);
-        hi = _mm512_max_ps(_mm512_max_ps(v[0], v[1]), hi);
-        lo1 = _mm512_min_ps(_mm512_min_ps(v[2], v[3]), lo1);
-        hi1 = _mm512_max_ps(_mm512_max_ps(v[2], v[3]), hi1);
-        bad |= _mm512_cmp_ps_mask(v[0], v[1], _CMP_UNORD_Q) | _mm512_cmp_ps_mask(v[2], v[3], _CMP_UNORD_Q);
+    __m512 lo1 = _mm512_setzero_ps(), hi1 = lo1;
+    *lo = *hi = lo1;
+    for (size_t p = 0; p < k; p += TURN, m += TURN / 16) {
+        widen(lo, hi, m[0], _mm512_maskz_loadu_ps(m[0], x + p));
+        widen(&lo1, &hi1, m[1], _mm512_maskz_loadu_ps(m[1], x + p + 16));
+        widen(lo, hi, m[2], _mm512_maskz_loadu_ps(m[2], x + p + 32));
+        widen(&lo1, &hi1, m[3], _mm512_maskz_loadu_ps(m[3], x + p + 48));
     }
-    *least = _mm512_reduce_min_ps(_mm512_min_ps(lo, lo1));
-    return bad ? NAN : _mm512_reduce_max_ps(_mm512_max_ps(hi, hi1)) - *least;
+    widen(lo, hi, 0xffff, lo1);
+    widen(lo, hi, 0xffff, hi1);
 }
 
 /* 64 codes: 32-bit integers saturate to 16 bits, which no code reaches, then to bytes; the packs leave quarters of lanes
- * that one permutation puts in order. A row that is not finite has by = 0, and INT_MIN or 0 become 0. */
+ * that one permutation puts in order. NaN becomes 0. */
 INLINE __m512i codes_64(const __m512 v[4], __m512 by, __m512i zero)
 {
     const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
@@ -213,46 +222,96 @@ INLINE __m512i codes_64(const __m512 v[4], __m512 by, __m512i zero)
     return _mm512_permutexvar_epi32(order, a);
 }
 
-static void quant_row_i8(unsigned char *a, const float *x, size_t k, const ilki_i8_channels *c, const __mmask16 *masks)
+/* Codes of k values and zeros behind them; false where one is NaN. What an exact channel gets is its caller's to mend. */
+INLINE bool put_codes(unsigned char *a, const float *x, size_t k, __m512 by, __m512i zero)
+{
+    __mmask16 good = 0xffff, good1 = 0xffff;
+    __m512 v[4];
+    size_t p = 0;
+    for (; p + TURN <= k; p += TURN) {
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; i++)
+            v[i] = _mm512_loadu_ps(x + p + 16 * i);
+        good = _mm512_mask_cmp_ps_mask(good, v[0], v[1], _CMP_ORD_Q);
+        good1 = _mm512_mask_cmp_ps_mask(good1, v[2], v[3], _CMP_ORD_Q);
+        _mm512_storeu_si512(a + p, codes_64(v, by, zero));
+    }
+    if (p < k) { /* what is behind the row is 0, not the code of 0 */
+#pragma GCC unroll 4
+        for (size_t i = 0; i < 4; i++)
+            v[i] = k - p > 16 * i ? _mm512_maskz_loadu_ps(head_mask(k - p - 16 * i), x + p + 16 * i)
+                                  : _mm512_setzero_ps();
+        good = _mm512_mask_cmp_ps_mask(good, v[0], v[1], _CMP_ORD_Q);
+        good1 = _mm512_mask_cmp_ps_mask(good1, v[2], v[3], _CMP_ORD_Q);
+        _mm512_storeu_si512(a + p, _mm512_maskz_mov_epi8(((__mmask64)1 << (k - p)) - 1U, codes_64(v, by, zero)));
+    }
+    return (good & good1) == 0xffff;
+}
+
+/* The codes of a row whose kept values that are numbers lie in lo to hi. */
+INLINE void finish_row_i8(unsigned char *a, const float *x, size_t k, const ilki_i8_channels *c, __m512 lo, __m512 hi)
 {
     ilki_i8_head head = {0};
-    float by = 0.0f, least, range = range_of(x, k, masks, &least);
-    for (size_t e = 0; e < c->n_exact; e++) {
-        head.exact[e] = x[c->exact[e]];
-        range += head.exact[e] * 0.0f; /* these are finite, too */
-    }
-    if (!(range <= 3.4028235e38f)) {
-        head.scale = NAN;
-    } else if (range >= 0x1p-118f) {
+    float by = 0.0f, least = _mm512_reduce_min_ps(lo), range = _mm512_reduce_max_ps(hi) - least, finite = 0.0f;
+    if (range >= 0x1p-118f && range <= 3.4028235e38f) {
         by = 255.0f / range;
         head.scale = range / 255.0f;
         head.zero = _mm_cvtss_si32(_mm_set_ss(-least * by));
     }
+    bool numbers = put_codes(a + sizeof head, x, k, _mm512_set1_ps(by), _mm512_set1_epi16((int16_t)head.zero));
+    for (size_t e = 0; e < c->n_exact; e++) {
+        head.exact[e] = x[c->exact[e]];
+        finite += head.exact[e] * 0.0f; /* these are, too */
+    }
+    if (!numbers || !(range + finite <= 3.4028235e38f)) {
+        head.scale = NAN;
+        head.zero = 0;
+        memset(a + sizeof head, 0, k);
+    }
     memcpy(a, &head, sizeof head);
-    a += sizeof head;
-    const __m512i zero = _mm512_set1_epi16((int16_t)head.zero);
-    for (size_t p = 0; p < k; p += TURN) {
-        __m512 v[4];
-        get_kept(v, x + p, masks + p / 16);
-        __m512i codes = codes_64(v, _mm512_set1_ps(by), zero);
-        if (k - p < TURN) /* what is behind the row is 0, not the code of 0 */
-            codes = _mm512_maskz_mov_epi8(((__mmask64)1 << (k - p)) - 1U, codes);
-        _mm512_storeu_si512(a + p, codes);
+    for (size_t e = 0; e < c->n_exact; e++)
+        a[sizeof head + c->exact[e]] = (unsigned char)head.zero;
+}
+
+static void quant_rows_i8(const ilki_rows_i8 *r)
+{
+    row_masks m;
+    const float *range = r->range;
+    if (!range)
+        get_masks(&m, r->k, r->channels);
+    for (size_t i = 0; i < r->rows; i++) {
+        const float *x = r->x + i * r->ldx;
+        __m512 lo, hi;
+        if (range) {
+            lo = _mm512_loadu_ps(range + i * 2 * ILKI_I8_LANES);
+            hi = _mm512_loadu_ps(range + i * 2 * ILKI_I8_LANES + ILKI_I8_LANES);
+        } else {
+            range_of(x, r->k, m.kept, &lo, &hi);
+        }
+        finish_row_i8(r->a + i * r->lda, x, r->k, r->channels, lo, hi);
     }
 }
 
-static void quant_rows_i8(unsigned char *a, size_t lda, const float *x, size_t ldx, size_t rows, size_t k,
-                          const ilki_i8_channels *c)
+INLINE void norm_rows(const ilki_norm_f32 *t, const bool rms, const __mmask16 *kept)
 {
-    __mmask16 masks[MOST_MASKS + 4];
-    for (size_t p = 0; p < (k + TURN - 1) / TURN * TURN; p += 16) {
-        __mmask16 in = k > p ? head_mask(k - p) : 0;
-        masks[p / 16] = c->keep ? _mm512_mask_cmp_ps_mask(in, _mm512_maskz_loadu_ps(in, c->keep + p),
-                                                          _mm512_setzero_ps(), _CMP_NEQ_UQ)
-                                : in;
+    for (size_t i = 0; i < t->rows; i++) {
+        __m512 lo = _mm512_setzero_ps(), hi = lo;
+        float *y = t->y + i * t->ldy;
+        norm_row(t, y, t->x + i * t->ldx, rms, kept, &lo, &hi);
+        if (kept)
+            finish_row_i8(t->a + i * t->lda, y, t->n, t->channels, lo, hi);
     }
-    for (size_t i = 0; i < rows; i++)
-        quant_row_i8(a + i * lda, x + i * ldx, k, c, masks);
+}
+
+static void norm_f32(const ilki_norm_f32 *t)
+{
+    row_masks m;
+    if (t->a)
+        get_masks(&m, t->n, t->channels);
+    if (t->rms)
+        norm_rows(t, true, t->a ? m.kept : NULL);
+    else
+        norm_rows(t, false, t->a ? m.kept : NULL);
 }
 
 #include "kern/rest_i8.inc"
@@ -261,12 +320,10 @@ const ilki_kern_ops ilki_kern_avx512_vec = {
     .name = "avx512",
     .quant_rows_i8 = quant_rows_i8,
     .rest_i8 = rest_i8,
-    .layernorm_f32 = layernorm_f32,
-    .rmsnorm_f32 = rmsnorm_f32,
-    .softmax_f32 = softmax_f32,
+    .norm_f32 = norm_f32,
     .act_f32 = act_f32,
     .add_f32 = add_f32,
-    .mul_f32 = mul_f32,
+    .gate_f32 = gate_f32,
     .axpy_f32 = axpy_f32,
     .scale_f32 = scale_f32,
     .rope_f32 = rope_f32,
