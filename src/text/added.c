@@ -152,37 +152,60 @@ static bool is(const ilki_text_char *c, unsigned flag)
     return (ilki_text_flags(c->cp) & flag) != 0;
 }
 
+/* The longest pattern at c[at..n), its length; NULL where none begins. `*seen`: where the walk ended. */
+static const ilki_added *longest_chars(const ilki_tokenizer *t, const ilki_text_char *c, size_t n, size_t at,
+                                       size_t *len, size_t *seen)
+{
+    const ilki_added *found = NULL;
+    uint32_t node = 0;
+    *len = 1;
+    for (*seen = at; *seen < n; ++*seen) {
+        const ilki_text_edge *e = ilki_text_trie_step(&t->normalized.trie, node, c[*seen].cp);
+        if (!e)
+            break;
+        node = e->node;
+        if (e->id >= 0) {
+            found = &t->added[e->id];
+            *len = *seen + 1 - at;
+        }
+    }
+    return found;
+}
+
+/* Nothing sure is found from `at` on; what stands before it may be taken by a token's lstrip. */
+static void end_search(const ilki_added_set *set, const ilki_text_char *c, size_t from, size_t at, ilki_added_match *m)
+{
+    while (m->goes_on && set->has_space && at > from && is(&c[at - 1], ILKI_UNI_SPACE))
+        at--;
+    *m = (ilki_added_match){.start = at, .end = at, .resume = at, .goes_on = m->goes_on};
+}
+
 void ilki_text_added_find_chars(const ilki_tokenizer *t, const ilki_text_char *c, size_t n, size_t from, size_t search,
                                 bool skip_special, ilki_added_match *m)
 {
     const ilki_added_set *set = &t->normalized;
-    *m = (ilki_added_match){.start = n, .end = n, .resume = n};
-    for (size_t i = search, len; set->n && i < n; i += len) {
-        const ilki_added *a = NULL;
-        uint32_t node = 0;
+    size_t i = search, len, seen;
+    for (; set->n && i < n; i += len) {
         len = 1;
         if (c[i].cp < 128 ? !set->first[c[i].cp] : !set->beyond_ascii)
             continue;
-        for (size_t k = i; k < n; k++) {
-            const ilki_text_edge *e = ilki_text_trie_step(&set->trie, node, c[k].cp);
-            if (!e)
-                break;
-            node = e->node;
-            if (e->id >= 0) {
-                a = &t->added[e->id];
-                len = k + 1 - i;
-            }
-        }
+        const ilki_added *a = longest_chars(t, c, n, i, &len, &seen);
+        size_t end = i + len;
+        if (m->goes_on && (seen == n || (a && a->single_word && end == n)))
+            break;
         if (!a || (a->special && skip_special))
             continue;
-        size_t end = i + len;
         if (a->single_word && ((i > 0 && is(&c[i - 1], ILKI_UNI_WORD)) || (end < n && is(&c[end], ILKI_UNI_WORD))))
             continue;
-        *m = (ilki_added_match){.token = a, .start = i, .end = end, .resume = end};
-        while (a->lstrip && m->start > from && is(&c[m->start - 1], ILKI_UNI_SPACE))
-            m->start--;
-        while (a->rstrip && m->end < n && is(&c[m->end], ILKI_UNI_SPACE))
-            m->end++;
+        ilki_added_match found = {.token = a, .start = i, .end = end, .resume = end, .goes_on = m->goes_on};
+        while (a->lstrip && found.start > from && is(&c[found.start - 1], ILKI_UNI_SPACE))
+            found.start--;
+        while (a->rstrip && found.end < n && is(&c[found.end], ILKI_UNI_SPACE))
+            found.end++;
+        if (m->goes_on && a->rstrip && found.end == n)
+            break;
+        *m = found;
         return;
     }
+    end_search(set, c, from, i < n ? i : n, m);
 }

@@ -153,6 +153,16 @@ static bool put_cluster(const charsmap *m, ilki_text_scratch *s, size_t first, s
     return true;
 }
 
+/* Whether a cluster is looked up as a whole: then one more character may change what becomes of it. */
+static bool is_small(const ilki_text_char *c, size_t n)
+{
+    char bytes[4];
+    size_t size = 0;
+    for (size_t i = 0; i < n && size < CLUSTER_BYTES; i++)
+        size += ilki_base_utf8_put(c[i].cp, bytes);
+    return size < CLUSTER_BYTES;
+}
+
 static bool charsmap_apply(const ilki_normalizer *p, ilki_text_scratch *s)
 {
     const charsmap *m = p->state;
@@ -160,8 +170,10 @@ static bool charsmap_apply(const ilki_normalizer *p, ilki_text_scratch *s)
     size_t i = 0;
     while (i < str->n && str->c[i].cp < 128 && !m->mapped[str->c[i].cp])
         i++;
-    if (i == str->n)
+    if (i == str->n) {
+        s->str.n -= s->goes_on && i > 0;
         return true;
+    }
     s->marks.n = 0;
     if (!ilki_text_marks_reserve(&s->marks, str->n))
         return false;
@@ -169,6 +181,8 @@ static bool charsmap_apply(const ilki_normalizer *p, ilki_text_scratch *s)
         size_t end = i + 1;
         while (end < str->n && joins(str->c, i, end))
             end++;
+        if (s->goes_on && end == str->n && is_small(str->c + i, end - i))
+            break;
         if (end == i + 1 && str->c[i].cp < 128 && !m->mapped[str->c[i].cp]) {
             if (!put_char(s, str->c[i].cp))
                 return false;
@@ -177,6 +191,7 @@ static bool charsmap_apply(const ilki_normalizer *p, ilki_text_scratch *s)
         }
         i = end;
     }
+    s->marks.n -= s->goes_on && s->marks.n > 0; /* characters that vanish behind it may yet change its place */
     return ilki_text_take_places(s);
 }
 

@@ -5,8 +5,17 @@
  * A block ends at a safe cut: a place across which no part of this tokenizer can see. For any tokenizer whose parts
  * allow it, that is behind ASCII white space; for BERT's normalizer and pre-tokenizer also beside ASCII punctuation and
  * before an ideograph. With the latter two, words of ASCII letters and digits between ASCII neighbours go straight from
- * bytes to the model (the ASCII lane), which is most of most texts. A word that no cut divides is one block, however
- * long, unless its beginning gives all the tokens that are wanted. */
+ * bytes to the model (the ASCII lane), which is most of most texts.
+ *
+ * What no cut divides is one block, however long; under a limit its beginning is tried first, for any parts: each makes of a
+ * text that goes on only what stays however it does (s->goes_on), so that the tokens are those of the whole. Equality with
+ * the reference forces to read on where a token depends on what is far behind it:
+ *   - Unigram on "aaaa…": where the letters do not come out even, the odd token stands at the beginning;
+ *   - marks without end under a normal form (one of a lower class, at their end, goes before all others);
+ *   - white space without end that Strip would drop at the end of the text, that a run's Replace makes one character of or
+ *     that an added token would take on its left;
+ *   - one match or word without end: a pattern matches at its end ("a+b|a" on "aaaa…"), a token's span ends there, and so
+ *     do what ignore_merges looks up and the characters that WordPiece counts. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +27,8 @@ enum {
     WINDOW = 1 << 15,     /* bytes searched for added tokens ahead of the encoding */
     BLOCK = 2048,         /* bytes of a block where no lane ends it earlier */
     LANE_BLOCK = 256,     /* bytes behind which an ideograph ends a block of the lane */
-    PREFIX = 1 << 14,     /* bytes of a block without a cut, of which the beginning may do */
-    NEAR = 256,           /* bytes in which a place to end such a beginning is looked for */
+    FAR = 1 << 15,        /* bytes in which a cut is looked for before the beginning of a block is tried */
+    BYTES_PER_TOKEN = 8,  /* more than most texts have: so much of a block is tried first */
     LOOK_AHEAD = 256,     /* tokens encoded past the limit, to tell how many were cut */
     KEEP_CHARS = 1 << 20, /* characters that a scratch keeps room for */
     MAX_TEXT = INT32_MAX
@@ -35,6 +44,7 @@ typedef struct run {
     size_t n;    /* bytes */
     size_t stop; /* tokens after which the rest is not looked at */
     bool skip_special;
+    size_t tried_at, tried; /* where a block without a cut begins, and how much of it was not enough */
 } run;
 
 /* What the lane does with a byte. Controls, which BERT's cleaning drops, are left to the general path (O), as is what
@@ -75,15 +85,26 @@ static bool is_solid(uint32_t cp)
                     : (ilki_text_flags(cp) & (ILKI_UNI_LETTER | ILKI_UNI_NUMBER | ILKI_UNI_M | ILKI_UNI_PUNCT)) != 0;
 }
 
+/* The character that ends before text[i], i > 0, and where it begins; U+FFFD for a byte that belongs to none. */
+static uint32_t char_before(const run *r, size_t i, size_t *start)
+{
+    size_t len;
+    *start = i - 1;
+    while (*start > 0 && i - *start < 4 && ((unsigned char)r->text[*start] & 0xc0) == 0x80)
+        --*start;
+    uint32_t cp = ilki_base_utf8_get(r->text + *start, i - *start, &len);
+    if (*start + len == i)
+        return cp;
+    *start = i - 1;
+    return 0xfffd;
+}
+
 /* Whether the character before text[i] is such a one: behind it a space begins something new. */
 static bool ends_word(const run *r, size_t i)
 {
-    size_t start = i - 1, len;
-    while (start > 0 && i - start < 4 && ((unsigned char)r->text[start] & 0xc0) == 0x80)
-        start--;
-    uint32_t cp = ilki_base_utf8_get(r->text + start, i - start, &len);
-    return start + len == i && is_solid(cp) &&
-           (!r->t->cut_by_model || r->t->model->ends_before_space(r->t->model_state, cp));
+    size_t start;
+    uint32_t cp = char_before(r, i, &start);
+    return is_solid(cp) && (!r->t->cut_by_model || r->t->model->ends_before_space(r->t->model_state, cp));
 }
 
 /* Whether a line that ends a word ends before text[i] and another begins there: "\n" alone is then no part of what
@@ -177,20 +198,24 @@ static bool encode_chars(const run *r, size_t first, size_t n)
     const ilki_tokenizer *t = r->t;
     ilki_text_scratch *s = r->s;
     s->pieces.n = 0;
+    s->goes_on &= n > 0;
     if (!ilki_text_pieces_put(&s->pieces, first, n))
         return false;
     for (size_t i = 0; i < t->n_splitters; i++)
         if (!t->splitters[i].row->apply(&t->splitters[i], s))
             return false;
-    for (size_t i = 0; i < s->pieces.n; i++) {
+    bool ok = true;
+    for (size_t i = 0; i < s->pieces.n && ok; i++) {
         ilki_text_piece p = s->pieces.p[i];
         s->left_off |= r->out->n >= r->stop;
         if (r->out->n >= r->stop)
             break;
-        if (!t->model->encode(t->model_state, &t->vocab, s, s->str.c + p.first, p.n, r->out))
-            return false;
+        s->open = s->goes_on && i + 1 == s->pieces.n;
+        if (!s->open || t->model->takes_open)
+            ok = t->model->encode(t->model_state, &t->vocab, s, s->str.c + p.first, p.n, r->out);
     }
-    return true;
+    s->open = false;
+    return ok;
 }
 
 /* The normalised text with the added tokens in it, of which `m` is the first. A pre-tokenizer may write a string of its
@@ -212,6 +237,7 @@ static bool encode_matches(const run *r, ilki_added_match *m)
                 memcpy(s->str.c, whole.c + from, n * sizeof *whole.c);
                 s->str.n = n;
                 s->at_start &= from == 0;
+                s->goes_on = m->goes_on && !m->token;
                 ok = encode_chars(r, 0, n);
             }
         }
@@ -226,113 +252,101 @@ static bool encode_matches(const run *r, ilki_added_match *m)
     return ok;
 }
 
-/* One block by the general path. */
-static bool encode_block(const run *r, size_t start, size_t end, bool fresh)
+/* text[start .. end) by the general path: all of it or, where the text `goes_on`, the tokens that stay however it does.
+ * Every part sees to that for what it makes (s->goes_on). */
+static bool encode_block(const run *r, size_t start, size_t end, bool fresh, bool goes_on)
 {
     const ilki_tokenizer *t = r->t;
     ilki_text_str *str = &r->s->str;
+    ilki_added_match m = {.goes_on = goes_on};
     if (!ilki_text_load(r->s, r->text + start, end - start, start))
         return false;
     r->s->fresh = fresh;
+    r->s->goes_on = goes_on;
     if (!ilki_text_normalise(t, r->s))
         return false;
     if (!t->normalized.n)
         return encode_chars(r, 0, str->n);
-    ilki_added_match m;
     ilki_text_added_find_chars(t, str->c, str->n, 0, 0, r->skip_special, &m);
     if (!m.token)
-        return encode_chars(r, 0, str->n);
+        return encode_chars(r, 0, m.start);
     return encode_matches(r, &m);
+}
+
+bool ilki_text_encode_block(const ilki_tokenizer *t, ilki_text_scratch *s, const char *text, size_t n, bool goes_on)
+{
+    run r = {.t = t, .s = s, .out = &s->tokens[0], .text = text, .n = n, .stop = SIZE_MAX};
+    s->tokens[0].n = 0;
+    s->stop = SIZE_MAX;
+    s->ran_wild = false;
+    return encode_block(&r, 0, n, true, goes_on);
 }
 
 /* ------------------------------------------------------------------ the beginning of a block without a cut */
 
-/* Whether the text before text[i] and that behind are normalised as if they stood alone: a character that no normalizer
- * joins to another. */
-static bool begins_apart(const run *r, size_t i)
+/* A place at or before text[i], behind `start`, that is inside no character; not behind white space where an added token
+ * further on may take that. `start` where there is none. */
+static size_t prefix_end(const run *r, size_t start, size_t i)
 {
-    size_t len, before = i - 1;
-    if (((unsigned char)r->text[i] & 0xc0) == 0x80)
-        return false;
-    uint32_t cp = ilki_base_utf8_get(r->text + i, r->n - i, &len);
-    while (before > 0 && i - before < 4 && ((unsigned char)r->text[before] & 0xc0) == 0x80)
-        before--;
-    uint32_t left = ilki_base_utf8_get(r->text + before, i - before, &len);
-    return before + len == i && is_solid(cp) && is_solid(left) &&
-           !(ilki_text_flags(cp) & (ILKI_UNI_M | ILKI_UNI_NORM)) &&
-           ilki_text_class_get(cp).cluster == ILKI_CLUSTER_OTHER &&
-           ilki_text_class_get(left).cluster != ILKI_CLUSTER_PREPEND;
-}
-
-/* The tokens of text[start .. end) that stay however it goes on: of the pre-tokens that end out of sight of the end, and
- * of the beginning of the one that does not. */
-static bool encode_prefix(const run *r, size_t start, size_t end, bool fresh)
-{
-    const ilki_tokenizer *t = r->t;
-    ilki_text_scratch *s = r->s;
-    if (!ilki_text_load(s, r->text + start, end - start, start))
-        return false;
-    s->fresh = fresh;
-    s->pieces.n = 0;
-    if (!ilki_text_normalise(t, s) || !ilki_text_pieces_put(&s->pieces, 0, s->str.n))
-        return false;
-    for (size_t i = 0; i < t->n_splitters; i++)
-        if (!t->splitters[i].row->apply(&t->splitters[i], s))
-            return false;
-    bool ok = true;
-    for (size_t i = 0; i < s->pieces.n && ok && !s->open && r->out->n < r->stop; i++) {
-        const ilki_text_char *c = s->str.c + s->pieces.p[i].first;
-        size_t n = s->pieces.p[i].n, sure = end - ILKI_TEXT_SEES;
-        s->open = c[n - 1].at.end > sure;
-        while (n && c[n - 1].at.end > sure)
-            n--;
-        if (n && (!s->open || t->model->takes_open))
-            ok = t->model->encode(t->model_state, &t->vocab, s, c, n, r->out);
-    }
-    s->open = false;
-    return ok;
+    size_t back = 0, before;
+    while (back < 3 && i - back > start && ((unsigned char)r->text[i - back] & 0xc0) == 0x80)
+        back++;
+    if (((unsigned char)r->text[i - back] & 0xc0) != 0x80) /* four in a row belong to no character */
+        i -= back;
+    while (r->t->raw.has_space && i > start && ilki_text_flags(char_before(r, i, &before)) & ILKI_UNI_SPACE)
+        i = before;
+    return i;
 }
 
 /* Whether the beginning of text[start .. end), where there is no safe cut, gives all tokens that are wanted; if not, none
- * is put. Four times as much each time, so that the work stays linear. */
-static bool encode_beginning(const run *r, size_t start, size_t end, bool fresh, bool *enough)
+ * is put. Four times as much each time, and nothing twice, so that the work stays linear. A pattern that runs wild, or a
+ * text that grows too much, is judged by the whole. */
+static bool encode_beginning(run *r, size_t start, size_t end, bool fresh, bool *enough)
 {
-    size_t mark = r->out->n;
+    size_t mark = r->out->n, wanted = r->stop - mark;
     *enough = false;
-    for (size_t n = PREFIX; r->t->takes_prefix && r->stop != SIZE_MAX && n + NEAR < end - start; n *= 4) {
-        size_t at = start + n;
-        while (at < start + n + NEAR && !begins_apart(r, at))
-            at++;
-        if (at == start + n + NEAR)
+    if (wanted > (end - start) / BYTES_PER_TOKEN)
+        return true;
+    if (r->tried_at != start)
+        r->tried = 0;
+    r->tried_at = start;
+    size_t n = wanted * BYTES_PER_TOKEN > BLOCK ? wanted * BYTES_PER_TOKEN : BLOCK;
+    for (; n < end - start && !*enough; n *= 4) {
+        size_t at = n > r->tried ? prefix_end(r, start, start + n) : start;
+        if (at == start)
             continue;
-        if (!encode_prefix(r, start, at, fresh))
-            return false;
-        *enough = r->out->n >= r->stop;
-        if (*enough)
-            break;
-        r->out->n = mark;
+        r->tried = n;
+        if (!encode_block(r, start, at, fresh, true)) {
+            if (!r->s->ran_wild && !r->s->too_long)
+                return false;
+            r->s->ran_wild = r->s->too_long = false;
+        } else {
+            *enough = r->out->n >= r->stop;
+        }
+        if (!*enough)
+            r->out->n = mark;
     }
     r->s->left_off = *enough;
     return true;
 }
 
 /* A stretch of text without added tokens of the first pass. `*at` is left where the limit stopped it. */
-static bool encode_stretch(const run *r, size_t *at, size_t end, size_t border)
+static bool encode_stretch(run *r, size_t *at, size_t end, size_t border)
 {
     while (*at < end && r->out->n < r->stop) {
         if (r->t->ascii_lane && !ascii_lane(r, at, end))
             return false;
         if (*at >= end || r->out->n >= r->stop)
             break;
-        size_t near = end - *at > 2 * PREFIX ? *at + 2 * PREFIX : end, to = block_end(r, *at, near);
-        bool enough = false;
-        if (to == near && near < end && !encode_beginning(r, *at, end, *at == border, &enough))
+        size_t near = end - *at > FAR ? *at + FAR : end, to = block_end(r, *at, near);
+        bool enough = false, far = to == near && near < end;
+        if (to - *at > 2 * BLOCK && !encode_beginning(r, *at, far ? end : to, *at == border, &enough))
             return false;
         if (enough)
             break;
-        if (to == near && near < end)
+        if (far)
             to = block_end(r, *at, end);
-        if (!encode_block(r, *at, to, *at == border))
+        if (!encode_block(r, *at, to, *at == border, false))
             return false;
         *at = to;
     }
@@ -349,28 +363,24 @@ static size_t last_cut(const run *r, size_t low, size_t high)
 }
 
 /* The whole text, or as much as gives `stop` tokens; `*more`: something was left. */
-static bool encode_text(const run *r, bool *more)
+static bool encode_text(run *r, bool *more)
 {
     const ilki_tokenizer *t = r->t;
     bool cuts = t->cut_space || t->cut_before || t->ascii_lane;
     size_t at = 0, border = 0, search = 0; /* encoded so far; end of the last match; searched so far */
-    size_t tried = PREFIX;                 /* bytes that were not enough of a beginning */
     bool enough = false;
     while (at < r->n && r->out->n < r->stop) {
         ilki_added_match m;
         size_t seen = search > at ? search : at;
-        size_t window = cuts && r->n - search > WINDOW ? search + WINDOW : r->n;
+        size_t window = (cuts || r->stop != SIZE_MAX) && r->n - search > WINDOW ? search + WINDOW : r->n;
         ilki_text_added_find_bytes(t, r->text, r->n, border, search, window, r->skip_special, &m);
         if (!m.token && window < r->n) {
             search = window;
-            size_t cut = last_cut(r, seen, window);
+            size_t cut = cuts ? last_cut(r, seen, window) : 0;
             if (cut && !encode_stretch(r, &at, cut, border))
                 return false;
-            if (!cut && window - at >= 4 * tried) {
-                tried = window - at;
-                if (!encode_beginning(r, at, window, at == border, &enough))
-                    return false;
-            }
+            if (!cut && !encode_beginning(r, at, window, at == border, &enough))
+                return false;
             if (enough)
                 break;
             continue;
@@ -426,12 +436,14 @@ static ilk_status run_text(const ilki_tokenizer *t, ilki_text_scratch *s, int wh
     s->tokens[which].n = 0;
     s->stop = stop;
     s->left_off = s->ran_wild = false;
+    s->n_loaded = 0;
     run r = {.t = t,
              .s = s,
              .out = &s->tokens[which],
              .text = text,
              .n = n,
              .stop = stop,
+             .tried_at = SIZE_MAX,
              .skip_special = skip_special || t->split_special};
     bool ok = encode_text(&r, more);
     trim(s);

@@ -132,9 +132,31 @@ bool ilki_text_take_places(ilki_text_scratch *s)
     return true;
 }
 
+/* Whether a normal form keeps what stands before cp and what begins with it apart. */
+static bool begins_apart(uint32_t cp, bool compat)
+{
+    size_t n;
+    const uint32_t *to;
+    uint32_t jamo[3];
+    if (!(ilki_text_flags(cp) & ILKI_UNI_NORM) || ilki_text_decompose_hangul(cp, jamo))
+        return true;
+    to = ilki_text_decompose(cp, compat, &n);
+    return to && !(ilki_text_flags(to[0]) & ILKI_UNI_NORM);
+}
+
+/* A run of marks without end is read to its end: a mark of a lower class there comes first of all. */
+static void hold_back(ilki_text_str *str, bool compat)
+{
+    while (str->n > 0 && !begins_apart(str->c[str->n - 1].cp, compat))
+        str->n--;
+    str->n -= str->n > 0;
+}
+
 bool ilki_text_normal_form(ilki_text_scratch *s, bool compat, bool composed)
 {
     size_t i = 0;
+    if (s->goes_on)
+        hold_back(&s->str, compat);
     while (i < s->str.n && !(ilki_text_flags(s->str.c[i].cp) & ILKI_UNI_NORM))
         i++;
     if (i == s->str.n)

@@ -149,9 +149,11 @@ static bool canonical_apply(const ilki_normalizer *p, ilki_text_scratch *s)
     size_t first = 0;
     while (first < n && ilki_text_flags(s->str.c[first].cp) & ILKI_UNI_SPACE)
         first++;
-    if (first > 0 && first < n)
+    if (s->goes_on && first == n)
+        s->str.n = 0;
+    if (s->fresh && first > 0 && first < n)
         s->str.c[0].cp = 0x2581;
-    if (first == 1 && n > 1) {
+    if (s->fresh && first == 1 && n > 1) {
         if (!ilki_text_str_reserve(&s->str, n + 1))
             return false;
         memmove(s->str.c + 2, s->str.c + 1, (n - 1) * sizeof *s->str.c);
@@ -179,6 +181,8 @@ static ilk_status strip_read(ilki_normalizer *p, const ilki_text_reader *r, ilki
     return status ? status : ilki_text_read_bool(r, node, "strip_right", true, &p->strip);
 }
 
+/* Of a text that goes on, what it ends with may yet be inside. Spaces without end are read to their end: they go if
+ * nothing follows, and stay if anything does. */
 static bool strip_apply(const ilki_normalizer *p, ilki_text_scratch *s)
 {
     ilki_text_str *str = &s->str;
@@ -318,6 +322,19 @@ static ilk_status replace_read(ilki_normalizer *p, const ilki_text_reader *r, il
     return status;
 }
 
+/* Whether what stands behind s->c[..n) may make more of what is at i: a run goes on, or `find` has only begun. */
+static bool is_cut(const ilki_normalizer *p, const ilki_text_str *s, size_t i)
+{
+    size_t k = i;
+    if (p->least)
+        while (k < s->n && (p->find ? s->c[k].cp == p->find[0] : (ilki_text_flags(s->c[k].cp) & ILKI_UNI_SPACE) != 0))
+            k++;
+    else if (s->n - i < p->n_find)
+        while (k < s->n && s->c[k].cp == p->find[k - i])
+            k++;
+    return k == s->n;
+}
+
 /* The end of what is found at i, or i. */
 static size_t found_at(const ilki_normalizer *p, const ilki_text_str *s, size_t i)
 {
@@ -354,6 +371,8 @@ static bool replace_apply(const ilki_normalizer *p, ilki_text_scratch *s)
         if (s->too_long)
             return false;
         size_t end = found_at(p, from, i);
+        if (s->goes_on && (end == i || end == from->n) && is_cut(p, from, i))
+            break;
         if (end == i) {
             if (!ilki_text_str_put(&s->spare, from->c[i].cp, from->c[i].at))
                 return false;

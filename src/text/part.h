@@ -27,8 +27,6 @@ typedef struct ilki_text_piece {
     size_t first, n;
 } ilki_text_piece;
 
-enum { ILKI_TEXT_SEES = 64 }; /* bytes that a pre-tokenizer looks ahead, where it does not say that it looks further */
-
 typedef struct ilki_text_pieces {
     ilki_text_piece *p;
     size_t n, cap;
@@ -65,9 +63,13 @@ struct ilki_text_scratch {
     bool too_long;    /* it tried to grow further */
     size_t stop;      /* tokens behind which the rest of a text does not count; set for each text */
     bool left_off;    /* some of a block was not encoded, because of that */
+    /* The text goes on behind str, and behind the last of the pieces: a part leaves of str, and of that piece, what stays
+     * however it goes on. Set by load to false. */
+    bool goes_on;
     /* What a model is given is only the beginning of a pre-token: it puts the tokens that stay whatever follows. Only
      * for models that say `takes_open`. */
     bool open;
+    size_t n_loaded;           /* bytes loaded for a text, repeats counted: what a limit spares shows in it */
     ilki_buf cleaned, between; /* of clean.c */
     void *match;               /* of regex.c */
     bool ran_wild;             /* a pattern took more steps than a text is worth */
@@ -152,7 +154,6 @@ struct ilki_splitter {
     bool drops_space;      /* of the row, or set by read */
     bool before_space;     /* there is always a border between a word and U+0020, and what is behind it sees no more */
     bool invert;           /* Split */
-    bool far;              /* what is a match may depend on more than ILKI_TEXT_SEES bytes behind it */
     ilki_split_next *next; /* Split, ByteLevel; NULL: no pattern */
     ilki_regex *regex;     /* … or this */
     size_t digits;         /* how many a pattern takes at once */
@@ -294,10 +295,12 @@ typedef struct ilki_added_match {
     const ilki_added *token; /* NULL: none */
     size_t start, end;       /* with the white space that lstrip and rstrip take */
     size_t resume;           /* where the search goes on */
+    bool goes_on;            /* in: the text goes on, so a token is found, or none, only where that is sure … */
 } ilki_added_match;
 
 /* The first match at or behind `from` that begins before `stop`; matches that do not count (a special token where
- * `skip_special`, a single word inside a word) are stepped over. `from` is also the border that lstrip respects. */
+ * `skip_special`, a single word inside a word) are stepped over. `from` is also the border that lstrip respects. Where
+ * there is none m->start is the end of what was searched, or, in a text that goes on, of what holds none for sure. */
 void ilki_text_added_find_bytes(const ilki_tokenizer *t, const char *text, size_t n, size_t from, size_t search,
                                 size_t stop, bool skip_special, ilki_added_match *m);
 void ilki_text_added_find_chars(const ilki_tokenizer *t, const ilki_text_char *c, size_t n, size_t from, size_t search,
@@ -336,7 +339,6 @@ struct ilki_tokenizer {
     bool cut_before;          /* before U+0020 behind a word */
     bool cut_line;            /* behind a line feed between words, too */
     bool cut_by_model;        /* before a space where the model says so of the word's last character */
-    bool takes_prefix;        /* the beginning of a text without a cut tells what its tokens are */
     bool ascii_lane;          /* BERT's normalizer and pre-tokenizer: words of ASCII need no normalising */
     bool ascii_lower;         /* the lane lower-cases */
     bool lane_chinese;        /* the normalizer sets ideographs apart */
@@ -351,6 +353,10 @@ ilk_status ilki_text_read_parts(ilki_tokenizer *t, const ilki_text_reader *r, il
 
 /* A post-processor into the two templates (tokenizer.c). */
 ilk_status ilki_text_read_post(ilki_tokenizer *t, const ilki_text_reader *r, ilki_json_node node);
+
+/* A text by the general path, as one block between added tokens, into s->tokens[0]: all of its tokens or, where it
+ * `goes_on`, those that stay whatever follows. False as ilki_text_normalise gives it. For tests. */
+bool ilki_text_encode_block(const ilki_tokenizer *t, ilki_text_scratch *s, const char *text, size_t n, bool goes_on);
 
 /* Runs the normalizers over s->str; false when memory is short. */
 bool ilki_text_normalise(const ilki_tokenizer *t, ilki_text_scratch *s);

@@ -10,6 +10,7 @@
 
 static const char *const behaviours[] = {"Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"};
 enum { REMOVED, ISOLATED, MERGED_WITH_PREVIOUS, MERGED_WITH_NEXT, CONTIGUOUS };
+enum { LOOK_AHEAD = 16 }; /* characters, more than any known pattern looks at from where it begins */
 
 /* ------------------------------------------------------------------ matchers */
 
@@ -243,16 +244,13 @@ static ilk_status split_read(ilki_splitter *p, const ilki_text_reader *r, ilki_j
                               ILKI_ADDED_MAX_BYTES);
     if (!regex) {
         p->next = next_string;
-        p->far = n > ILKI_TEXT_SEES / 2;
         return ilki_text_read_chars(r, string, n, &p->find, &p->n_find);
     }
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
         if (strcmp(patterns[i].regex, regex) == 0)
             set_pattern(p, i);
-    if (!p->next) {
-        p->far = true;
+    if (!p->next)
         return ilki_text_regex_new(&p->regex, regex, n_regex, r);
-    }
     p->before_space &= p->behaviour == ISOLATED;
     p->drops_space = p->next == next_clip && p->invert && p->behaviour == REMOVED;
     return ILK_OK;
@@ -273,8 +271,8 @@ static bool flush(fold_state *f)
     return ok;
 }
 
-/* One stretch, in order; the ways to join are those of the reference's `split`. */
-static bool stretch(fold_state *f, size_t start, size_t end, bool match)
+/* One stretch, or the beginning of one, in order; the ways to join are those of the reference's `split`. */
+static bool begin_stretch(fold_state *f, size_t start, size_t end, bool match)
 {
     bool pending = f->end > f->start, joins = false;
     if (start == end)
@@ -293,46 +291,81 @@ static bool stretch(fold_state *f, size_t start, size_t end, bool match)
         f->start = start;
     f->end = end;
     f->matched = match;
-    return f->behaviour > ISOLATED || flush(f);
+    return true;
 }
 
-/* One piece by a pattern that is not known; s->str.c[first .. first + n). */
-static bool split_by_regex(const ilki_splitter *p, ilki_text_scratch *s, fold_state *f, size_t first, size_t n)
+static bool stretch(fold_state *f, size_t start, size_t end, bool match)
+{
+    return begin_stretch(f, start, end, match) && (f->behaviour > ISOLATED || flush(f));
+}
+
+/* One piece by a pattern that is not known. PCRE2 does not tell before a match is at its end whether it will be one, so a
+ * match without end is read to its end: "a+b|a" makes one piece of "aaaa…b" and many of "aaaa…". */
+static bool split_by_regex(const ilki_splitter *p, ilki_text_scratch *s, fold_state *f, ilki_text_piece piece,
+                           bool goes_on)
 {
     ilki_regex_run u;
-    size_t at = 0, start, end;
+    size_t at = 0, first = piece.first, start, end;
     int found;
-    if (!ilki_text_regex_begin(&u, p->regex, s, s->str.c + first, n))
+    if (!ilki_text_regex_begin(&u, p->regex, s, s->str.c + first, piece.n))
         return false;
+    u.goes_on = goes_on;
     while ((found = ilki_text_regex_next(&u, &start, &end)) > 0) {
         if (!stretch(f, first + at, first + start, p->invert) || !stretch(f, first + start, first + end, !p->invert))
             return false;
         at = end;
     }
-    return found == 0 && stretch(f, first + at, first + n, p->invert);
+    if (found < 0)
+        return false;
+    return goes_on ? begin_stretch(f, first + at, first + start, p->invert)
+                   : stretch(f, first + at, first + piece.n, p->invert);
+}
+
+/* In c[0..n), of a text that goes on: matches that end here or before are what they seem, of one that ends behind it is
+ * sure that it reaches so far. What the patterns look at is LOOK_AHEAD characters from where a match begins, the run that
+ * it takes and one more, and (Qwen2's) where in a run of white space the last line ends. */
+static size_t sure_end(const ilki_splitter *p, const ilki_text_char *c, size_t n)
+{
+    size_t ahead = p->next == next_string ? p->n_find - 1 : LOOK_AHEAD, sure = n > ahead ? n - ahead : 0;
+    for (size_t i = n; p->next == next_qwen2 && i > 0 && flags_of(&c[i - 1]) & ILKI_UNI_SPACE; i--)
+        if (c[i - 1].cp == '\r' || c[i - 1].cp == '\n')
+            return i - 1 < sure ? i - 1 : sure;
+    return sure;
+}
+
+static bool split_by_match(const ilki_splitter *p, ilki_text_scratch *s, fold_state *f, ilki_text_piece piece,
+                           bool goes_on)
+{
+    const ilki_text_char *c = s->str.c + piece.first;
+    size_t n = piece.n, first = piece.first, at = 0, start, end, sure = goes_on ? sure_end(p, c, n) : n;
+    for (; at < sure; at = end) {
+        end = p->next(p, c, n, at, &start);
+        if (end > sure)
+            return begin_stretch(f, first + at, first + (start < sure ? start : sure), p->invert) &&
+                   (start >= sure || begin_stretch(f, first + start, first + sure, !p->invert));
+        if (!stretch(f, first + at, first + start, p->invert) || !stretch(f, first + start, first + end, !p->invert))
+            return false;
+    }
+    return true;
 }
 
 static bool split_apply(const ilki_splitter *p, ilki_text_scratch *s)
 {
     fold_state f = {.out = &s->spare_pieces, .behaviour = p->behaviour};
+    bool goes_on = false;
     f.out->n = 0;
     for (size_t k = 0; k < s->pieces.n; k++) {
-        const ilki_text_char *c = s->str.c + s->pieces.p[k].first;
-        size_t first = s->pieces.p[k].first, n = s->pieces.p[k].n, at = 0;
-        f.start = f.end = first;
+        ilki_text_piece piece = s->pieces.p[k];
+        goes_on = s->goes_on && k + 1 == s->pieces.n;
+        f.start = f.end = piece.first;
         f.matched = false;
-        if (p->regex && !split_by_regex(p, s, &f, first, n))
+        if (!(p->regex ? split_by_regex : split_by_match)(p, s, &f, piece, goes_on))
             return false;
-        while (at < n && !p->regex) {
-            size_t start, end = p->next(p, c, n, at, &start);
-            if (!stretch(&f, first + at, first + start, p->invert) ||
-                !stretch(&f, first + start, first + end, !p->invert))
-                return false;
-            at = end;
-        }
+        goes_on &= f.end > f.start;
         if (!flush(&f))
             return false;
     }
+    s->goes_on = goes_on;
     ilki_text_swap_pieces(s);
     return true;
 }

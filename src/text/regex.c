@@ -212,7 +212,8 @@ static bool spend(ilki_regex_run *u, size_t n)
     return ok;
 }
 
-/* One attempt from byte `at` on: PCRE2's answer. */
+/* One attempt from byte `at` on: PCRE2's answer. The end of what is seen is no end of the text for it, so that a match is
+ * one whatever stands behind; PCRE2_ERROR_PARTIAL, of a text that goes on: one may begin where the vector says. */
 static int attempt(ilki_regex_run *u, size_t at)
 {
     for (size_t see = WINDOW;; see *= 2) {
@@ -220,14 +221,14 @@ static int attempt(ilki_regex_run *u, size_t at)
         size_t end = all ? u->n : at + see;
         while (!all && ((unsigned char)u->text[end] & 0xc0) == 0x80)
             end--;
-        uint32_t options = PCRE2_NO_UTF_CHECK | (all ? 0 : PCRE2_PARTIAL_HARD);
+        uint32_t options = PCRE2_NO_UTF_CHECK | (all && !u->goes_on ? 0 : PCRE2_PARTIAL_HARD);
         int n = pcre2_match(u->x->code, (PCRE2_SPTR)u->text, end, at, options, u->s->match, u->x->few);
         if (n == PCRE2_ERROR_MATCHLIMIT) {
             if (!spend(u, MAX_STEPS))
                 return n;
             n = pcre2_match(u->x->code, (PCRE2_SPTR)u->text, end, at, options, u->s->match, u->x->many);
         }
-        if (n != PCRE2_ERROR_PARTIAL && (all || n != PCRE2_ERROR_NOMATCH))
+        if (all || (n != PCRE2_ERROR_PARTIAL && n != PCRE2_ERROR_NOMATCH))
             return n;
         if (n == PCRE2_ERROR_NOMATCH) { /* no match begins in sight */
             at = end;
@@ -239,12 +240,24 @@ static int attempt(ilki_regex_run *u, size_t at)
     }
 }
 
+/* The character that byte `to` belongs to; bytes come in order. */
+static size_t place_of(ilki_regex_run *u, size_t to)
+{
+    for (; u->byte < to; u->byte++)
+        u->place += ((unsigned char)u->text[u->byte] & 0xc0) != 0x80;
+    return u->place;
+}
+
 int ilki_text_regex_next(ilki_regex_run *u, size_t *start, size_t *end)
 {
-    while (u->at <= u->n) {
+    while (u->at < u->n + !u->goes_on) {
         int n = attempt(u, u->at);
         if (n == PCRE2_ERROR_NOMATCH)
+            break;
+        if (n == PCRE2_ERROR_PARTIAL) {
+            *start = place_of(u, pcre2_get_ovector_pointer(u->s->match)[0]);
             return 0;
+        }
         if (n < 0) {
             u->s->ran_wild |= n != PCRE2_ERROR_NOMEMORY;
             return -1;
@@ -258,13 +271,10 @@ int ilki_text_regex_next(ilki_regex_run *u, size_t *start, size_t *end)
         if (from == to && from == u->last)
             continue; /* an empty match right behind a match does not count */
         u->last = to;
-        for (; u->byte < from; u->byte++)
-            u->place += ((unsigned char)u->text[u->byte] & 0xc0) != 0x80;
-        *start = u->place;
-        for (; u->byte < to; u->byte++)
-            u->place += ((unsigned char)u->text[u->byte] & 0xc0) != 0x80;
-        *end = u->place;
+        *start = place_of(u, from);
+        *end = place_of(u, to);
         return 1;
     }
+    *start = place_of(u, u->n);
     return 0;
 }

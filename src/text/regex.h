@@ -20,10 +20,12 @@ typedef struct ilki_regex_run {
     size_t byte, place; /* a byte and the character there: how far places are known */
     size_t last;        /* where the last match ended */
     size_t allowance;   /* bytes and steps that may still be charged */
+    bool goes_on;       /* set behind begin: more may follow c[0..n), and only what that cannot change is a match */
 } ilki_regex_run;
 bool ilki_text_regex_begin(ilki_regex_run *u, const ilki_regex *x, ilki_text_scratch *s, const ilki_text_char *c,
                            size_t n);
-/* 1: characters [*start, *end) match; 0: no more do; -1: out of memory or, s->ran_wild, out of steps. */
+/* 1: characters [*start, *end) match; 0: no more do, up to *start, which is n or, in a text that goes on, where what
+ * follows decides; -1: out of memory or, s->ran_wild, out of steps. */
 int ilki_text_regex_next(ilki_regex_run *u, size_t *start, size_t *end);
 
 #endif

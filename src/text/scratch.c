@@ -122,6 +122,8 @@ bool ilki_text_load(ilki_text_scratch *s, const char *text, size_t n, size_t bas
     s->too_long = false;
     s->at_start = base == 0;
     s->fresh = true;
+    s->goes_on = false;
+    s->n_loaded += n;
     str->n = 0;
     if (!ilki_text_str_reserve(str, n)) /* a character takes a byte or more */
         return false;

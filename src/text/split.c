@@ -16,6 +16,17 @@ static bool has(const ilki_text_char *c, unsigned flags)
     return (ilki_text_flags(c->cp) & flags) != 0;
 }
 
+/* The new pieces in place of the old. The last one goes on if the last old one did and it has the end of that. */
+static void put_pieces(ilki_text_scratch *s)
+{
+    const ilki_text_pieces *from = &s->pieces, *to = &s->spare_pieces;
+    if (s->goes_on) {
+        ilki_text_piece a = from->p[from->n - 1], b = to->n ? to->p[to->n - 1] : (ilki_text_piece){0};
+        s->goes_on = a.first + a.n == b.first + b.n;
+    }
+    ilki_text_swap_pieces(s);
+}
+
 /* ------------------------------------------------------------------ one delimiter character at a time */
 
 /* Cuts one piece at the characters that have a flag, each of which is a delimiter of its own. */
@@ -60,7 +71,7 @@ static bool cut(ilki_text_scratch *s, unsigned flags, int behaviour)
     for (size_t i = 0; i < s->pieces.n; i++)
         if (!cut_piece(s, s->pieces.p[i], flags, behaviour))
             return false;
-    ilki_text_swap_pieces(s);
+    put_pieces(s);
     return true;
 }
 
@@ -139,7 +150,7 @@ static bool char_delimiter_apply(const ilki_splitter *p, ilki_text_scratch *s)
         if (!ilki_text_pieces_put(out, start, end - start))
             return false;
     }
-    ilki_text_swap_pieces(s);
+    put_pieces(s);
     return true;
 }
 const ilki_splitter_row ilki_text_char_delimiter = {
@@ -240,7 +251,7 @@ static bool bert_apply(const ilki_splitter *p, ilki_text_scratch *s)
         if (!ilki_text_pieces_put(out, start, end - start))
             return false;
     }
-    ilki_text_swap_pieces(s);
+    put_pieces(s);
     return true;
 }
 const ilki_splitter_row ilki_text_bert_splitter = {
@@ -268,7 +279,7 @@ static bool whitespace_apply(const ilki_splitter *p, ilki_text_scratch *s)
         if (kind != ILKI_UNI_SPACE && !ilki_text_pieces_put(out, start, end - start))
             return false;
     }
-    ilki_text_swap_pieces(s);
+    put_pieces(s);
     return true;
 }
 const ilki_splitter_row ilki_text_whitespace = {.type = "Whitespace", .drops_space = true, .apply = whitespace_apply};

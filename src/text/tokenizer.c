@@ -216,13 +216,11 @@ ilk_status ilki_text_read_parts(ilki_tokenizer *t, const ilki_text_reader *r, il
 /* What the parts allow: where a text may be cut, and whether the ASCII lane stands for them. */
 static void derive_cuts(ilki_tokenizer *t)
 {
-    bool local = true, far = false, drops_space = false, before_space = false, quiet = true, pattern = false,
-         prefix = false;
+    bool local = true, drops_space = false, before_space = false, quiet = true, pattern = false, prefix = false;
     for (size_t i = 0; i < t->n_normalizers; i++)
         local &= t->normalizers[i].local;
     for (size_t i = 0; i < t->n_splitters; i++) {
         drops_space |= t->splitters[i].drops_space;
-        far |= t->splitters[i].far;
         before_space |= t->splitters[i].before_space;
         pattern |= t->splitters[i].before_space && t->splitters[i].next;
         prefix |= t->splitters[i].prefix;
@@ -233,7 +231,6 @@ static void derive_cuts(ilki_tokenizer *t)
     t->cut_by_model = !before_space && t->model->ends_before_space != NULL;
     t->cut_before = local && quiet && !t->normalized.has_space && !t->cut_space && (before_space || t->cut_by_model);
     t->cut_line = t->cut_before && pattern && !prefix;
-    t->takes_prefix = local && !far && t->normalized.n == 0 && t->model->takes_open;
     t->ascii_lane = t->n_normalizers == 1 && t->normalizers[0].row == &ilki_text_bert_normalizer &&
                     t->n_splitters == 1 && t->splitters[0].row == &ilki_text_bert_splitter && t->model->encode_ascii &&
                     t->normalized.n == 0;

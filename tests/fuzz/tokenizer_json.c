@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A hostile tokenizer.json and a hostile text. The input is the file up to its first NUL, tokenizer_config.json up to
- * the next, and the text. Whatever opens must encode, and its spans must lie in the text, in any of the ways to cut. */
+ * the next, and the text. Whatever opens must encode, and its spans must lie in the text, in any of the ways to cut; what the beginning of
+ * the text has for sure, the text must have. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "beginnings.h"
 #include "text/tokenizer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -61,6 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (ilki_text_tokenizer_open(&t, &files, &err) == ILK_OK) {
             for (size_t max = 0; max < 7; max++)
                 encode(t, s, p, n, max == 1 ? 64 : max == 2 ? 0 : max);
+            check(test_wrong_beginning(t, p, n, 1 + n / 16, NULL) == SIZE_MAX);
             for (int i = 0; i < ILKI_SPECIAL_COUNT; i++)
                 check(ilki_text_special_id(t, i) < (int32_t)ilki_text_vocab_size(t));
         } else {

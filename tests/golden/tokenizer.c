@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "base/vfs.h"
+#include "beginnings.h"
 #include "test.h"
 #include "text/tokenizer.h"
 
@@ -110,6 +111,8 @@ static void run_case(const ilki_tokenizer *t, ilki_text_scratch *s, const ilki_j
         o.truncate = ILKI_TRUNCATE_ONLY_SECOND;
     bool same = CHECK(a.data != NULL) && CHECK_OK(ilki_text_encode(t, s, a.data, a.n, &o, &e, &err), &err) &&
                 same_case(j, c, &e);
+    size_t wrong = same ? test_wrong_beginning(t, a.data, a.n, 1 + a.n / 64, NULL) : SIZE_MAX;
+    same &= CHECK_THAT(wrong == SIZE_MAX, "the first %zu bytes say something else", wrong);
     if (!same)
         printf("    case %zu: \"%.*s\"\n", index, (int)(a.n < 200 ? a.n : 200), a.data ? a.data : "");
     ilki_text_encoding_deinit(&e);
