@@ -2,8 +2,9 @@
  * Cholesky row by row, and the polar factor by one-sided Jacobi: columns are rotated against each other, pair by pair, until
  * all are orthogonal; their lengths are the singular values then. LAPACK is not linked for this: a fit is one such problem
  * of a few hundred or thousand columns, Jacobi is short, and of the known methods the most exact for small singular values.
- * Pairs come in rounds of a tournament, in which no column meets two others, so the pairs of a round run on the pool and
- * their order does not count. */
+ * Columns stand in groups, and groups meet in rounds of a tournament, in which none meets two others: so the meetings of a
+ * round run on the pool and their order does not count. A group is small enough that two of them stay in a cache, and large
+ * enough that a sweep is some dozen rounds, each of which waits for its last task. */
 #include "train/solve.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@
 
 #include "base/mem.h"
 
-enum { TASK_ROWS = 32, TASK_COLUMNS = 64, TASK_PAIRS = 4, MAX_SWEEPS = 60 };
+enum { TASK_ROWS = 32, TASK_COLUMNS = 16, GROUP = 16, MAX_SWEEPS = 60 };
 #define SETTLED 1e-13 /* cosine of two columns that counts as none */
 
 /* Four sums side by side: the compiler may not reorder one. */
@@ -113,9 +114,9 @@ ilk_status ilki_train_cholesky_solve(ilki_pool *pool, const double *l, size_t n,
 
 /* Columns as rows: b [n][length] become U S, v [n][n] the rotations that made them. */
 typedef struct jacobi {
-    double *b, *v, *off; /* off [n_pairs]: how far from orthogonal each pair of a round was */
+    double *b, *v, *off; /* off [n_groups]: how far from orthogonal the worst pair of each meeting was */
     double *squares;     /* [n] of each column's length: summed once a sweep, kept up by the rotations in it */
-    size_t n, length, n_pairs, round;
+    size_t n, length, n_groups, n_meetings, round;
 } jacobi;
 
 static void rotate(double *x, double *y, size_t n, double c, double s)
@@ -137,76 +138,133 @@ static void rotate(double *x, double *y, size_t n, double c, double s)
     }
 }
 
-/* The pair of a round of a tournament over an even number of seats: seat 0 stays, the others go round. A seat past the
- * last column is a rest. */
-static void seats(const jacobi *j, size_t pair, size_t *p, size_t *q)
+/* The two of a meeting in a round of a tournament over an even number of seats: seat 0 stays, the others go round. A seat
+ * past the last group is a rest. */
+static void seats(const jacobi *j, size_t meeting, size_t *p, size_t *q)
 {
-    size_t others = 2 * j->n_pairs - 1;
-    *p = pair ? 1 + (j->round + pair - 1) % others : 0;
-    *q = 1 + (j->round + others - 1 - pair) % others;
+    size_t others = 2 * j->n_meetings - 1;
+    *p = meeting ? 1 + (j->round + meeting - 1) % others : 0;
+    *q = 1 + (j->round + others - 1 - meeting) % others;
 }
 
-static void turn_pairs(void *arg, size_t index, unsigned slot)
+/* Makes columns p and q orthogonal; returns how far from it they were. */
+static double turn(const jacobi *j, size_t p, size_t q)
+{
+    double *x = j->b + p * j->length, *y = j->b + q * j->length;
+    double xx = j->squares[p], yy = j->squares[q], xy = dot(x, y, j->length), size = sqrt(xx) * sqrt(yy);
+    if (!(fabs(xy) > SETTLED * size) || size < 1e-300)
+        return 0;
+    double zeta = (yy - xx) / (2 * xy), t = copysign(1, zeta) / (fabs(zeta) + sqrt(1 + zeta * zeta)),
+           c = 1 / sqrt(1 + t * t);
+    rotate(x, y, j->length, c, c * t);
+    rotate(j->v + p * j->n, j->v + q * j->n, j->n, c, c * t);
+    j->squares[p] = fmax(xx - t * xy, 0);
+    j->squares[q] = fmax(yy + t * xy, 0);
+    return fabs(xy) / size;
+}
+
+static size_t end_of(const jacobi *j, size_t group)
+{
+    return (group + 1) * GROUP < j->n ? (group + 1) * GROUP : j->n;
+}
+
+/* All pairs within a group. */
+static void turn_group(void *arg, size_t group, unsigned slot)
 {
     const jacobi *j = arg;
-    size_t last = (index + 1) * TASK_PAIRS < j->n_pairs ? (index + 1) * TASK_PAIRS : j->n_pairs;
+    double worst = 0;
     (void)slot;
-    for (size_t pair = index * TASK_PAIRS; pair < last; pair++) {
-        size_t p, q;
-        seats(j, pair, &p, &q);
-        j->off[pair] = 0;
-        if (p >= j->n || q >= j->n)
-            continue;
-        double *x = j->b + p * j->length, *y = j->b + q * j->length;
-        double xx = j->squares[p], yy = j->squares[q], xy = dot(x, y, j->length), size = sqrt(xx) * sqrt(yy);
-        if (!(fabs(xy) > SETTLED * size) || size < 1e-300)
-            continue;
-        j->off[pair] = fabs(xy) / size;
-        double zeta = (yy - xx) / (2 * xy), t = copysign(1, zeta) / (fabs(zeta) + sqrt(1 + zeta * zeta)),
-               c = 1 / sqrt(1 + t * t);
-        rotate(x, y, j->length, c, c * t);
-        rotate(j->v + p * j->n, j->v + q * j->n, j->n, c, c * t);
-        j->squares[p] = fmax(xx - t * xy, 0);
-        j->squares[q] = fmax(yy + t * xy, 0);
-    }
+    for (size_t p = group * GROUP; p < end_of(j, group); p++)
+        for (size_t q = p + 1; q < end_of(j, group); q++)
+            worst = fmax(worst, turn(j, p, q));
+    j->off[group] = worst;
+}
+
+/* Each of one group with each of the other. */
+static void turn_meeting(void *arg, size_t meeting, unsigned slot)
+{
+    const jacobi *j = arg;
+    size_t one, other;
+    double worst = 0;
+    (void)slot;
+    seats(j, meeting, &one, &other);
+    for (size_t p = one * GROUP; other < j->n_groups && one < j->n_groups && p < end_of(j, one); p++)
+        for (size_t q = other * GROUP; q < end_of(j, other); q++)
+            worst = fmax(worst, turn(j, p, q));
+    j->off[meeting] = worst;
+}
+
+static ilk_status run_turns(jacobi *j, ilki_pool *pool, ilki_task_fn fn, size_t n, double *worst, ilk_job *job,
+                            ilk_error *err)
+{
+    ilki_run run = {.fn = fn,
+                    .arg = j,
+                    .n_tasks = n,
+                    .cost_ns = (uint64_t)n * GROUP * GROUP * (5 * j->length + 2 * j->n),
+                    .job = job};
+    ilk_status st = ilki_base_pool_run(pool, &run, err);
+    for (size_t i = 0; i < n && st == ILK_OK; i++)
+        *worst = fmax(*worst, j->off[i]);
+    return st;
 }
 
 static ilk_status sweep(jacobi *j, ilki_pool *pool, double *worst, ilk_job *job, ilk_error *err)
 {
-    ilk_status st = ILK_OK;
     *worst = 0;
     for (size_t i = 0; i < j->n; i++)
         j->squares[i] = dot(j->b + i * j->length, j->b + i * j->length, j->length);
-    for (j->round = 0; j->round < 2 * j->n_pairs - 1 && st == ILK_OK; j->round++) {
-        ilki_run run = {.fn = turn_pairs,
-                        .arg = j,
-                        .n_tasks = (j->n_pairs + TASK_PAIRS - 1) / TASK_PAIRS,
-                        .cost_ns = (uint64_t)j->n_pairs * (5 * j->length + 2 * j->n),
-                        .job = job};
-        st = ilki_base_pool_run(pool, &run, err);
-        for (size_t i = 0; i < j->n_pairs && st == ILK_OK; i++)
-            *worst = j->off[i] > *worst ? j->off[i] : *worst;
-    }
+    ilk_status st = run_turns(j, pool, turn_group, j->n_groups, worst, job, err);
+    for (j->round = 0; j->round < 2 * j->n_meetings - 1 && st == ILK_OK; j->round++)
+        st = run_turns(j, pool, turn_meeting, j->n_meetings, worst, job, err);
     return st;
 }
 
-/* out += the outer product of each column's direction and its rotations. */
-static double add_directions(const jacobi *j, bool turned, size_t cols, double *out)
+/* ------------------------------------------------------------------ the factor */
+
+typedef struct factor {
+    const jacobi *j;
+    double *lengths; /* [n] of the columns; 0: nothing in that direction */
+    double *out;
+    size_t cols;
+    bool turned;
+} factor;
+
+/* Sums of outer products of each column's direction and its rotations: some of the places of a column, by all columns. */
+static void add_places(void *arg, size_t index, unsigned slot)
 {
-    double sum = 0, most = 0;
-    for (size_t i = 0; i < j->n; i++)
-        most = fmax(most, sqrt(dot(j->b + i * j->length, j->b + i * j->length, j->length)));
+    const factor *f = arg;
+    const jacobi *j = f->j;
+    size_t first = index * TASK_ROWS, last = first + TASK_ROWS < j->length ? first + TASK_ROWS : j->length;
+    (void)slot;
     for (size_t i = 0; i < j->n; i++) {
         const double *u = j->b + i * j->length, *v = j->v + i * j->n;
-        double s = sqrt(dot(u, u, j->length));
-        if (!(s > most * 1e-13))
-            continue;
-        sum += s;
-        for (size_t a = 0; a < j->length; a++)
+        for (size_t a = first; f->lengths[i] > 0 && a < last; a++) {
+            double share = u[a] / f->lengths[i];
             for (size_t c = 0; c < j->n; c++)
-                out[turned ? c * cols + a : a * cols + c] += u[a] / s * v[c];
+                f->out[f->turned ? c * f->cols + a : a * f->cols + c] += share * v[c];
+        }
     }
-    return sum;
+}
+
+static ilk_status make_factor(factor *f, ilki_pool *pool, double *sum, ilk_job *job, ilk_error *err)
+{
+    const jacobi *j = f->j;
+    double most = 0;
+    *sum = 0;
+    for (size_t i = 0; i < j->n; i++) {
+        f->lengths[i] = sqrt(dot(j->b + i * j->length, j->b + i * j->length, j->length));
+        most = fmax(most, f->lengths[i]);
+    }
+    for (size_t i = 0; i < j->n; i++) {
+        f->lengths[i] = f->lengths[i] > most * 1e-13 ? f->lengths[i] : 0;
+        *sum += f->lengths[i];
+    }
+    ilki_run run = {.fn = add_places,
+                    .arg = f,
+                    .n_tasks = (j->length + TASK_ROWS - 1) / TASK_ROWS,
+                    .cost_ns = (uint64_t)j->length * j->n * j->n / 2,
+                    .job = job};
+    return ilki_base_pool_run(pool, &run, err);
 }
 
 ilk_status ilki_train_polar(ilki_pool *pool, const double *m, size_t rows, size_t cols, double *out, double *sum,
@@ -214,10 +272,11 @@ ilk_status ilki_train_polar(ilki_pool *pool, const double *m, size_t rows, size_
 {
     bool turned = cols > rows; /* the shorter side is rotated */
     jacobi j = {.n = turned ? rows : cols, .length = turned ? cols : rows};
-    j.n_pairs = (j.n + 1) / 2;
+    j.n_groups = (j.n + GROUP - 1) / GROUP;
+    j.n_meetings = (j.n_groups + 1) / 2;
     j.b = ilki_base_zalloc(rows * cols, sizeof *j.b);
     j.v = ilki_base_zalloc(j.n * j.n, sizeof *j.v);
-    j.off = ilki_base_zalloc(j.n_pairs, sizeof *j.off);
+    j.off = ilki_base_zalloc(j.n_groups, sizeof *j.off);
     j.squares = ilki_base_zalloc(j.n, sizeof *j.squares);
     ilk_status st = j.b && j.v && j.off && j.squares ? ILK_OK
                                                      : ilki_base_fail_memory(err, rows * cols * sizeof *j.b, "a fit");
@@ -233,7 +292,7 @@ ilk_status ilki_train_polar(ilki_pool *pool, const double *m, size_t rows, size_
         st = ilki_base_fail(err, ILK_LIMIT, "a fit: columns are not orthogonal after %d sweeps: %g", MAX_SWEEPS, worst);
     memset(out, 0, rows * cols * sizeof *out);
     if (st == ILK_OK)
-        *sum = add_directions(&j, turned, cols, out);
+        st = make_factor(&(factor){&j, j.squares, out, cols, turned}, pool, sum, job, err);
     free(j.b);
     free(j.v);
     free(j.off);
