@@ -5,7 +5,6 @@ import html.parser
 import json
 import os
 import shutil
-import subprocess
 import urllib.parse
 
 import harness
@@ -287,23 +286,3 @@ def test_contact_sheet():
         matches(r.err, "no/such/x.html")
         equal(p.run("search", "cat", "--min-score", "2", "--html", "none.html").status, 1, "a sheet of nothing")
         check(os.path.exists(os.path.join(p.dir, "none.html")), "is there, too")
-
-
-def test_contact_sheet_in_a_browser():
-    browser = shutil.which("chromium") or harness.need("google-chrome")
-    with Place() as p:
-        hostile(p)
-        equal(p.run("search", "a red bicycle", "-k", "50", "--html", "sheet.html").status, 0, "search")
-        try:
-            r = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
-                                "--user-data-dir=" + os.path.join(p.home, "chromium"),
-                                "file://" + os.path.join(p.dir, "sheet.html")],
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60,
-                               env=harness.environment(p.home))
-        except subprocess.TimeoutExpired:
-            raise harness.Skip("the browser does not start here")
-        if r.returncode:
-            raise harness.Skip("the browser does not start here")
-        dom = r.stdout.decode()
-        equal(dom.count("<li id="), 9, "cards")
-        lacks(dom, "<script|onerror=\"|<b>", "what a hostile file brought")
