@@ -208,8 +208,12 @@ static void run_lines(ilk_model *m, const char *path, const char *out, bool path
     if (st == ILK_OK && *out)
         st = write_npy(out, v, &err);
     double ms = ms_since(start);
+    ilk_model_info info;
+    ilk_model_info_init(&info);
+    ilk_model_get_info(m, &info, NULL);
     if (st == ILK_OK)
-        printf("{\"ms\":%.3f,\"lines\":%zu,\"tokens\":%zu,\"peak_mb\":%.1f}\n", ms, n_lines, n_tokens, peak_mb());
+        printf("{\"ms\":%.3f,\"lines\":%zu,\"tokens\":%zu,\"peak_mb\":%.1f,\"attention\":\"%s\"}\n", ms, n_lines,
+               n_tokens, peak_mb(), ilk_attention_name(info.attention));
     else
         say_error(&err);
     ilk_vectors_free(v);

@@ -11,6 +11,8 @@ import texts
 PRECISIONS = ("f32", "bf16", "int8", "int8w")
 PEERS = ("openvino int8", "onnxruntime int8")
 MODELS = ("minilm", "minilm-outliers", "e5-small", "e5-small-outliers", "bge-base", "bge-base-outliers")
+SENTENCES = 2000
+LARGE, LARGE_SENTENCES = "bge-base", 500  # which takes as long as 2,000 of the others
 FIGURES = 4  # of a row of precisions.py
 
 
@@ -32,8 +34,15 @@ def peer_vectors(b, system, name, path):
     return out
 
 
-def rows_of(b, name, path, most):
+def count_of(b, name):
+    return 100 if b.a.quick else LARGE_SENTENCES if name.startswith(LARGE) else SENTENCES
+
+
+def rows_of(b, name, lines):
     """{system: [mean, 5th percentile, least, ten nearest kept]}; of one that fails the list is its reason."""
+    path, most = os.path.join(b.a.cache, "quality.txt"), count_of(b, name)
+    with open(path, "w", encoding="utf-8") as f:
+        f.write("\n".join(lines[:most]) + "\n")
     cmd, failed = [b.python, b.script("precisions.py"), b.program("ilk"), b.model(name), path, "--most", str(most)], {}
     for system in PEERS:
         try:
@@ -47,36 +56,39 @@ def rows_of(b, name, path, most):
 
 def precisions(b, seconds):
     del seconds  # it takes what it takes: a table of part of the rows is none
-    data, most = os.path.join(os.environ.get("ILK_TEST_DATA", ""), "data"), 100 if b.a.quick else 2000
+    data = os.path.join(os.environ.get("ILK_TEST_DATA", ""), "data")
     sts, cranfield = os.path.join(data, "stsb", "stsb-en-test.csv"), os.path.join(data, "cranfield")
     real = "ILK_TEST_DATA" in os.environ and os.path.exists(sts)
-    path = texts.make_sentences(b, most)
-    if real:
-        lines = b.capture([b.python, b.script("precisions.py"), "--list", sts]).splitlines()[:most]
-        path = os.path.join(b.a.cache, "quality.txt")
-        with open(path, "w", encoding="utf-8") as f:
-            f.write("\n".join(lines) + "\n")
-    b.say(f"Cosines to ilk's f32 of the same checkpoint over {most:,} {'sentences of STS-B' if real else 'made-up sentences'}, the "
-          "share of each one's ten nearest that stay, Spearman's correlation on STS-B (English test split) and nDCG@10 on "
-          "Cranfield. An outlier copy has 0.5 % of the residual channels 20 to 60 times as large (`tools/outlier_copy.py`); it "
+    source = sts if real else texts.make_sentences(b, SENTENCES)
+    lines = b.capture([b.python, b.script("precisions.py"), "--list", source]).splitlines()
+    kind = "sentences of STS-B" if real else "made-up sentences"
+    b.say(f"Cosines to ilk's f32 of the same checkpoint over {count_of(b, ''):,} {kind}, of {LARGE}'s shape over the first "
+          f"{count_of(b, LARGE):,}; the share of each one's ten nearest that stay; Spearman's correlation on STS-B (English test "
+          "split) and nDCG@10 on Cranfield. An outlier copy has 0.5 % of the residual channels 20 to 60 times as large (`tools/outlier_copy.py`); it "
           "is another network than its original, its scores are to be compared among each other. Shapes have random weights: "
           "of them only the cosines say something. The peers' 8 bits are set up as for `docs/BENCHMARKS.md`. ilk's precisions "
-          f"under f32 attend as their names alone mean here: in {attention(b)}.\n")
-    rows = list(measured(b, path, most, sts if real else None, cranfield))
+          f"under f32 attend as their names alone mean here: in {attention(b, lines)}.\n")
+    rows = list(measured(b, lines, sts if real else None, cranfield))
     b.table(["model", "system", "mean cosine", "5th percentile", "least", "ten nearest kept", "STS-B Spearman",
              "Cranfield nDCG@10"], rows)
     b.say(summary(rows) + "\n")
 
 
-def attention(b):
-    shown = b.capture([b.program("ilk"), "show", "--json", "--precision", "int8", b.model("minilm")])
-    return json.loads(shown)["attention"]
+def attention(b, lines):
+    path = os.path.join(b.a.cache, "quality.txt")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(lines[0] + "\n")
+    worker = kit.Worker(b, "ilk int8", "minilm")
+    try:
+        return worker.ask(f"lines {path}")["attention"]
+    finally:
+        worker.close()
 
 
-def measured(b, path, most, sts, cranfield):
+def measured(b, lines, sts, cranfield):
     """Rows of the table."""
     for name in MODELS:
-        for system, figures in rows_of(b, name, path, most).items():
+        for system, figures in rows_of(b, name, lines).items():
             ours = system in PRECISIONS
             row = [name, ("ilk " if ours else "") + system, *(["1"] * FIGURES if system == "f32" else figures)]
             if name.startswith("minilm") and ours and sts:
