@@ -120,61 +120,70 @@ INLINE float sum4(__m512 a, __m512 b, __m512 c, __m512 d)
     return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d)));
 }
 
-/* s0..s3 += f(x) in turn, `f` an expression over v, which is zero past n; its value there is masked off. */
-#define SUM_ROW(x, n, result, f)                                                                                       \
-    do {                                                                                                               \
-        __m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0, v;                                                 \
-        size_t i_ = 0;                                                                                                 \
-        for (; i_ + 64 <= (n); i_ += 64) {                                                                             \
-            v = _mm512_loadu_ps((x) + i_);                                                                             \
-            s0 = _mm512_add_ps(s0, f);                                                                                 \
-            v = _mm512_loadu_ps((x) + i_ + 16);                                                                        \
-            s1 = _mm512_add_ps(s1, f);                                                                                 \
-            v = _mm512_loadu_ps((x) + i_ + 32);                                                                        \
-            s2 = _mm512_add_ps(s2, f);                                                                                 \
-            v = _mm512_loadu_ps((x) + i_ + 48);                                                                        \
-            s3 = _mm512_add_ps(s3, f);                                                                                 \
-        }                                                                                                              \
-        for (; i_ < (n); i_ += 16) {                                                                                   \
-            __mmask16 mask = head_mask((n)-i_);                                                                        \
-            v = _mm512_maskz_loadu_ps(mask, (x) + i_);                                                                 \
-            s0 = _mm512_mask_add_ps(s0, mask, s0, f);                                                                  \
-        }                                                                                                              \
-        result = sum4(s0, s1, s2, s3);                                                                                 \
-    } while (0)
-
 INLINE float inverse_root(float x)
 {
     return 1.0f / _mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(x)));
 }
 
-/* Two passes for the moments: the second also finds how far the first one's mean was off, and takes it out again. The row's
- * range of what is kept is found on the way where `kept` is not NULL. */
-INLINE void norm_row(const ilki_norm_f32 *t, float *y, const float *x, const bool rms, const __mmask16 *kept,
-                     __m512 *lo, __m512 *hi)
+enum { TOGETHER = 2 }; /* rows whose sums run side by side, so that one's wait does not hold up the other */
+
+/* What is taken off a row (its mean, then what that was off by), and what the rest is multiplied by. */
+typedef struct moments {
+    __m512 mean, off, scale;
+} moments;
+
+/* What the first, the second and the last sum of a row is of. */
+INLINE __m512 term(__m512 v, const int pass, const moments *m)
 {
-    const size_t n = t->n;
-    float sum = 0.0f, square, inverse_n = 1.0f / (float)n;
-    if (!rms)
-        SUM_ROW(x, n, sum, v);
-    const __m512 mean = _mm512_set1_ps(sum * inverse_n), add = _mm512_set1_ps(t->w_add);
-    if (!rms)
-        SUM_ROW(x, n, sum, _mm512_sub_ps(v, mean));
-    const __m512 off = _mm512_set1_ps(sum * inverse_n);
-    SUM_ROW(x, n, square,
-            _mm512_mul_ps(_mm512_sub_ps(_mm512_sub_ps(v, mean), off), _mm512_sub_ps(_mm512_sub_ps(v, mean), off)));
-    const __m512 scale = _mm512_set1_ps(inverse_root((rms ? square / (float)n : square * inverse_n) + t->eps));
-    EACH(n, i, mask)
-    {
-        __m512 v = _mm512_sub_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), mean), off);
-        __m512 w = _mm512_maskz_loadu_ps(mask, t->w + i);
-        v = _mm512_mul_ps(v, scale);
-        v = rms ? _mm512_mul_ps(v, _mm512_add_ps(w, add))
-                : _mm512_fmadd_ps(v, w, t->b ? _mm512_maskz_loadu_ps(mask, t->b + i) : _mm512_setzero_ps());
-        _mm512_mask_storeu_ps(y + i, mask, v);
-        if (kept)
-            widen(lo, hi, kept[i / 16], v);
+    v = pass > 1 ? _mm512_sub_ps(v, m->mean) : v;
+    v = pass > 2 ? _mm512_sub_ps(v, m->off) : v;
+    return pass > 2 ? _mm512_mul_ps(v, v) : v;
+}
+
+INLINE void sum_rows(moments m[TOGETHER], const ilki_norm_f32 *t, const float *x, const size_t rows, const bool rms,
+                     const int pass)
+{
+    __m512 s[TOGETHER][4];
+    size_t i = 0;
+    float inverse_n = 1.0f / (float)t->n;
+#pragma GCC unroll 2
+    for (size_t r = 0; r < rows; r++)
+        s[r][0] = s[r][1] = s[r][2] = s[r][3] = _mm512_setzero_ps();
+    for (; i + 64 <= t->n; i += 64)
+#pragma GCC unroll 2
+        for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 4
+            for (size_t q = 0; q < 4; q++)
+                s[r][q] = _mm512_add_ps(s[r][q], term(_mm512_loadu_ps(x + r * t->ldx + i + 16 * q), pass, &m[r]));
+    for (; i < t->n; i += 16)
+#pragma GCC unroll 2
+        for (size_t r = 0; r < rows; r++) {
+            __mmask16 mask = head_mask(t->n - i);
+            __m512 v = _mm512_maskz_loadu_ps(mask, x + r * t->ldx + i);
+            s[r][0] = _mm512_mask_add_ps(s[r][0], mask, s[r][0], term(v, pass, &m[r]));
+        }
+#pragma GCC unroll 2
+    for (size_t r = 0; r < rows; r++) {
+        float sum = sum4(s[r][0], s[r][1], s[r][2], s[r][3]);
+        if (pass == 3)
+            m[r].scale = _mm512_set1_ps(inverse_root((rms ? sum / (float)t->n : sum * inverse_n) + t->eps));
+        else
+            *(pass == 1 ? &m[r].mean : &m[r].off) = _mm512_set1_ps(sum * inverse_n);
     }
+}
+
+/* What the moments make of 16 values of a row, those of the mask; they widen its range where `kept` is not NULL. */
+INLINE void norm_16(const ilki_norm_f32 *t, float *y, const float *x, size_t i, __mmask16 mask, const bool rms,
+                    const moments *of, const __mmask16 *kept, __m512 range[2])
+{
+    __m512 v = _mm512_sub_ps(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, x + i), of->mean), of->off);
+    __m512 w = _mm512_maskz_loadu_ps(mask, t->w + i);
+    v = _mm512_mul_ps(v, of->scale);
+    v = rms ? _mm512_mul_ps(v, _mm512_add_ps(w, _mm512_set1_ps(t->w_add)))
+            : _mm512_fmadd_ps(v, w, t->b ? _mm512_maskz_loadu_ps(mask, t->b + i) : _mm512_setzero_ps());
+    _mm512_mask_storeu_ps(y + i, mask, v);
+    if (kept)
+        widen(&range[0], &range[1], kept[i / 16], v);
 }
 
 /* ---- rows of codes */
@@ -292,15 +301,37 @@ static void quant_rows_i8(const ilki_rows_i8 *r)
     }
 }
 
-INLINE void norm_rows(const ilki_norm_f32 *t, const bool rms, const __mmask16 *kept)
+INLINE void norm_rows(const ilki_norm_f32 *t, size_t first, const size_t rows, const bool rms, const __mmask16 *kept)
 {
-    for (size_t i = 0; i < t->rows; i++) {
-        __m512 lo = _mm512_setzero_ps(), hi = lo;
-        float *y = t->y + i * t->ldy;
-        norm_row(t, y, t->x + i * t->ldx, rms, kept, &lo, &hi);
-        if (kept)
-            finish_row_i8(t->a + i * t->lda, y, t->n, t->channels, lo, hi);
+    const float *x = t->x + first * t->ldx;
+    moments m[TOGETHER] = {{_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()},
+                           {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()}};
+    if (!rms) { /* the second finds how far the first one's mean was off */
+        sum_rows(m, t, x, rows, rms, 1);
+        sum_rows(m, t, x, rows, rms, 2);
     }
+    sum_rows(m, t, x, rows, rms, 3);
+#pragma GCC unroll 2
+    for (size_t r = 0; r < rows; r++, x += t->ldx) {
+        __m512 range[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+        float *y = t->y + (first + r) * t->ldy;
+        size_t i = 0;
+        for (; i + 16 <= t->n; i += 16)
+            norm_16(t, y, x, i, 0xffff, rms, &m[r], kept, range);
+        if (i < t->n)
+            norm_16(t, y, x, i, head_mask(t->n - i), rms, &m[r], kept, range);
+        if (kept)
+            finish_row_i8(t->a + (first + r) * t->lda, y, t->n, t->channels, range[0], range[1]);
+    }
+}
+
+INLINE void norm_all(const ilki_norm_f32 *t, const bool rms, const __mmask16 *kept)
+{
+    size_t i = 0;
+    for (; i + TOGETHER <= t->rows; i += TOGETHER)
+        norm_rows(t, i, TOGETHER, rms, kept);
+    if (i < t->rows)
+        norm_rows(t, i, 1, rms, kept);
 }
 
 static void norm_f32(const ilki_norm_f32 *t)
@@ -309,9 +340,9 @@ static void norm_f32(const ilki_norm_f32 *t)
     if (t->a)
         get_masks(&m, t->n, t->channels);
     if (t->rms)
-        norm_rows(t, true, t->a ? m.kept : NULL);
+        norm_all(t, true, t->a ? m.kept : NULL);
     else
-        norm_rows(t, false, t->a ? m.kept : NULL);
+        norm_all(t, false, t->a ? m.kept : NULL);
 }
 
 #include "kern/rest_i8.inc"
