@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Products of bf16 and of 8 bits: billions of operations a second (a multiply-add is two) of every table this CPU has, by
- * MiniLM's shapes and rows, on this thread's CPU time, exact channels and rounding of rows included.
+ * shapes of BERT and rows, on this thread's CPU time, exact channels and rounding of rows included.
  *
  *     bench_products [TABLE]     TABLE as "amx"
  *
- * Each figure is the best of several windows of 3 ms; weights stay in the second level of cache. */
+ * Each figure is the best of several windows of 3 ms; the small weights stay in the second level of cache. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,7 +118,7 @@ static bool bench_shape(const ilki_kern_table *t, const ilki_kern_ops *best, siz
 
 int main(int argc, char **argv)
 {
-    static const size_t shapes[][2] = {{384, 384}, {384, 1152}, {384, 1536}, {1536, 384}};
+    static const size_t shapes[][2] = {{384, 384}, {384, 1152}, {384, 1536}, {1536, 384}, {768, 3072}, {3072, 768}};
     size_t n;
     const ilki_kern_table *t = ilki_kern_tables(&n);
     ilki_kern_ops best;

@@ -488,12 +488,12 @@ static bool knows_ranges(const ilki_nn *sub, const ilki_mlp *mlp)
 }
 
 /* The hidden rows go as codes from the first linear's output to the second's input: a block that is read again while it is
- * near. Floats do better with all of a task's rows at once, since their weights come from farther away. */
+ * near, and as few blocks as that allows, since each reads all weights. Floats do better with all of a task's rows at once. */
 static size_t mlp_block(const ilki_nn *sub, const ilki_mlp *mlp, size_t n)
 {
-    enum { NEAR_ROWS = 64 };
-    size_t mr = sub->ops->gemm_i8_mr, block = (NEAR_ROWS + mr - 1) / mr * mr;
-    return !mlp->out->i8 || sub->tape || sub->pool || n < block ? n : block;
+    enum { NEAR_ROWS = 128 };
+    size_t mr = sub->ops->gemm_i8_mr, n_blocks = n / NEAR_ROWS;
+    return !mlp->out->i8 || sub->tape || sub->pool || n_blocks < 2 ? n : (n / n_blocks + mr - 1) / mr * mr;
 }
 
 static void mlp_rows(ilki_nn *sub, void *arg, size_t first, size_t n)

@@ -368,8 +368,18 @@ static void gemm_values(void)
             t.range = (int)(n_done / 2 % 3);
             gemm_case(&t);
         }
-    static const size_t large[][3] = {{37, 130, 384}, {16, 64, 1536}, {33, 200, 100},
-                                      {70, 65, 320},  {5, 300, 769},  {64, 3, 50}};
+    static const size_t large[][3] = {{37, 130, 384},
+                                      {16, 64, 1536},
+                                      {33, 200, 100},
+                                      {70, 65, 320},
+                                      {5, 300, 769},
+                                      {64, 3, 50},
+                                      /* of more weights, or longer, than a kernel may take in one go */
+                                      {45, 700, 770},
+                                      {70, 70, 1100},
+                                      {290, 40, 1030},
+                                      {33, 70, 2100},
+                                      {63, 40, 4000}};
     for (size_t i = 0; i < sizeof large / sizeof *large; i++)
         for (size_t n_exact = 0; n_exact <= ILKI_I8_EXACT; n_exact += 4) {
             i8_case t = {
