@@ -2,10 +2,12 @@
  * Matrix products alone beside oneDNN's, in turns: bench_onednn [THREADS [SECONDS]]. Built where oneDNN is found (Debian's
  * libdnnl-dev); OMP_NUM_THREADS has to be THREADS too.
  *
- * Prints a row of a table per shape: billions of operations a second (a multiply-add is two) of f32 and of 8 bits. Weights
- * are packed before, each in its own form. Both do a whole product a call, on all threads, and wait for its end. ilk's 8
- * bits are those of a layer: codes per row, four exact channels, bias, f32 out; oneDNN's are u8 by s8 into s32 and nothing
- * else, its fastest. The rounding of rows to codes is in neither. Each figure is the best of many windows. */
+ * Prints a row of a table per shape: billions of operations a second (a multiply-add is two), ilk's and oneDNN's, of f32, of
+ * 8 bits beside its bare sums, of 8 bits beside its layer. Weights are packed before, each in its own form. Both do a whole
+ * product a call, on all threads, and wait for its end. ilk's 8 bits are those of a layer: scales and zeros per row, scales per
+ * column, four exact channels, bias, f32 out. oneDNN's bare sums are u8 by s8 into s32 and nothing else; its layer has one
+ * zero for all rows, scales per column, bias, f32 out. The rounding of rows to codes is in none. Each figure is the best of
+ * many windows. */
 #include <oneapi/dnnl/dnnl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,12 +20,14 @@
 
 enum { WINDOW_NS = 3000000, MOST_ROWS = 512, N_EXACT = 4 };
 
+typedef enum kind { F32, I8_SUMS, I8_LAYER } kind;
+
 typedef struct peer {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     dnnl_primitive_desc_t desc;
     dnnl_primitive_t product;
-    dnnl_memory_t a, w, c;
+    dnnl_memory_t a, w, c, bias; /* bias: of a layer */
 } peer;
 
 typedef struct product {
@@ -75,23 +79,41 @@ static bool reorder(peer *p, void *plain_weights, dnnl_data_type_t type, size_t 
     return good;
 }
 
-static bool peer_open(peer *p, bool i8, size_t m, size_t n, size_t k, void *weights)
+/* What a layer has behind its sums. */
+static bool layer_attr(dnnl_primitive_attr_t *attr, const float *scales, size_t n)
 {
-    dnnl_data_type_t ta = i8 ? dnnl_u8 : dnnl_f32, tw = i8 ? dnnl_s8 : dnnl_f32, tc = i8 ? dnnl_s32 : dnnl_f32;
+    static const int32_t zero = 128;
+    return dnnl_primitive_attr_create(attr) == dnnl_success &&
+           dnnl_primitive_attr_set_output_scales(*attr, (dnnl_dim_t)n, 1 << 1, scales) == dnnl_success &&
+           dnnl_primitive_attr_set_zero_points(*attr, DNNL_ARG_SRC, 1, 0, &zero) == dnnl_success;
+}
+
+/* scales and bias [n], for a layer */
+static bool peer_open(peer *p, kind what, const size_t mkn[3], void *weights, float *scales, float *bias)
+{
+    const size_t m = mkn[0], k = mkn[1], n = mkn[2];
+    dnnl_data_type_t ta = what == F32 ? dnnl_f32 : dnnl_u8, tw = what == F32 ? dnnl_f32 : dnnl_s8,
+                     tc = what == I8_SUMS ? dnnl_s32 : dnnl_f32;
     dnnl_dims_t da = {(dnnl_dim_t)m, (dnnl_dim_t)k}, dw = {(dnnl_dim_t)k, (dnnl_dim_t)n},
-                dc = {(dnnl_dim_t)m, (dnnl_dim_t)n};
-    dnnl_memory_desc_t a, w, c;
+                dc = {(dnnl_dim_t)m, (dnnl_dim_t)n}, db = {1, (dnnl_dim_t)n};
+    dnnl_memory_desc_t a, w, c, b;
     dnnl_matmul_desc_t d;
-    return dnnl_engine_create(&p->engine, dnnl_cpu, 0) == dnnl_success &&
-           dnnl_stream_create(&p->stream, p->engine, dnnl_stream_default_flags) == dnnl_success &&
-           dnnl_memory_desc_init_by_tag(&a, 2, da, ta, dnnl_ab) == dnnl_success &&
-           dnnl_memory_desc_init_by_tag(&w, 2, dw, tw, dnnl_format_tag_any) == dnnl_success &&
-           dnnl_memory_desc_init_by_tag(&c, 2, dc, tc, dnnl_ab) == dnnl_success &&
-           dnnl_matmul_desc_init(&d, &a, &w, NULL, &c) == dnnl_success &&
-           dnnl_primitive_desc_create(&p->desc, &d, NULL, p->engine, NULL) == dnnl_success &&
-           dnnl_primitive_create(&p->product, p->desc) == dnnl_success && reorder(p, weights, tw, k, n) &&
-           (p->a = memory_of(p->engine, ta, dnnl_ab, m, k, NULL)) != NULL &&
-           (p->c = memory_of(p->engine, tc, dnnl_ab, m, n, NULL)) != NULL;
+    dnnl_primitive_attr_t attr = NULL;
+    bool good = dnnl_engine_create(&p->engine, dnnl_cpu, 0) == dnnl_success &&
+                dnnl_stream_create(&p->stream, p->engine, dnnl_stream_default_flags) == dnnl_success &&
+                dnnl_memory_desc_init_by_tag(&a, 2, da, ta, dnnl_ab) == dnnl_success &&
+                dnnl_memory_desc_init_by_tag(&w, 2, dw, tw, dnnl_format_tag_any) == dnnl_success &&
+                dnnl_memory_desc_init_by_tag(&c, 2, dc, tc, dnnl_ab) == dnnl_success &&
+                dnnl_memory_desc_init_by_tag(&b, 2, db, dnnl_f32, dnnl_ab) == dnnl_success &&
+                dnnl_matmul_desc_init(&d, &a, &w, what == I8_LAYER ? &b : NULL, &c) == dnnl_success &&
+                (what != I8_LAYER || (layer_attr(&attr, scales, n) &&
+                                      (p->bias = memory_of(p->engine, dnnl_f32, dnnl_ab, 1, n, bias)) != NULL)) &&
+                dnnl_primitive_desc_create(&p->desc, &d, attr, p->engine, NULL) == dnnl_success &&
+                dnnl_primitive_create(&p->product, p->desc) == dnnl_success && reorder(p, weights, tw, k, n) &&
+                (p->a = memory_of(p->engine, ta, dnnl_ab, m, k, NULL)) != NULL &&
+                (p->c = memory_of(p->engine, tc, dnnl_ab, m, n, NULL)) != NULL;
+    dnnl_primitive_attr_destroy(attr);
+    return good;
 }
 
 static void peer_fill(peer *p, bool i8, size_t n)
@@ -110,6 +132,7 @@ static void peer_close(peer *p)
     dnnl_memory_destroy(p->a);
     dnnl_memory_destroy(p->w);
     dnnl_memory_destroy(p->c);
+    dnnl_memory_destroy(p->bias);
     dnnl_primitive_destroy(p->product);
     dnnl_primitive_desc_destroy(p->desc);
     dnnl_stream_destroy(p->stream);
@@ -118,8 +141,9 @@ static void peer_close(peer *p)
 
 static void run_peer(product *o)
 {
-    const dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, o->p.a}, {DNNL_ARG_WEIGHTS, o->p.w}, {DNNL_ARG_DST, o->p.c}};
-    dnnl_primitive_execute(o->p.product, o->p.stream, 3, args);
+    const dnnl_exec_arg_t args[] = {
+        {DNNL_ARG_SRC, o->p.a}, {DNNL_ARG_WEIGHTS, o->p.w}, {DNNL_ARG_DST, o->p.c}, {DNNL_ARG_BIAS, o->p.bias}};
+    dnnl_primitive_execute(o->p.product, o->p.stream, o->p.bias ? 4 : 3, args);
     dnnl_stream_wait(o->p.stream);
 }
 
@@ -214,9 +238,9 @@ static double window(product *o, void (*run)(product *))
     return ops / (double)(now - start);
 }
 
-static bool measure(ilk_runtime *rt, bool i8, const size_t mkn[3], double seconds, double best[2])
+static bool measure(ilk_runtime *rt, kind what, const size_t mkn[3], double seconds, double best[2])
 {
-    product o = {.rt = rt, .i8 = i8, .m = mkn[0], .k = mkn[1], .n = mkn[2]};
+    product o = {.rt = rt, .i8 = what != F32, .m = mkn[0], .k = mkn[1], .n = mkn[2]};
     o.x = ilki_base_alloc_aligned(o.m * o.k, sizeof(float));
     o.w = ilki_base_alloc_aligned(o.n * o.k, sizeof(float));
     o.bias = ilki_base_zalloc(o.n, sizeof(float));
@@ -227,9 +251,10 @@ static bool measure(ilk_runtime *rt, bool i8, const size_t mkn[3], double second
         o.x[i] = (float)(i * 2654435761U % 2048) / 1024.0f - 1.0f;
     for (size_t i = 0; good && i < o.n * o.k; i++)
         o.w[i] = (float)(i * 2246822519U % 2048) / 1024.0f - 1.0f;
-    good = good && ilk_open(&o) && peer_open(&o.p, i8, o.m, o.n, o.k, o.w);
+    /* of the weights any values do as scales */
+    good = good && ilk_open(&o) && peer_open(&o.p, what, mkn, o.w, o.w, o.bias);
     if (good) {
-        peer_fill(&o.p, i8, o.m * o.k);
+        peer_fill(&o.p, o.i8, o.m * o.k);
         run_ilk(&o);
         run_peer(&o);
         uint64_t end = ilki_base_now_ns() + (uint64_t)(seconds * 1e9);
@@ -267,9 +292,11 @@ int main(int argc, char **argv)
     for (size_t s = 0; rc == 0 && s < sizeof shapes / sizeof *shapes; s++)
         for (size_t r = 0; rc == 0 && r < sizeof rows / sizeof *rows; r++) {
             const size_t mkn[] = {rows[r], shapes[s][0], shapes[s][1]};
-            double f[2], q[2];
-            if (measure(rt, false, mkn, seconds, f) && measure(rt, true, mkn, seconds, q))
-                printf("%zu %zu %zu %.1f %.1f %.1f %.1f\n", mkn[0], mkn[1], mkn[2], f[0], f[1], q[0], q[1]);
+            double f[2], q[2], l[2];
+            if (measure(rt, F32, mkn, seconds, f) && measure(rt, I8_SUMS, mkn, seconds, q) &&
+                measure(rt, I8_LAYER, mkn, seconds, l))
+                printf("%zu %zu %zu %.1f %.1f %.1f %.1f %.1f %.1f\n", mkn[0], mkn[1], mkn[2], f[0], f[1], q[0], q[1],
+                       l[0], l[1]);
             else
                 rc = 1;
             fflush(stdout);

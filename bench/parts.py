@@ -10,7 +10,7 @@ import kit
 
 
 def products(b, threads, seconds):
-    """(m, k, n): ilk f32, oneDNN f32, ilk int8, oneDNN int8. OpenMP, oneDNN's, gets its threads from the environment."""
+    """(m, k, n): the rates of ilk and of oneDNN, three pairs. OpenMP, oneDNN's, gets its threads from the environment."""
     r = subprocess.run([b.program("bench_onednn"), str(threads), str(seconds)], env=dict(b.env, OMP_NUM_THREADS=str(threads)),
                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if r.returncode != 0:
@@ -34,17 +34,21 @@ def gemm(b, seconds):
             for key, rates in products(b, threads, 0.02 if b.a.quick else 0.15).items():
                 old = best.setdefault((threads, *key), rates)
                 best[threads, *key] = [max(x, y) for x, y in zip(rates, old)]
-    b.say("Billions of operations a second (a multiply-add is two), ilk / oneDNN = ratio. oneDNN's 8 bits are u8 by s8 into "
-          "s32 and no more; ilk's give f32 with scales, bias and four exact channels.\n")
-    for threads in n_threads:
-        rows = []
-        for (t, m, k, n), (f, of, q, oq) in sorted(best.items(), key=lambda x: (x[0][2] * x[0][3], x[0][2], x[0][1])):
-            if t == threads:
-                rows.append([f"{k} to {n}", m, f"{f:,.0f} / {of:,.0f} = {f / of:.2f}", f"{q:,.0f} / {oq:,.0f} = {q / oq:.2f}"])
-        b.table([f"{threads} thread{'s' if threads > 1 else ''}", "rows", "f32", "int8"], rows)
-        ratios = [(f / of, q / oq) for (t, *_), (f, of, q, oq) in best.items() if t == threads]
+    b.say("Billions of operations a second (a multiply-add is two), ilk / oneDNN = ratio. ilk's 8 bits give f32 with scales "
+          "and zeros per row, scales per column, four exact channels and bias. Beside them stand oneDNN's bare sums, u8 by s8 "
+          "into s32 and no more, and its layer: one zero for all rows, scales per column, bias, f32 out.\n")
+    kinds = ("f32", "int8, bare sums", "int8, layer")
+    for used in n_threads:
+        rows, ratios = [], []
+        for (t, m, k, n), rates in sorted(best.items(), key=lambda x: (x[0][2] * x[0][3], x[0][2], x[0][1])):
+            if t != used:
+                continue
+            pairs = list(zip(rates[::2], rates[1::2]))
+            rows.append([f"{k} to {n}", m] + [f"{ours:,.0f} / {its:,.0f} = {ours / its:.2f}" for ours, its in pairs])
+            ratios.append([ours / its for ours, its in pairs])
+        b.table([f"{used} thread{'s' if used > 1 else ''}", "rows", *kinds], rows)
         b.say("Ratios, least / median: " + ", ".join(
-            f"{name} {min(r):.2f} / {statistics.median(r):.2f}" for name, r in zip(("f32", "int8"), zip(*ratios))) + ".\n")
+            f"{name} {min(r):.2f} / {statistics.median(r):.2f}" for name, r in zip(kinds, zip(*ratios))) + ".\n")
 
 
 SHAPES = {"minilm": ["8x128", "32x32", "1x16"], "e5-small": ["8x128"], "bge-base": ["8x128"], "bge-m3": ["8x128"]}
