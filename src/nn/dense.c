@@ -232,8 +232,8 @@ static void cut_tiles(const ilki_nn *ctx, tiles *t, uint64_t row_ns)
     size_t n_rows = t->a.n_rows, n_out = t->l->n_out;
     size_t nr = t->l->i8 ? ops->gemm_i8_nr : t->l->form == ILKI_FORM_BF16 ? ops->gemm_bf16_nr : ops->gemm_f32_nr;
     size_t threads = ctx->pool ? ilki_base_pool_threads(ctx->pool) : 1;
-    /* a task already: the kernel cuts as it likes */
-    bool whole = !ctx->pool && !ctx->job && t->l->form == ILKI_FORM_F32;
+    /* a task already: these kernels cut as they like */
+    bool whole = !ctx->pool && !ctx->job && (t->l->form == ILKI_FORM_F32 || t->l->form == ILKI_FORM_I8);
     t->rows = whole || n_rows < TILE_ROWS ? n_rows : TILE_ROWS;
     t->cols = n_out;
     if (t->l->delta) {
