@@ -458,6 +458,11 @@ static ilk_status run_text(const ilki_tokenizer *t, ilki_text_scratch *s, int wh
 
 /* ------------------------------------------------------------------ truncation */
 
+typedef struct text_view {
+    const char *data;
+    size_t n;
+} text_view;
+
 /* Tokens that stay of each text: what the reference's longest_first, only_first and only_second leave of `room`. */
 static ilk_status share(const ilki_encode_options *o, bool pair, size_t room, size_t n[2], ilk_error *err)
 {
@@ -489,12 +494,33 @@ static ilk_status share(const ilki_encode_options *o, bool pair, size_t room, si
     return ILK_OK;
 }
 
-/* ------------------------------------------------------------------ output */
+/* Of a pair whose halves of an odd room differ by one, the longer text has more: whether it is not yet known which one
+ * that is. n: tokens so far; `more`: there are others. */
+static bool is_undecided(const ilki_encode_options *o, size_t room, const size_t n[2], const bool more[2])
+{
+    if (!o->pair || o->truncate != ILKI_TRUNCATE_LONGEST_FIRST || room % 2 == 0 || n[0] <= room / 2 || n[1] <= room / 2)
+        return false;
+    return !(!more[1] && n[0] > n[1]) && !(!more[0] && n[1] >= n[0]);
+}
 
-typedef struct text_view {
-    const char *data;
-    size_t n;
-} text_view;
+/* Both texts, each to `stop` tokens or, where it takes more to tell which is the longer, further. */
+static ilk_status run_texts(const ilki_tokenizer *t, ilki_text_scratch *s, const text_view text[2], size_t room,
+                            const ilki_encode_options *o, bool more[2], ilk_error *err)
+{
+    size_t stop = t->truncate_left || room > SIZE_MAX / 2 - LOOK_AHEAD ? SIZE_MAX : room + LOOK_AHEAD, n[2] = {0, 0};
+    do {
+        for (int i = 0; i < (o->pair ? 2 : 1); i++) {
+            ilk_status status = run_text(t, s, i, text[i].data, text[i].n, stop, o->no_special_parsing, &more[i], err);
+            if (status)
+                return status;
+            n[i] = s->tokens[i].n;
+        }
+        stop = stop > SIZE_MAX / 4 ? SIZE_MAX : stop * 4;
+    } while (is_undecided(o, room, n, more));
+    return ILK_OK;
+}
+
+/* ------------------------------------------------------------------ output */
 
 static bool reserve_encoding(ilki_encoding *e, size_t n)
 {
@@ -613,7 +639,7 @@ ilk_status ilki_text_encode(const ilki_tokenizer *t, ilki_text_scratch *s, const
     static const ilki_encode_options none = {0};
     const ilki_encode_options *o = opt ? opt : &none;
     const ilki_template *tmpl = o->pair ? &t->pair : &t->single;
-    size_t added = o->add_specials ? tmpl->n_added : 0, stop = SIZE_MAX, room = SIZE_MAX / 2;
+    size_t added = o->add_specials ? tmpl->n_added : 0, room = SIZE_MAX / 2;
     bool more[2] = {false, false};
     out->n = out->n_dropped = 0;
     out->n_dropped_more = false;
@@ -622,8 +648,6 @@ ilk_status ilki_text_encode(const ilki_tokenizer *t, ilki_text_scratch *s, const
             return ilki_base_fail(err, ILK_BAD_ARGUMENT, "a limit of %zu tokens, the template alone has %zu",
                                   o->max_tokens, added);
         room = o->max_tokens - added;
-        if (!t->truncate_left)
-            stop = room > SIZE_MAX - LOOK_AHEAD ? SIZE_MAX : room + LOOK_AHEAD;
     }
     s->tokens[1].n = 0;
     ilk_status status = t->cleaning ? ilki_text_clean(&s->cleaned, &s->between, t->cleaning, text, n, err) : ILK_OK;
@@ -631,17 +655,15 @@ ilk_status ilki_text_encode(const ilki_tokenizer *t, ilki_text_scratch *s, const
         text = ilki_base_buf_view(&s->cleaned);
         n = s->cleaned.len;
     }
+    text_view texts[2] = {{text, n}, {o->pair, o->n_pair}};
     if (status == ILK_OK)
-        status = run_text(t, s, 0, text, n, stop, o->no_special_parsing, &more[0], err);
-    if (!status && o->pair)
-        status = run_text(t, s, 1, o->pair, o->n_pair, stop, o->no_special_parsing, &more[1], err);
+        status = run_texts(t, s, texts, room, o, more, err);
     if (status)
         return status;
     size_t keep[2] = {s->tokens[0].n, s->tokens[1].n};
     status = share(o, o->pair != NULL, room, keep, err);
     if (status)
         return status;
-    text_view texts[2] = {{text, n}, {o->pair, o->n_pair}};
     if (!emit(t, s, tmpl, o->add_specials, keep, texts, out)) {
         out->n = 0;
         return fail_memory(err);

@@ -279,6 +279,36 @@ static void right_limits(void)
     limits_of(false);
 }
 
+/* Of an odd room the longer of two long texts has one token more, however far behind the limit the shorter one ends; the
+ * second where they are of one length. So says the reference (tokenizers 0.23.3, `enable_truncation`). */
+static void odd_pairs(void)
+{
+    static const size_t sizes[][2] = {{2000, 1000}, {1000, 2000}, {1500, 1500}, {9000, 8999}, {3, 8000}, {8000, 4}};
+    ilk_error err;
+    ilk_error_init(&err);
+    ilki_tokenizer *t = open_parts("null", "{\"type\":\"WhitespaceSplit\"}", WORDS_MODEL, "", false);
+    ilki_text_scratch *s = ilki_text_scratch_new();
+    ilki_encoding e = {0};
+    char *text = malloc(2 * 9000);
+    REQUIRE(CHECK(t && s && text));
+    for (size_t i = 0; i < 9000; i++)
+        memcpy(text + 2 * i, "a ", 2);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (size_t room = 8; room < 10; room++) {
+            size_t a = sizes[i][0], b = sizes[i][1], first = 0, half = room / 2;
+            ilki_encode_options o = {.max_tokens = room, .pair = text, .n_pair = 2 * b};
+            CHECK_OK(ilki_text_encode(t, s, text, 2 * a, &o, &e, &err), &err);
+            for (size_t k = 0; k < e.n; k++)
+                first += e.from[k] == ILKI_FROM_TEXT;
+            CHECK_INT(e.n, room);
+            CHECK_INT(first, a <= half ? a : b <= half ? room - b : a > b ? room - half : half);
+        }
+    free(text);
+    ilki_text_encoding_deinit(&e);
+    ilki_text_scratch_free(s);
+    ilki_text_tokenizer_free(t);
+}
+
 /* ------------------------------------------------------------------ what is looked at */
 
 enum { LONG = 200000, LIMIT = 512 };
@@ -383,5 +413,5 @@ static void forced(void)
     ilki_text_scratch_free(s);
 }
 
-TEST_MAIN({"beginnings", beginnings}, {"clusters", clusters}, {"right_limits", right_limits}, {"spared", spared},
-          {"forced", forced})
+TEST_MAIN({"beginnings", beginnings}, {"clusters", clusters}, {"right_limits", right_limits}, {"odd_pairs", odd_pairs},
+          {"spared", spared}, {"forced", forced})
