@@ -43,6 +43,7 @@ typedef struct run {
     const char *text;
     size_t n;    /* bytes */
     size_t stop; /* tokens after which the rest is not looked at */
+    size_t keep; /* tokens at the end that are wanted: twice as many are held at most, but for one word */
     bool skip_special;
     size_t tried_at, tried; /* where a block without a cut begins, and how much of it was not enough */
 } run;
@@ -192,6 +193,18 @@ static bool ascii_lane(const run *r, size_t *at, size_t end)
     return ok;
 }
 
+static void keep_last(const run *r)
+{
+    ilki_text_tokens *out = r->out;
+    if (out->n / 2 < r->keep)
+        return;
+    size_t left = out->n - r->keep;
+    memmove(out->ids, out->ids + left, r->keep * sizeof *out->ids);
+    memmove(out->spans, out->spans + left, r->keep * sizeof *out->spans);
+    out->n = r->keep;
+    out->n_left += left;
+}
+
 /* Pre-tokens of s->str[first .. first + n), and their tokens. */
 static bool encode_chars(const run *r, size_t first, size_t n)
 {
@@ -213,6 +226,7 @@ static bool encode_chars(const run *r, size_t first, size_t n)
         s->open = s->goes_on && i + 1 == s->pieces.n;
         if (!s->open || t->model->takes_open)
             ok = t->model->encode(t->model_state, &t->vocab, s, s->str.c + p.first, p.n, r->out);
+        keep_last(r);
     }
     s->open = false;
     return ok;
@@ -275,7 +289,7 @@ static bool encode_block(const run *r, size_t start, size_t end, bool fresh, boo
 
 bool ilki_text_encode_block(const ilki_tokenizer *t, ilki_text_scratch *s, const char *text, size_t n, bool goes_on)
 {
-    run r = {.t = t, .s = s, .out = &s->tokens[0], .text = text, .n = n, .stop = SIZE_MAX};
+    run r = {.t = t, .s = s, .out = &s->tokens[0], .text = text, .n = n, .stop = SIZE_MAX, .keep = SIZE_MAX};
     s->tokens[0].n = 0;
     s->stop = SIZE_MAX;
     s->ran_wild = false;
@@ -336,6 +350,7 @@ static bool encode_stretch(run *r, size_t *at, size_t end, size_t border)
     while (*at < end && r->out->n < r->stop) {
         if (r->t->ascii_lane && !ascii_lane(r, at, end))
             return false;
+        keep_last(r);
         if (*at >= end || r->out->n >= r->stop)
             break;
         size_t near = end - *at > FAR ? *at + FAR : end, to = block_end(r, *at, near);
@@ -362,12 +377,13 @@ static size_t last_cut(const run *r, size_t low, size_t high)
     return 0;
 }
 
-/* The whole text, or as much as gives `stop` tokens; `*more`: something was left. */
-static bool encode_text(run *r, bool *more)
+/* The text from `first` on, or as much as gives `stop` tokens; `*more`: something was left. */
+static bool encode_text(run *r, size_t first, bool *more)
 {
     const ilki_tokenizer *t = r->t;
     bool cuts = t->cut_space || t->cut_before || t->ascii_lane;
-    size_t at = 0, border = 0, search = 0; /* encoded so far; end of the last match; searched so far */
+    size_t at = first, search = first;        /* encoded so far; searched so far */
+    size_t border = first ? SIZE_MAX : first; /* where the text or what is behind the last match begins */
     bool enough = false;
     while (at < r->n && r->out->n < r->stop) {
         ilki_added_match m;
@@ -399,6 +415,40 @@ static bool encode_text(run *r, bool *more)
     }
     *more = at < r->n || r->s->left_off;
     return true;
+}
+
+/* Not before text[low], not behind text[i]: the last place behind which a text may be encoded as if nothing stood before
+ * it, a safe cut at white space, which no added token holds; 0 where there is none. */
+static size_t end_cut(const run *r, size_t low, size_t i)
+{
+    for (; r->t->cut_end && i > low; i--)
+        if ((ascii_class[(unsigned char)r->text[i - 1]] == A_SPACE ||
+             ascii_class[(unsigned char)r->text[i]] == A_SPACE) &&
+            is_safe_cut(r, i))
+            return i;
+    return 0;
+}
+
+/* At least the last `keep` tokens, or all. */
+static bool encode_end(run *r, bool *more)
+{
+    size_t n = r->keep < BLOCK / BYTES_PER_TOKEN ? BLOCK : r->keep;
+    n = n > r->n / BYTES_PER_TOKEN ? r->n : n * BYTES_PER_TOKEN;
+    for (; n < r->n; n *= 4) {
+        size_t at = end_cut(r, r->n - n > n ? r->n - 2 * n : 0, r->n - n);
+        if (!at)
+            continue;
+        r->out->n = r->out->n_left = 0;
+        bool ok = encode_text(r, at, more);
+        *more = true;
+        if (ok && r->out->n >= r->keep)
+            return true;
+        if (!ok && !r->s->ran_wild && !r->s->too_long)
+            return false;
+        r->s->ran_wild = r->s->too_long = false;
+    }
+    r->out->n = r->out->n_left = 0;
+    return encode_text(r, 0, more);
 }
 
 static ilk_status fail_memory(ilk_error *err)
@@ -433,8 +483,9 @@ static ilk_status run_text(const ilki_tokenizer *t, ilki_text_scratch *s, int wh
 {
     if (n > MAX_TEXT)
         return ilki_base_fail(err, ILK_LIMIT, "a text of %zu bytes, at most %d are tokenised at once", n, MAX_TEXT);
-    s->tokens[which].n = 0;
-    s->stop = stop;
+    size_t keep = t->truncate_left ? stop : SIZE_MAX;
+    s->tokens[which].n = s->tokens[which].n_left = 0;
+    s->stop = stop = t->truncate_left ? SIZE_MAX : stop;
     s->left_off = s->ran_wild = false;
     s->n_loaded = 0;
     run r = {.t = t,
@@ -443,9 +494,10 @@ static ilk_status run_text(const ilki_tokenizer *t, ilki_text_scratch *s, int wh
              .text = text,
              .n = n,
              .stop = stop,
+             .keep = keep,
              .tried_at = SIZE_MAX,
              .skip_special = skip_special || t->split_special};
-    bool ok = encode_text(&r, more);
+    bool ok = keep == SIZE_MAX ? encode_text(&r, 0, more) : encode_end(&r, more);
     trim(s);
     if (!ok && s->ran_wild)
         return ilki_base_fail(err, ILK_LIMIT,
@@ -507,13 +559,13 @@ static bool is_undecided(const ilki_encode_options *o, size_t room, const size_t
 static ilk_status run_texts(const ilki_tokenizer *t, ilki_text_scratch *s, const text_view text[2], size_t room,
                             const ilki_encode_options *o, bool more[2], ilk_error *err)
 {
-    size_t stop = t->truncate_left || room > SIZE_MAX / 2 - LOOK_AHEAD ? SIZE_MAX : room + LOOK_AHEAD, n[2] = {0, 0};
+    size_t stop = room > SIZE_MAX / 2 - LOOK_AHEAD ? SIZE_MAX : room + LOOK_AHEAD, n[2] = {0, 0};
     do {
         for (int i = 0; i < (o->pair ? 2 : 1); i++) {
             ilk_status status = run_text(t, s, i, text[i].data, text[i].n, stop, o->no_special_parsing, &more[i], err);
             if (status)
                 return status;
-            n[i] = s->tokens[i].n;
+            n[i] = s->tokens[i].n + s->tokens[i].n_left;
         }
         stop = stop > SIZE_MAX / 4 ? SIZE_MAX : stop * 4;
     } while (is_undecided(o, room, n, more));
@@ -649,7 +701,7 @@ ilk_status ilki_text_encode(const ilki_tokenizer *t, ilki_text_scratch *s, const
                                   o->max_tokens, added);
         room = o->max_tokens - added;
     }
-    s->tokens[1].n = 0;
+    s->tokens[1].n = s->tokens[1].n_left = 0;
     ilk_status status = t->cleaning ? ilki_text_clean(&s->cleaned, &s->between, t->cleaning, text, n, err) : ILK_OK;
     if (t->cleaning) {
         text = ilki_base_buf_view(&s->cleaned);
@@ -660,7 +712,8 @@ ilk_status ilki_text_encode(const ilki_tokenizer *t, ilki_text_scratch *s, const
         status = run_texts(t, s, texts, room, o, more, err);
     if (status)
         return status;
-    size_t keep[2] = {s->tokens[0].n, s->tokens[1].n};
+    size_t n_all[2] = {s->tokens[0].n + s->tokens[0].n_left, s->tokens[1].n + s->tokens[1].n_left};
+    size_t keep[2] = {n_all[0], n_all[1]};
     status = share(o, o->pair != NULL, room, keep, err);
     if (status)
         return status;
@@ -668,7 +721,7 @@ ilk_status ilki_text_encode(const ilki_tokenizer *t, ilki_text_scratch *s, const
         out->n = 0;
         return fail_memory(err);
     }
-    out->n_dropped = s->tokens[0].n - keep[0] + s->tokens[1].n - keep[1];
+    out->n_dropped = n_all[0] - keep[0] + n_all[1] - keep[1];
     out->n_dropped_more = more[0] || more[1];
     return ILK_OK;
 }
@@ -678,7 +731,7 @@ ilk_status ilki_text_count(const ilki_tokenizer *t, ilki_text_scratch *s, const 
 {
     bool more;
     ilk_status status = run_text(t, s, 0, text, n, limit ? limit : SIZE_MAX, false, &more, err);
-    *count = status ? 0 : s->tokens[0].n;
+    *count = status ? 0 : s->tokens[0].n + s->tokens[0].n_left;
     return status;
 }
 

@@ -36,6 +36,7 @@ typedef struct ilki_text_tokens {
     int32_t *ids;
     ilki_span *spans;
     size_t n, cap;
+    size_t n_left; /* tokens before these that were not kept */
 } ilki_text_tokens;
 
 /* A character under way to a normal form. */
@@ -338,6 +339,7 @@ struct ilki_tokenizer {
     bool cut_space;           /* behind ASCII white space */
     bool cut_before;          /* before U+0020 behind a word */
     bool cut_line;            /* behind a line feed between words, too */
+    bool cut_end;             /* behind a cut at white space, nothing before it matters: the end of a text may do */
     bool cut_by_model;        /* before a space where the model says so of the word's last character */
     bool ascii_lane;          /* BERT's normalizer and pre-tokenizer: words of ASCII need no normalising */
     bool ascii_lower;         /* the lane lower-cases */

@@ -213,24 +213,63 @@ ilk_status ilki_text_read_parts(ilki_tokenizer *t, const ilki_text_reader *r, il
 
 /* ------------------------------------------------------------------ open */
 
+enum { MARK = 0x2581 }; /* a space, as SentencePiece writes it */
+
+/* What the parts make of white space. */
+typedef struct spaces {
+    bool begin, end;   /* what Replace puts for it begins and ends in white space */
+    bool marked;       /* a space becomes MARK */
+    bool begin_marked; /* `begin`, or with MARK */
+    bool dropped;      /* no pre-token holds any, and nothing looks across it before it is dropped */
+    bool border;       /* a pre-token begins at a space behind a word, and nothing looks across before */
+    bool pattern, prefix;
+} spaces;
+
+static spaces follow_spaces(const ilki_tokenizer *t)
+{
+    spaces s = {.begin = true, .end = true, .begin_marked = true};
+    bool near = true; /* pre-tokenizers so far cut at single characters */
+    for (size_t i = 0; i < t->n_normalizers; i++) {
+        const ilki_normalizer *p = &t->normalizers[i];
+        if (p->row != &ilki_text_replace || !(p->least || (p->n_find == 1 && p->find[0] == ' ')))
+            continue;
+        bool begin = p->n_put && p->put[0] == ' ', mark = p->n_put && p->put[0] == MARK;
+        s.begin &= begin;
+        s.begin_marked &= begin || mark;
+        s.end &= p->n_put && p->put[p->n_put - 1] == ' ';
+        s.marked |= mark && !p->least;
+    }
+    for (size_t i = 0; i < t->n_splitters; i++) {
+        const ilki_splitter *p = &t->splitters[i];
+        bool metaspace = p->row == &ilki_text_metaspace, pattern = p->before_space && p->next;
+        s.dropped |= near && p->drops_space;
+        s.border |= near && p->before_space && (pattern ? s.begin : s.begin_marked);
+        s.pattern |= pattern;
+        s.prefix |= p->prefix;
+        s.marked |= metaspace && p->mark == MARK;
+        near &= !metaspace && !p->next && !p->regex && p->row != &ilki_text_byte_level;
+    }
+    return s;
+}
+
 /* What the parts allow: where a text may be cut, and whether the ASCII lane stands for them. */
 static void derive_cuts(ilki_tokenizer *t)
 {
-    bool local = true, drops_space = false, before_space = false, quiet = true, pattern = false, prefix = false;
+    bool local = true, quiet = true;
+    spaces s = follow_spaces(t);
     for (size_t i = 0; i < t->n_normalizers; i++)
         local &= t->normalizers[i].local;
-    for (size_t i = 0; i < t->n_splitters; i++) {
-        drops_space |= t->splitters[i].drops_space;
-        before_space |= t->splitters[i].before_space;
-        pattern |= t->splitters[i].before_space && t->splitters[i].next;
-        prefix |= t->splitters[i].prefix;
-    }
     for (size_t i = 0; i < t->n_added; i++)
         quiet &= !t->added[i].normalized || !t->added[i].rstrip;
-    t->cut_space = local && drops_space && !t->normalized.has_space;
-    t->cut_by_model = !before_space && t->model->ends_before_space != NULL;
-    t->cut_before = local && quiet && !t->normalized.has_space && !t->cut_space && (before_space || t->cut_by_model);
-    t->cut_line = t->cut_before && pattern && !prefix;
+    t->cut_space = local && s.dropped && s.end && !t->normalized.has_space;
+    t->cut_by_model = !s.border && s.marked && s.begin_marked && t->model->ends_before_space != NULL;
+    t->cut_before = local && quiet && !t->normalized.has_space && !t->cut_space && (s.border || t->cut_by_model);
+    t->cut_line = t->cut_before && s.border && s.pattern && !s.prefix;
+    t->cut_end = !t->raw.has_space;
+    for (size_t i = 0; i < t->n_added; i++)
+        t->cut_end &= t->added[i].normalized || !t->added[i].rstrip;
+    for (size_t i = 0; i < t->n_normalizers; i++)
+        t->cut_end &= t->normalizers[i].row != &ilki_text_prepend && t->normalizers[i].row != &ilki_text_canonical;
     t->ascii_lane = t->n_normalizers == 1 && t->normalizers[0].row == &ilki_text_bert_normalizer &&
                     t->n_splitters == 1 && t->splitters[0].row == &ilki_text_bert_splitter && t->model->encode_ascii &&
                     t->normalized.n == 0;

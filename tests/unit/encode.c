@@ -111,12 +111,11 @@ static ilki_tokenizer *open_parts(const char *normalizer, const char *splitter, 
     ilk_error err;
     ilk_error_init(&err);
     char json[4096];
-    int n = snprintf(json, sizeof json, "{\"added_tokens\":[%s],\"normalizer\":%s,\"pre_tokenizer\":%s,\"model\":%s}",
-                     tokens, normalizer, splitter, model);
-    const char *config = left ? "{\"truncation_side\":\"left\"}" : "{}";
-    ilki_tokenizer_files files = {.tokenizer_json = {.data = json, .n = (size_t)n},
-                                  .tokenizer_config = {.data = config, .n = strlen(config)},
-                                  .mode = ILKI_TOKENIZER_LITERAL};
+    int n = snprintf(json, sizeof json,
+                     "{\"added_tokens\":[%s],\"truncation\":{\"direction\":\"%s\"},\"normalizer\":%s,"
+                     "\"pre_tokenizer\":%s,\"model\":%s}",
+                     tokens, left ? "Left" : "Right", normalizer, splitter, model);
+    ilki_tokenizer_files files = {.tokenizer_json = {.data = json, .n = (size_t)n}, .mode = ILKI_TOKENIZER_LITERAL};
     CHECK(n > 0 && (size_t)n < sizeof json);
     CHECK_OK(ilki_text_tokenizer_open(&t, &files, &err), &err);
     return t;
@@ -309,6 +308,11 @@ static void odd_pairs(void)
     ilki_text_tokenizer_free(t);
 }
 
+static void left_limits(void)
+{
+    limits_of(true);
+}
+
 /* ------------------------------------------------------------------ what is looked at */
 
 enum { LONG = 200000, LIMIT = 512 };
@@ -370,6 +374,43 @@ static void spared(void)
     CHECK_THAT(n_many > (size_t)N_NORMALIZERS * N_SPLITTERS / 2, "%zu texts of many tokens", n_many);
 }
 
+/* From the left: of what white space divides the end alone, of all else no more is held than is wanted. */
+static void spared_at_the_left(void)
+{
+    static const struct {
+        const char *normalizer, *splitter, *model, *tokens;
+        bool end;
+    } cases[] = {{BERT, "{\"type\":\"BertPreTokenizer\"}", WORDS_MODEL, "", true},
+                 {"null", SPLIT(GPT2_PATTERN, "Isolated", "false"), BPE_MODEL, "", true},
+                 {"null", METASPACE("first", "true"), UNIGRAM_MODEL, added[1], true},
+                 {"null", METASPACE("always", "true"), UNIGRAM_MODEL, added[2], false},
+                 {"{\"type\":\"Prepend\",\"prepend\":\"b\"}", "{\"type\":\"WhitespaceSplit\"}", WORDS_MODEL, "", false},
+                 {"{\"type\":\"Strip\"}", UNKNOWN, WORDS_MODEL, "", false}};
+    ilk_error err;
+    ilk_error_init(&err);
+    size_t n;
+    char *text = repeat("ab, abab a ", "", &n);
+    ilki_encoding all = {0}, some = {0};
+    ilki_encode_options o = {.max_tokens = LIMIT};
+    REQUIRE(CHECK(text != NULL));
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ilki_tokenizer *t = open_parts(cases[i].normalizer, cases[i].splitter, cases[i].model, cases[i].tokens, true);
+        ilki_text_scratch *s = ilki_text_scratch_new(), *other = ilki_text_scratch_new();
+        REQUIRE(CHECK(t && s && other));
+        CHECK_OK(ilki_text_encode(t, other, text, n, NULL, &all, &err), &err);
+        CHECK_OK(ilki_text_encode(t, s, text, n, &o, &some, &err), &err);
+        check_cut(&all, &some, LIMIT, true, "from the left");
+        CHECK_THAT(cases[i].end ? s->n_loaded < 40 * LIMIT : s->n_loaded >= n, "case %zu: %zu bytes", i, s->n_loaded);
+        CHECK_THAT(s->tokens[0].cap < 16 * LIMIT, "case %zu: room for %zu tokens", i, s->tokens[0].cap);
+        ilki_text_scratch_free(s);
+        ilki_text_scratch_free(other);
+        ilki_text_tokenizer_free(t);
+    }
+    free(text);
+    ilki_text_encoding_deinit(&all);
+    ilki_text_encoding_deinit(&some);
+}
+
 /* Texts whose first tokens are others with another end: these are read whole, here as by the reference. */
 static void forced(void)
 {
@@ -414,4 +455,5 @@ static void forced(void)
 }
 
 TEST_MAIN({"beginnings", beginnings}, {"clusters", clusters}, {"right_limits", right_limits}, {"odd_pairs", odd_pairs},
-          {"spared", spared}, {"forced", forced})
+          {"spared", spared}, {"left_limits", left_limits}, {"spared_at_the_left", spared_at_the_left},
+          {"forced", forced})
