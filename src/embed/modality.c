@@ -83,7 +83,7 @@ static ilk_status check_picture(const ilk_model *m, const ilk_part *p, ilk_error
     }
 }
 
-static ilk_status read_file(const ilk_model *m, const char *path, char **data, size_t *n, ilk_error *err)
+ilk_status ilki_embed_read_file(const ilk_model *m, const char *path, char **data, size_t *n, ilk_error *err)
 {
     const ilki_vfs *vfs = m->rt->vfs;
     ilki_stat info;
@@ -121,7 +121,7 @@ static ilk_status decode_file(sight *s, const ilk_model *m, const ilk_part *p, b
     size_t n = p->n_bytes;
     ilk_status st = ilki_media_of(m->rt, &s->media, err);
     if (st == ILK_OK && p->kind == ILK_PART_PATH)
-        st = read_file(m, p->data, &data, &n, err);
+        st = ilki_embed_read_file(m, p->data, &data, &n, err);
     if (st != ILK_OK)
         return st;
     st = ilki_media_read_picture(s->media, data ? data : p->data, n, how, job, &s->decoded, err);

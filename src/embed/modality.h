@@ -29,6 +29,9 @@ void ilki_embed_rows_shape(const ilk_model *m, ilk_modality modality, uint32_t s
 ilk_status ilki_embed_fill_picture(const ilk_model *m, const ilki_picture *in, ilk_job *job, float *rows,
                                    ilk_error *err);
 
+/* A file of a part: *data is owned. BAD_FORMAT: no regular file; LIMIT: too large a one. */
+ilk_status ilki_embed_read_file(const ilk_model *m, const char *path, char **data, size_t *n, ilk_error *err);
+
 /* For callers that decode files themselves: bits of media/decode.h besides TURNED, and then rows of what was decoded. */
 unsigned ilki_embed_decode_how(const ilk_model *m);
 

@@ -13,8 +13,6 @@
 #include "nn/layers.h"
 #include "nn/stream.h"
 
-#define NS_PER_BYTE 2 /* of a picture cut into rows */
-
 void ilki_embed_pass_init(ilki_pass *p, ilk_model *m, ilk_job *job, const ilki_embed_plan *plan, unsigned tower)
 {
     *p = (ilki_pass){.m = m, .job = job, .plan = plan, .tower = tower, .width = m->pool_dim};
@@ -125,49 +123,6 @@ void ilki_embed_pass_add_part(ilki_pass *p, const ilk_part *part, size_t row, fl
 {
     p->parts[p->n_seqs] = part;
     add(p, p->m->net->tower[p->tower].max_tokens, 0, row, share);
-}
-
-/* ---- rows of parts: one task each, whose failure is its input's alone */
-
-typedef struct fill {
-    ilki_pass *p;
-    ilk_vectors *v;
-    pthread_mutex_t lock; /* guards v: two parts may be of one input */
-} fill;
-
-static void fill_part(void *arg, size_t i, unsigned slot)
-{
-    fill *f = arg;
-    ilki_pass *p = f->p;
-    const ilki_tower_info *t = &p->m->net->tower[p->tower];
-    size_t first = p->offsets[i], n = p->offsets[i + 1] - first, own = t->n_own_rows;
-    float *rows = p->rows + first * t->row_dim;
-    ilk_error err;
-    ilk_error_init(&err);
-    (void)slot;
-    memset(rows, 0, own * t->row_dim * sizeof *rows);
-    const ilki_modality *modality = ilki_embed_modality(ilki_embed_part_modality(p->parts[i]));
-    ilk_status st = modality->fill(p->m, p->parts[i], p->plan->as_is, p->job, rows + own * t->row_dim, &err);
-    if (st == ILK_OK && p->parts[i]->kind == ILK_PART_ROWS && !ilki_tensor_finite(rows, n * t->row_dim))
-        st = ilki_base_fail(&err, ILK_NOT_FINITE, "rows: expected finite numbers, found a NaN or infinity");
-    if (st == ILK_OK)
-        return;
-    memset(rows, 0, n * t->row_dim * sizeof *rows);
-    pthread_mutex_lock(&f->lock);
-    ilki_embed_vectors_fail(f->v, p->row[i], &err);
-    pthread_mutex_unlock(&f->lock);
-}
-
-static ilk_status fill_rows(ilki_pass *p, ilk_vectors *v, ilk_error *err)
-{
-    fill f = {.p = p, .v = v};
-    uint64_t cost = (uint64_t)p->n_tokens * p->m->net->tower[p->tower].row_dim * NS_PER_BYTE;
-    if (pthread_mutex_init(&f.lock, NULL) != 0)
-        return ilki_base_fail_memory(err, sizeof f.lock, "a lock");
-    ilki_run run = {.fn = fill_part, .arg = &f, .n_tasks = p->n_seqs, .job = p->job, .cost_ns = cost};
-    ilk_status st = ilki_base_pool_run(p->m->rt->pool, &run, err);
-    pthread_mutex_destroy(&f.lock);
-    return st;
 }
 
 /* ------------------------------------------------------------------ the pass */
@@ -325,7 +280,7 @@ ilk_status ilki_embed_pass_run(ilki_pass *p, ilk_vectors *v, ilk_error *err)
         ilki_base_runtime_give(p->m->rt, p->ws_memory, p->ws_bytes);
         p->ws_memory = NULL;
         p->ws_bytes = 0;
-        st = fill_rows(p, v, err);
+        st = ilki_embed_fill_rows(p, v, err);
     }
     if (st == ILK_OK && p->n_seqs)
         st = run_sequences(p, v, err);

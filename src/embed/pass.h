@@ -39,6 +39,8 @@ void ilki_embed_pass_deinit(ilki_pass *p);
 ilk_status ilki_embed_pass_reserve(ilki_pass *p, size_t n_tokens, size_t n_seqs, ilk_error *err);
 void ilki_embed_pass_add(ilki_pass *p, const ilki_input_tokens *t, size_t row, float share);
 void ilki_embed_pass_add_part(ilki_pass *p, const ilk_part *part, size_t row, float share);
+/* Of a pass of parts: p->rows, each part's failure its input's alone (fill_rows.c). */
+ilk_status ilki_embed_fill_rows(ilki_pass *p, ilk_vectors *v, ilk_error *err);
 /* Runs what was added, into its rows of v or into the sums, and empties the pass. */
 ilk_status ilki_embed_pass_run(ilki_pass *p, ilk_vectors *v, ilk_error *err);
 
