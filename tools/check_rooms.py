@@ -39,7 +39,7 @@ ROOMS = {
 }
 # base holds pool, vfs, JSON and hashes; media a client that trusts nobody and the pixels of two references; store holds SQLite's vfs and filters as SQL: no other room may know of either;
 # programs/ilk is a file per command, programs/media a file per format, tasks a few files per use, none of which knows another
-ROOM_LINES = {"base": 5500, "kern": 6300, "models": 6000, "engine": 7500, "store": 8000, "text": 8500, "embed": 5500, "media": 4500, "tasks": 6500, "programs/ilk": 6000,
+ROOM_LINES = {"base": 5500, "kern": 6300, "models": 6000, "engine": 7500, "store": 8000, "text": 8500, "embed": 6000, "media": 4500, "tasks": 6500, "programs/ilk": 6000,
               "programs/media": 5500}
 # A kernel's header needs the flags of the ISA in its name, as its source file gets them.
 ISA_FLAGS = {"avx2": ["-mavx2", "-mfma", "-mbmi2", "-mf16c"]}
@@ -47,8 +47,8 @@ ISA_FLAGS["avx512"] = ISA_FLAGS["avx2"] + ["-mavx512" + s for s in ("f", "bw", "
 ISA_FLAGS["amx"] = ISA_FLAGS["avx512"] + ["-mavx512bf16", "-mamx-tile", "-mamx-bf16", "-mamx-int8"]
 ISA_FLAGS["avx512bf16"] = ISA_FLAGS["avx512"] + ["-mavx512bf16"]
 ISA_FLAGS["avx512vnni"] = ISA_FLAGS["avx512"] + ["-mavx512vnni"]
-# a file per part of a tokenizer, command, format, use, station of a file or of a question
-FOLDER_SOURCES = {"src/text": 26, "src/engine": 30, "src/tasks": 24, "programs/ilk": 40, "programs/media": 30}
+# a file per part of a tokenizer, step of a call of embed, command, format, use, station of a file or of a question
+FOLDER_SOURCES = {"src/text": 26, "src/embed": 24, "src/engine": 30, "src/tasks": 24, "programs/ilk": 40, "programs/media": 30}
 FILE_LINES = {"include/ilk.h": 1600}  # the only installed header
 MAX_ROOM_LINES, MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_README_LINES, MAX_FOLDER_SOURCES = 4000, 1000, 100, 40, 20
 # Ends the host's process or writes to its streams.
