@@ -91,15 +91,17 @@ void ilki_base_job_cancel(ilk_job *job)
         atomic_store_explicit(&job->cancelled, 1, memory_order_relaxed);
 }
 
+/* A cancel, wherever above, before a deadline, which the caller may not know of. */
 static ilk_status stop_reason(const ilk_job *job)
 {
+    ilk_status reason = ILK_OK;
     for (; job != NULL; job = job->above) {
         if (atomic_load_explicit(&job->cancelled, memory_order_relaxed))
             return ILK_CANCELLED;
         if (job->deadline_ns != 0 && ilki_base_now_ns() >= job->deadline_ns)
-            return ILK_DEADLINE;
+            reason = ILK_DEADLINE;
     }
-    return ILK_OK;
+    return reason;
 }
 
 bool ilki_base_job_stopped(const ilk_job *job)

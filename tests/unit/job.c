@@ -151,6 +151,7 @@ static void under_another(void)
     CHECK_STATUS(ilki_base_job_check(above, NULL), ILK_OK, NULL);
     ilk_job_cancel(above);
     CHECK_STATUS(ilki_base_job_check(late, NULL), ILK_CANCELLED, NULL);
+    CHECK_STATUS(ilki_base_job_check(early, NULL), ILK_CANCELLED, NULL); /* not its own deadline any more */
     CHECK(ilki_base_job_stopped(late) && !ilki_base_job_stopped(alone));
     ilk_job_cancel(alone);
     CHECK_STATUS(ilki_base_job_check(alone, NULL), ILK_CANCELLED, NULL);
