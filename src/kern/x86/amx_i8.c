@@ -18,8 +18,9 @@ enum {
     MR = 32,
     MOST_ROWS = 256,          /* that go through a panel together */
     NEAR_CODES = 512 << 10,   /* bytes of rows that the second level of cache keeps beside all else, */
-    NEAR_WEIGHTS = 512 << 10, /* and of weights */
-    NEAR_K = 1024,            /* longer ones go by parts whatever there is of them */
+    NEAR_WEIGHTS = 512 << 10, /* and of weights; of twice as many where */
+    SHORT_K = 512,            /* the first one holds half a panel and 32 rows */
+    LONG_K = 1024,            /* longer ones go by parts whatever there is of them */
     WHOLE_K = 768,            /* steps of k of half a panel that the first level holds beside all else, */
     PART_K = 512,             /* and of one that is taken in parts */
     BLOCK_SUMS = MR * NR / 2
@@ -201,7 +202,8 @@ static void gemm_far(const ilki_gemm_i8 *g, finish_fn *finish, size_t i, size_t 
 static size_t rows_together(const ilki_gemm_i8 *g)
 {
     const size_t fit = NEAR_CODES / g->lda, most = fit < 2 * MR ? 2 * MR : fit < MOST_ROWS ? fit : MOST_ROWS;
-    if (g->m <= MR || ((g->j1 - g->j0) * g->k <= NEAR_WEIGHTS && g->k <= NEAR_K))
+    const size_t weights = g->k <= SHORT_K ? 2 * NEAR_WEIGHTS : g->k <= LONG_K ? NEAR_WEIGHTS : 0;
+    if (g->m <= MR || (g->j1 - g->j0) * g->k <= weights)
         return 0;
     const size_t n_parts = (g->m + most - 1) / most;
     return (g->m / n_parts + MR - 1) / MR * MR;
