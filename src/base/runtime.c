@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cpu.h"
 #include "base/mem.h"
+#include "base/wait.h"
 
 #define PACKED_LEAST_NS 20000000u /* less is not felt at a start */
 
@@ -42,18 +42,7 @@ static void list_features(uint32_t features, char *out, size_t n)
 
 static ilk_status init_locks(ilk_runtime *rt, ilk_error *err)
 {
-    pthread_condattr_t attr;
-    int e = pthread_condattr_init(&attr);
-    if (e == 0) {
-        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        e = pthread_cond_init(&rt->freed, &attr);
-        pthread_condattr_destroy(&attr);
-    }
-    if (e == 0) {
-        e = pthread_mutex_init(&rt->lock, NULL);
-        if (e != 0)
-            pthread_cond_destroy(&rt->freed);
-    }
+    int e = ilki_base_wait_init(&rt->lock, &rt->freed);
     return e == 0 ? ILK_OK : ilki_base_fail_errno(err, ILK_IO, e, "the runtime's lock could not be made");
 }
 
@@ -160,18 +149,10 @@ static void dequeue(ilk_runtime *rt, const waiter *w)
 
 static void wait_for_memory(ilk_runtime *rt, const ilk_job *job)
 {
-    if (job == NULL) {
+    if (job == NULL)
         pthread_cond_wait(&rt->freed, &rt->lock);
-        return;
-    }
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += poll_ns;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-    pthread_cond_timedwait(&rt->freed, &rt->lock, &until);
+    else
+        ilki_base_wait_for(&rt->lock, &rt->freed, poll_ns);
 }
 
 /* Frees the spare workspace where it stands in the way of n_bytes; under the lock. */

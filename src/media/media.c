@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/memfile.h"
+#include "base/wait.h"
 #include "media/process.h"
 
 enum { WAIT_NS = 10 * 1000 * 1000 };
@@ -75,15 +76,7 @@ static char *find_helper(void)
 
 static ilk_status init_locks(ilki_media *m, ilk_error *err)
 {
-    pthread_condattr_t attr;
-    int e = pthread_condattr_init(&attr);
-    if (e == 0) {
-        pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-        e = pthread_cond_init(&m->freed, &attr);
-        pthread_condattr_destroy(&attr);
-    }
-    if (e == 0 && (e = pthread_mutex_init(&m->lock, NULL)) != 0)
-        pthread_cond_destroy(&m->freed);
+    int e = ilki_base_wait_init(&m->lock, &m->freed);
     return e == 0 ? ILK_OK : ilki_base_fail_errno(err, ILK_IO, e, "the lock of the helpers could not be made");
 }
 
@@ -174,12 +167,7 @@ static ilk_status take_place(ilki_media *m, ilk_job *job, ilki_media_process **p
     pthread_mutex_lock(&m->lock);
     m->n_waiting++;
     while (st == ILK_OK && !m->idle && m->n_live >= m->limits.max_processes) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += WAIT_NS;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        pthread_cond_timedwait(&m->freed, &m->lock, &until);
+        ilki_base_wait_for(&m->lock, &m->freed, WAIT_NS);
         st = ilki_base_job_check(job, err);
     }
     m->n_waiting--;

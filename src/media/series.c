@@ -10,9 +10,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/wait.h"
 #include "media/process.h"
 
 enum {
@@ -46,18 +46,11 @@ ilk_status ilki_media_series_new(ilki_media_series **out, ilki_media *m, size_t 
                                  ilk_error *err)
 {
     size_t n_lanes = ilki_media_most(m), bytes = sizeof **out + n_lanes * sizeof(lane);
-    pthread_condattr_t attr;
     ilki_media_series *s = ilki_base_zalloc(1, bytes);
     *out = NULL;
-    if (!s || pthread_condattr_init(&attr) != 0) {
-        free(s);
+    if (!s)
         return ilki_base_fail_memory(err, bytes, "a series of pictures");
-    }
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    int e = pthread_cond_init(&s->freed, &attr);
-    pthread_condattr_destroy(&attr);
-    if (e == 0 && (e = pthread_mutex_init(&s->lock, NULL)) != 0)
-        pthread_cond_destroy(&s->freed);
+    int e = ilki_base_wait_init(&s->lock, &s->freed);
     if (e != 0) {
         free(s);
         return ilki_base_fail_errno(err, ILK_IO, e, "the lock of a series of pictures could not be made");
@@ -121,12 +114,7 @@ static ilk_status enter(ilki_media_series *s, ilk_job *job, lane **out, size_t *
     bool wanted = ilki_media_wanted(s->m);
     pthread_mutex_lock(&s->lock);
     while (st == ILK_OK && is_left(s) && !(l = find_free(s))) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += WAIT_NS;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        pthread_cond_timedwait(&s->freed, &s->lock, &until);
+        ilki_base_wait_for(&s->lock, &s->freed, WAIT_NS);
         st = ilki_base_job_check(job, err);
     }
     if (l) {

@@ -56,7 +56,12 @@ static void run_task(void *arg, size_t index, unsigned slot)
     err.size = sizeof err;
     err.status = ILK_OK;
     err.message[0] = '\0';
-    ilki_nn sub = {.ops = s->ctx->ops, .ws = &ws, .stream = s->ctx->stream, .attend_f32 = s->ctx->attend_f32, .slot = slot, .err = &err};
+    ilki_nn sub = {.ops = s->ctx->ops,
+                   .ws = &ws,
+                   .stream = s->ctx->stream,
+                   .attend_f32 = s->ctx->attend_f32,
+                   .slot = slot,
+                   .err = &err};
     s->work->fn(&sub, s->work->arg, index);
     int ok = ILK_OK;
     if (sub.status != ILK_OK && atomic_compare_exchange_strong(&s->failed, &ok, (int)sub.status))

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * A folder of pictures while the helpers that decode it die, and while memory is short: the call says so or gets by, costs
  * no picture that is sound, and the next run makes the store whole. */
-#include <dirent.h>
-#include <signal.h>
-
 #include "alloc_count.h"
+#include "children.h"
 #include "folder.h"
 
 enum { N_PICTURES = 120 };
@@ -20,25 +18,6 @@ static void put_picture(const char *dir, const char *fixture, const char *name, 
     tree_write(tree_path(dir, "%s", name), data, n);
 }
 
-/* Kills every child of this process. */
-static int kill_children(void)
-{
-    int n = 0, pid, parent;
-    char path[300], state;
-    DIR *d = opendir("/proc");
-    for (struct dirent *e; d && (e = readdir(d));) {
-        snprintf(path, sizeof path, "/proc/%s/stat", e->d_name);
-        FILE *f = e->d_name[0] >= '0' && e->d_name[0] <= '9' ? fopen(path, "re") : NULL;
-        if (f && fscanf(f, "%d %*[^)]) %c %d", &pid, &state, &parent) == 3 && parent == (int)getpid())
-            n += kill((pid_t)pid, SIGKILL) == 0;
-        if (f)
-            fclose(f);
-    }
-    if (d)
-        closedir(d);
-    return n;
-}
-
 typedef struct killer {
     folder *f;
     int n_killed, n_told;
@@ -49,7 +28,7 @@ static void kill_now_and_then(void *user, const ilk_event *e)
     killer *k = user;
     folder_tell(k->f, e);
     if (k->n_told++ % 40 == 0)
-        k->n_killed += kill_children();
+        k->n_killed += signal_children(SIGKILL);
 }
 
 /* A helper that had served others is not its next picture's fault: it goes to a fresh one. */

@@ -2,7 +2,6 @@
  * The helpers of a runtime, with helpers that lie, hang and die (tests/liar.c), and with the real one. */
 #include "media/media.h"
 
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@
 #endif
 
 #include "base/cpu.h"
+#include "children.h"
 #include "test.h"
 #include "tree.h"
 
@@ -63,25 +63,6 @@ static ilk_status ask(ilki_media *m, const char *reader, const char *text, doubl
     return st;
 }
 
-/* Children of this process that nobody has waited for, dead or alive. */
-static int count_children(void)
-{
-    int n = 0, pid, parent;
-    char path[300], state;
-    DIR *d = opendir("/proc");
-    for (struct dirent *e; d && (e = readdir(d));) {
-        snprintf(path, sizeof path, "/proc/%s/stat", e->d_name);
-        FILE *f = e->d_name[0] >= '0' && e->d_name[0] <= '9' ? fopen(path, "re") : NULL;
-        if (f && fscanf(f, "%d %*[^)]) %c %d", &pid, &state, &parent) == 3)
-            n += parent == (int)getpid();
-        if (f)
-            fclose(f);
-    }
-    if (d)
-        closedir(d);
-    return n;
-}
-
 static void lies(void)
 {
     static const struct {
@@ -122,7 +103,7 @@ static void lies(void)
             CHECK(r.data == NULL);
         }
         ilki_media_free(m);
-        CHECK_INT(count_children(), 0);
+        CHECK_INT(signal_children(0), 0);
     }
 }
 
@@ -141,7 +122,7 @@ static void tired(void)
         free(r.data);
     }
     ilki_media_free(m);
-    CHECK_INT(count_children(), 0);
+    CHECK_INT(signal_children(0), 0);
 }
 
 static void absent(void)
@@ -178,7 +159,7 @@ static void cancel(void)
         CHECK_STATUS(ask(m, "html", "x", 30, job, &r, &err), ILK_CANCELLED, &err);
         double ms = (double)(ilki_base_now_ns() - begin) * 1e-6 - 100;
         CHECK_THAT(ms < 50 * (double)test_scale() + 400, "the cancel took %.0f ms", ms); /* 20 on a machine at rest */
-        CHECK_INT(count_children(), 0);
+        CHECK_INT(signal_children(0), 0);
         pthread_join(t, NULL);
         ilk_job_free(job);
         ilki_media_free(m);
@@ -214,7 +195,7 @@ static void greets(void)
     CHECK_STATUS(ilki_media_check(m, "no such", NULL, &err), ILK_UNSUPPORTED, &err);
     CHECK_STATUS(ask(m, "no such", "x", 20, NULL, &r, &err), ILK_UNSUPPORTED, &err);
     CHECK_STR(err.message, "no reader \"no such\" in this build");
-    CHECK_INT(count_children(), 1); /* it lives on */
+    CHECK_INT(signal_children(0), 1); /* it lives on */
     ilki_buf ops;
     ilki_base_buf_init(&ops, 4096);
     ilki_media_add_text(&ops, 1 << 20);
@@ -225,7 +206,7 @@ static void greets(void)
     CHECK_STATUS(ilki_media_run(m, "x", 1, &ops, 20, NULL, &r, &err), ILK_BAD_FORMAT, &err);
     ilki_base_buf_deinit(&ops);
     ilki_media_free(m);
-    CHECK_INT(count_children(), 0);
+    CHECK_INT(signal_children(0), 0);
 }
 
 typedef struct crowd {
@@ -258,9 +239,9 @@ static void threads(void)
     for (int i = 0; i < 6; i++)
         pthread_join(t[i], NULL);
     CHECK_INT(c.n_ok, 30);
-    CHECK(count_children() <= 2);
+    CHECK(signal_children(0) <= 2);
     ilki_media_free(c.m);
-    CHECK_INT(count_children(), 0);
+    CHECK_INT(signal_children(0), 0);
 }
 
 /* In a forked child the helpers stay the parent's. */
@@ -283,7 +264,7 @@ static void forked(void)
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
     CHECK_OK(ask(m, "html", "x", 20, NULL, &r, &err), &err);
     free(r.data);
-    CHECK_INT(count_children(), 1);
+    CHECK_INT(signal_children(0), 1);
     ilki_media_free(m);
 }
 
@@ -351,7 +332,7 @@ static void refused_sandbox(void)
 
 static void end(void)
 {
-    CHECK_INT(count_children(), 0);
+    CHECK_INT(signal_children(0), 0);
     if (top)
         tree_free(top);
 }

@@ -60,7 +60,7 @@ INLINE void steps_32(const unsigned char *a, size_t lda, const int8_t *b, size_t
     }
 }
 
-INLINE void zero_32(void)
+INLINE void zero_sums(void)
 {
     _tile_zero(0);
     _tile_zero(1);
@@ -87,10 +87,7 @@ INLINE void store_32(int32_t *sums)
 /* 16 rows or fewer, sums [16][NR] of a panel; tiles 2 and 3 are configured for as many rows as 0 and 1 */
 INLINE void tile_16(int32_t *sums, const unsigned char *a, size_t lda, const int8_t *b, size_t k)
 {
-    _tile_zero(0);
-    _tile_zero(1);
-    _tile_zero(2);
-    _tile_zero(3);
+    zero_sums();
     for (size_t p = 0; p < k; p += TILE_ROW_BYTES, b += TILE_BYTES) {
         _tile_loadd(4, a + p, lda);
         _tile_loadd(6, b, TILE_ROW_BYTES);
@@ -127,7 +124,7 @@ static void gemm_near(const ilki_gemm_i8 *g, finish_fn *finish, size_t i, size_t
             if (width == NR) {
                 tile_16(sums, a, g->lda, b.p.codes, k);
             } else {
-                zero_32();
+                zero_sums();
                 steps_32(a, g->lda, b.p.codes + b.x * k, k, k, NULL);
                 store_32(sums);
             }
@@ -170,7 +167,7 @@ static void half_panel(block *b, finish_fn *finish, int32_t *sums, size_t i, siz
             const unsigned char *a = g->a + (i + at.at) * g->lda + sizeof(ilki_i8_head) + p;
             f.out = (const char *)(g->c + (i + at.at) * g->ldc + b->j + b->x);
             if (p == 0)
-                zero_32();
+                zero_sums();
             else
                 load_32(at.sums);
             steps_32(a, g->lda, codes + p * 16, k, n, &f);

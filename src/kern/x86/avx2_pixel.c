@@ -6,7 +6,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "kern/ops.h"
+#include "kern/x86/four_rows.h"
 
 #define INLINE   static inline __attribute__((always_inline))
 #define LOW_BITS 14
@@ -109,12 +109,6 @@ static void bytes_down(uint8_t *out, const uint8_t *const *rows, const ilki_kern
 
 /* ------------------------------------------------------------------ across */
 
-typedef struct four_rows {
-    const uint8_t *in[4];
-    uint8_t *out[4];
-    size_t n_bytes; /* of a row of the input */
-} four_rows;
-
 /* 16 bytes from `at` of rows k and k + 1, a lane each; what lies behind a row's end is 0. */
 INLINE __m256i load_2(const four_rows *r, size_t k, size_t at, bool whole)
 {
@@ -207,21 +201,10 @@ INLINE void across_rows(const four_rows *r, const ilki_kern_taps *t, bool high)
     }
 }
 
-/* Rows that are missing among four are the last one once more. */
 static void rgb_across(uint8_t *const *out, const uint8_t *const *in, size_t n_rows, size_t n_in,
                        const ilki_kern_taps *t)
 {
-    for (size_t y = 0; y < n_rows; y += 4) {
-        four_rows r = {.n_bytes = n_in * 3};
-        for (size_t k = 0; k < 4; k++) {
-            r.in[k] = in[y + k < n_rows ? y + k : n_rows - 1];
-            r.out[k] = out[y + k < n_rows ? y + k : n_rows - 1];
-        }
-        if (t->n_parts > 2)
-            across_rows(&r, t, true);
-        else
-            across_rows(&r, t, false);
-    }
+    by_four_rows(across_rows, out, in, n_rows, n_in, t);
 }
 
 const ilki_kern_ops ilki_kern_avx2_pixel = {
