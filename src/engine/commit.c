@@ -134,18 +134,6 @@ static size_t next_slices(const ilki_ingest *g, size_t m, slice *to)
     return n;
 }
 
-/* What model m was given of a picture is not needed any more. */
-static void drop_rows(ilki_ingest *g, ilki_file_work *w, size_t m)
-{
-    uint32_t shape[2];
-    ilki_embed_rows_shape(g->models[m], ILK_IMAGE, shape);
-    size_t n = (size_t)shape[0] * shape[1] * sizeof(float);
-    free(w->rows[m]);
-    w->rows[m] = NULL;
-    w->rows_bytes -= n;
-    g->rows_bytes -= n;
-}
-
 const char *ilki_engine_passage_text(ilki_arena *a, const ilki_file_work *w, const ilki_passage *p, size_t *n)
 {
     const char *text = w->doc->text + p->start;
@@ -173,7 +161,7 @@ static ilk_status take_vectors(ilki_ingest *g, size_t m, const slice *s, size_t 
         p->todo &= ~(1U << m);
         w->n_embedded += p->todo == 0;
         if (p->picture)
-            drop_rows(g, w, m);
+            ilki_engine_drop_rows(g, w, m);
         else if (m == g->measure)
             w->n_tokens += v->state[i].n_tokens;
         if (!v->state[i].status || w->failure)

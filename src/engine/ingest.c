@@ -50,7 +50,8 @@ static ilk_status set_up(ilki_ingest *g, ilk_error *err)
         return st;
     g->n_threads = ilki_base_pool_threads(g->rt->pool);
     g->scratch = ilki_base_zalloc(g->n_threads, sizeof *g->scratch);
-    bool ok = g->scratch != NULL;
+    g->spare = ilki_base_zalloc(g->n_models, sizeof *g->spare);
+    bool ok = g->scratch && g->spare;
     for (unsigned i = 0; ok && i < g->n_threads; i++)
         ok = (g->scratch[i] = ilki_text_scratch_new()) != NULL;
     st = ok ? ILK_OK : ilki_base_fail_memory(err, g->n_threads * sizeof *g->scratch, "an ingest");
@@ -76,6 +77,8 @@ static void tear_down(ilki_ingest *g)
     ilki_engine_work_list_deinit(&g->read);
     ilki_engine_work_list_deinit(&g->open);
     ilki_engine_work_list_deinit(&g->done);
+    ilki_engine_spare_deinit(g);
+    pthread_mutex_destroy(&g->spare_lock);
     ilki_engine_known_deinit(&g->known);
     for (size_t i = 0; i < g->n_unread; i++)
         free(g->unread[i]);
@@ -427,6 +430,7 @@ ilk_status ilki_engine_ingest(ilk_store *s, ilk_model *const *models, size_t n_m
     s = s ? s : &planned;
     ilki_ingest g = {.s = s, .rt = s->rt, .vfs = s->rt->vfs, .models = models, .n_models = n_models};
     uint64_t begin = ilki_base_now_ns();
+    pthread_mutex_init(&g.spare_lock, NULL);
     g.opt = opt;
     g.job = job;
     g.result = result;

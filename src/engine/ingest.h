@@ -5,6 +5,8 @@
 #ifndef ILKI_ENGINE_INGEST_H
 #define ILKI_ENGINE_INGEST_H
 
+#include <pthread.h>
+
 #include "docs/docs.h"
 #include "embed/embed.h"
 #include "engine/collection.h"
@@ -83,8 +85,10 @@ typedef struct ilki_ingest {
     unsigned n_threads;
     ilki_work_list read, open, done; /* to be cut; to be embedded; to be written */
     size_t read_bytes, read_pictures, done_bytes;
-    size_t rows_bytes;     /* of what is open */
-    size_t group;          /* passages embedded at once */
+    size_t rows_bytes; /* of what is open */
+    pthread_mutex_t spare_lock;
+    void **spare; /* [n_models] rows that are free, for the next pictures: each begins with the address of another */
+    size_t group; /* passages embedded at once */
     uint64_t committed_ns; /* when the last batch was written */
     uint64_t n_total, n_settled;
     ilk_status strict_status; /* of the first file that failed, with `strict` */
@@ -141,6 +145,9 @@ void ilki_engine_join_words(const ilki_ingest *g, ilki_file_work *w);
 bool ilki_engine_is_serial(ilki_ingest *g, ilki_file_work *w);
 void ilki_engine_wish_picture(const ilki_ingest *g, const ilki_file_work *w, ilki_media_wish *out);
 ilk_status ilki_engine_take_picture(ilki_ingest *g, ilki_file_work *w, ilki_media_picture *p, ilk_error *err);
+/* What model m was given of a picture is not needed any more: another picture gets the room. */
+void ilki_engine_drop_rows(ilki_ingest *g, ilki_file_work *w, size_t m);
+void ilki_engine_spare_deinit(ilki_ingest *g);
 /* Decodes any other and makes what its models read, and w->doc of the text in it. On the pool. */
 ilk_status ilki_engine_read_picture(ilki_ingest *g, ilki_file_work *w, ilk_error *err);
 

@@ -63,6 +63,42 @@ ilk_status ilki_engine_plan_picture(ilki_ingest *g, ilki_file_work *w, ilk_error
     return st;
 }
 
+/* ------------------------------------------------------------------ rows
+ * Half a megabyte each and hundreds under way in turn: given back to the C library one by one they would leave holes that
+ * small things settle in, and memory would grow with the folder. */
+
+void ilki_engine_spare_deinit(ilki_ingest *g)
+{
+    for (size_t m = 0; g->spare && m < g->n_models; m++)
+        for (void *rows = g->spare[m], *next; rows; rows = next) {
+            memcpy(&next, rows, sizeof next);
+            free(rows);
+        }
+    free(g->spare);
+}
+
+static float *new_rows(ilki_ingest *g, size_t m)
+{
+    pthread_mutex_lock(&g->spare_lock);
+    void *rows = g->spare[m];
+    if (rows)
+        memcpy(&g->spare[m], rows, sizeof rows);
+    pthread_mutex_unlock(&g->spare_lock);
+    return rows ? rows : malloc(rows_bytes(g, m));
+}
+
+void ilki_engine_drop_rows(ilki_ingest *g, ilki_file_work *w, size_t m)
+{
+    void *rows = w->rows[m];
+    w->rows[m] = NULL;
+    w->rows_bytes -= rows_bytes(g, m);
+    g->rows_bytes -= rows_bytes(g, m);
+    pthread_mutex_lock(&g->spare_lock);
+    memcpy(rows, &g->spare[m], sizeof rows);
+    g->spare[m] = rows;
+    pthread_mutex_unlock(&g->spare_lock);
+}
+
 /* What the towers of the models `which` read, of one decoding. */
 static ilk_status make_rows(ilki_ingest *g, ilki_file_work *w, uint32_t which, const ilki_media_picture *p,
                             ilk_error *err)
@@ -72,7 +108,7 @@ static ilk_status make_rows(ilki_ingest *g, ilki_file_work *w, uint32_t which, c
     for (size_t m = 0; !st && m < g->n_models; m++) {
         if (!(which >> m & 1))
             continue;
-        w->rows[m] = malloc(rows_bytes(g, m));
+        w->rows[m] = new_rows(g, m);
         st = w->rows[m] ? ilki_embed_fill_picture(g->models[m], &in, g->job, w->rows[m], err)
                         : ilki_base_fail_memory(err, rows_bytes(g, m), "a picture");
     }
