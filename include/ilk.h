@@ -50,19 +50,19 @@ extern "C" {
 /* name, what ilk_status_string says. Values are append-only. */
 #define ILK_STATUS_LIST(X)                                                                                             \
     X(OK, "ok")                                                                                                        \
-    X(BAD_ARGUMENT, "bad argument")          /* the caller's mistake: NULL, a size out of range, a contradiction */    \
-    X(NO_MEMORY, "out of memory")            /* the system, or the runtime's memory ceiling */                         \
-    X(IO, "input or output failed")          /* the system refused; the message carries its reason */                  \
-    X(BAD_FORMAT, "malformed input")         /* a file or text that breaks its own format */                           \
-    X(CORRUPT, "corrupt data")               /* ilk's own data fails its checks */                                     \
-    X(UNSUPPORTED, "not supported")          /* well-formed, but not built, or not by this backend */                  \
+    X(BAD_ARGUMENT, "bad argument")  /* the caller's mistake: NULL, a size out of range, a contradiction */            \
+    X(NO_MEMORY, "out of memory")    /* the system, or the runtime's memory ceiling */                                 \
+    X(IO, "input or output failed")  /* the system refused; the message carries its reason */                          \
+    X(BAD_FORMAT, "malformed input") /* a file or text that breaks its own format */                                   \
+    X(CORRUPT, "corrupt data")       /* ilk's own data fails its checks */                                             \
+    X(UNSUPPORTED, "not supported")  /* well-formed, but not built, or not by this backend */                          \
     X(NOT_FOUND, "not found")                                                                                          \
-    X(LIMIT, "limit exceeded")               /* a stated bound on size, depth or count */                              \
-    X(MISMATCH, "does not fit")              /* two things that do not belong together: dimension, model, space */     \
-    X(BUSY, "busy")                          /* locked by another process, or a queue that is full */                  \
+    X(LIMIT, "limit exceeded")  /* a stated bound on size, depth or count */                                           \
+    X(MISMATCH, "does not fit") /* two things that do not belong together: dimension, model, space */                  \
+    X(BUSY, "busy")             /* locked by another process, or a queue that is full */                               \
     X(CANCELLED, "cancelled")                                                                                          \
     X(DEADLINE, "deadline passed")                                                                                     \
-    X(NOT_FINITE, "not a finite number")     /* a NaN or infinity where none may be */                                 \
+    X(NOT_FINITE, "not a finite number") /* a NaN or infinity where none may be */                                     \
     X(FORKED, "used after fork")
 
 typedef enum ilk_status {
@@ -103,16 +103,16 @@ typedef void (*ilk_log_fn)(void *user, ilk_log_level level, const char *message)
 
 typedef struct ilk_runtime_options {
     size_t size;
-    unsigned n_threads;            /* threads that compute, the calling one included; 0: the CPUs this process may use */
+    unsigned n_threads; /* threads that compute, the calling one included; 0: the CPUs this process may use */
     uint64_t memory_ceiling_bytes; /* for workspaces and caches together; 0: three quarters of what the system allows */
     ilk_log_fn log;                /* NULL: silence */
     void *log_user;
-    ilk_log_level log_level;       /* 0: ILK_LOG_WARN */
-    const char *cpu;               /* kernel tables allowed: "ref", "avx2", "avx512", "amx", "neon", a comma list, or NULL for
-                                      the environment's ILK_CPU and, without it, all the machine has */
-    const char *media_helper;      /* path of ilk-media; NULL: beside the program, then in libexec */
-    uint64_t packed_cache_bytes;   /* ceiling of the folder of packed weights (ilk_packed_cache); 0: the environment's
-                                      ILK_PACKED_CACHE, MiB or "off", and without it 4 GiB */
+    ilk_log_level log_level; /* 0: ILK_LOG_WARN */
+    const char *cpu;         /* kernel tables allowed: "ref", "avx2", "avx512", "amx", "neon", a comma list, or NULL for
+                                the environment's ILK_CPU and, without it, all the machine has */
+    const char *media_helper;    /* path of ilk-media; NULL: beside the program, then in libexec */
+    uint64_t packed_cache_bytes; /* ceiling of the folder of packed weights (ilk_packed_cache); 0: the environment's
+                                    ILK_PACKED_CACHE, MiB or "off", and without it 4 GiB */
 } ilk_runtime_options;
 
 ILK_API void ilk_runtime_options_init_sized(void *opt, size_t size);
@@ -132,11 +132,11 @@ ILK_API void ilk_runtime_close(ilk_runtime *rt);
 typedef struct ilk_runtime_info {
     size_t size;
     unsigned n_threads;
-    unsigned n_cpus;               /* CPUs this process may use */
+    unsigned n_cpus; /* CPUs this process may use */
     uint64_t memory_ceiling_bytes;
-    uint64_t memory_used_bytes;    /* reserved for workspaces at this moment, one that waits for its next use included */
-    const char *kernels;           /* the tables in use, as "avx512,avx2,ref"; lives as long as the runtime */
-    const char *cpu_features;      /* what the CPU has of what ilk could use, space-separated; likewise */
+    uint64_t memory_used_bytes; /* reserved for workspaces at this moment, one that waits for its next use included */
+    const char *kernels;        /* the tables in use, as "avx512,avx2,ref"; lives as long as the runtime */
+    const char *cpu_features;   /* what the CPU has of what ilk could use, space-separated; likewise */
 } ilk_runtime_info;
 
 ILK_API void ilk_runtime_info_init_sized(void *info, size_t size);
@@ -146,7 +146,7 @@ ILK_API ilk_status ilk_runtime_get_info(const ilk_runtime *rt, ilk_runtime_info 
 /* The folder of packed weights: see ilk_packed_cache. */
 typedef struct ilk_packed_info {
     size_t size;
-    char folder[1024];      /* there or not */
+    char folder[1024]; /* there or not */
     uint64_t n_files, n_bytes;
     uint64_t ceiling_bytes; /* 0: switched off */
 } ilk_packed_info;
@@ -164,7 +164,7 @@ typedef struct ilk_media_info {
     const char *sandbox; /* "seccomp": it can reach no file and no network; "limits": the system has no more */
     const char *note;    /* why it is not "seccomp"; "" where it is */
     const char *reads;   /* kinds, as "html, epub, docx" */
-    const char *lacks;   /* kinds that this build does not read, and what is missing, as "pdf (pdftotext)"; "" for none */
+    const char *lacks; /* kinds that this build does not read, and what is missing, as "pdf (pdftotext)"; "" for none */
 } ilk_media_info;
 
 ILK_API void ilk_media_info_init_sized(void *info, size_t size);
@@ -219,8 +219,9 @@ ILK_API void ilk_job_cancel(ilk_job *job);
 /* ------------------------------------------------------------------ models */
 
 typedef enum ilk_precision {
-    ILK_PRECISION_AUTO = 0, /* the fastest that keeps the vectors, where ilk_model_calibrate has decided; else f32, or int8w
-                               where the weights in f32 exceed the memory ceiling */
+    /* the fastest that keeps the vectors, where ilk_model_calibrate has decided; else f32, or int8w where the weights in
+     * f32 exceed the memory ceiling */
+    ILK_PRECISION_AUTO = 0,
     ILK_PRECISION_F32,
     ILK_PRECISION_BF16, /* weights and products of bf16, sums of f32 */
     ILK_PRECISION_INT8, /* weights and activations of 8 bits, the channels that dwarf the others in f32 */
@@ -232,8 +233,9 @@ ILK_API const char *ilk_precision_name(ilk_precision precision);
 
 /* In what attention computes: part of every precision under f32. */
 typedef enum ilk_attention {
-    ILK_ATTENTION_AUTO = 0, /* with ILK_PRECISION_AUTO what was decided with it; else bf16 where the kernels of this CPU have
-                               a fast form of it (AMX), f32 where not */
+    /* with ILK_PRECISION_AUTO what was decided with it; else bf16 where the kernels of this CPU have a fast form of it
+     * (AMX), f32 where not */
+    ILK_ATTENTION_AUTO = 0,
     ILK_ATTENTION_F32,
     ILK_ATTENTION_BF16 /* UNSUPPORTED at precision f32, and where the kernels have no fast form */
 } ilk_attention;
@@ -270,12 +272,13 @@ typedef enum ilk_packed_cache {
 typedef struct ilk_model_options {
     size_t size;
     ilk_precision precision; /* of this handle for good */
-    int no_mmap;          /* read the weights instead of mapping them: safe against other programs that truncate files */
-    uint32_t max_tokens;  /* 0: what the checkpoint's files say; a larger value than the positions allow is refused */
+    int no_mmap;         /* read the weights instead of mapping them: safe against other programs that truncate files */
+    uint32_t max_tokens; /* 0: what the checkpoint's files say; a larger value than the positions allow is refused */
     uint32_t batch_tokens; /* token budget of one pass; 0: 1024. It decides speed and memory, never a bit of a vector */
-    const char *projection; /* a linear projection behind the model's vectors, unit length before and after it: a folder as
-                               sentence-transformers saves a Dense module, or a .safetensors of linear.weight [out][in] and
-                               linear.bias [out]; NULL: none, or what stands behind "#projection=" in `where` */
+    /* a linear projection behind the model's vectors, unit length before and after it: a folder as sentence-transformers
+     * saves a Dense module, or a .safetensors of linear.weight [out][in] and linear.bias [out]; NULL: none, or what stands
+     * behind "#projection=" in `where` */
+    const char *projection;
     ilk_packed_cache packed_cache;
     ilk_attention attention;
 } ilk_model_options;
@@ -286,53 +289,54 @@ ILK_API void ilk_model_options_init_sized(void *opt, size_t size);
 /* Opens a checkpoint as published. `where`: a directory, or an id "org/name" or "org/name@revision", looked for in the
  * Hugging Face cache (HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME, ~/.cache), or a short name of ilk_known_get. An existing
  * directory wins over an id, and that over a short name, of the same spelling. Any of them may end with "#projection=PATH",
- * which is how a model with a projection is called in its info and in stores. `opt` may be NULL. Nothing is fetched, and no code of a checkpoint is run.
+ * which is how a model with a projection is called in its info and in stores. `opt` may be NULL. Nothing is fetched, and
+ * no code of a checkpoint is run.
  * Errors: NOT_FOUND, BAD_FORMAT (with file, tensor, expected and found), UNSUPPORTED, LIMIT, NO_MEMORY, IO. */
 ILK_API ilk_status ilk_model_open(ilk_model **out, ilk_runtime *rt, const char *where, const ilk_model_options *opt,
                                   ilk_error *err);
 ILK_API void ilk_model_close(ilk_model *m);
 
-#define ILK_HEAD_DENSE 1u
+#define ILK_HEAD_DENSE  1u
 #define ILK_HEAD_SPARSE 2u
-#define ILK_HEAD_MULTI 4u
-#define ILK_HEAD_SCORE 8u
+#define ILK_HEAD_MULTI  4u
+#define ILK_HEAD_SCORE  8u
 
 typedef struct ilk_model_info {
     size_t size;
-    const char *id;            /* as it was asked for, a short name as its id; strings live as long as the model */
-    const char *path;          /* the directory it was read from */
-    const char *family;        /* "bert" */
-    const char *fingerprint;   /* 64 hex digits over every file that decides a vector, or NULL until asked for with
-                                  ilk_model_get_fingerprint, because it costs a read of the weights */
-    uint32_t dim;              /* of a dense vector */
-    uint32_t heads;            /* ILK_HEAD_… or-ed */
-    uint32_t modalities;       /* bit 1 << ilk_modality */
+    const char *id;          /* as it was asked for, a short name as its id; strings live as long as the model */
+    const char *path;        /* the directory it was read from */
+    const char *family;      /* "bert" */
+    const char *fingerprint; /* 64 hex digits over every file that decides a vector, or NULL until asked for with
+                                ilk_model_get_fingerprint, because it costs a read of the weights */
+    uint32_t dim;            /* of a dense vector */
+    uint32_t heads;          /* ILK_HEAD_… or-ed */
+    uint32_t modalities;     /* bit 1 << ilk_modality */
     uint32_t max_tokens;
     uint32_t vocab_size;
     uint32_t n_layers;
     uint64_t n_parameters;
-    uint64_t weights_bytes;    /* on disk */
+    uint64_t weights_bytes; /* on disk */
     ilk_precision precision;
-    const char *pooling;       /* "mean", "cls", …, "+"-joined where several are concatenated */
-    int normalized;            /* vectors leave with unit length */
-    const char *similarity;    /* "cosine", "dot", "euclidean", "manhattan" */
-    const char *prompt_query;  /* what is put before a text of that role; NULL: nothing */
+    const char *pooling;      /* "mean", "cls", …, "+"-joined where several are concatenated */
+    int normalized;           /* vectors leave with unit length */
+    const char *similarity;   /* "cosine", "dot", "euclidean", "manhattan" */
+    const char *prompt_query; /* what is put before a text of that role; NULL: nothing */
     const char *prompt_document;
-    const char *notes;         /* rows of the quirks table that apply, with their sources, newline-separated; or NULL */
-    const char *score_kind;    /* of ilk_rerank: "prob" or "logit"; NULL where the model is no reranker */
-    uint32_t image_size;       /* of the pictures that the model sees: image_size x image_size; 0: it sees none */
+    const char *notes;      /* rows of the quirks table that apply, with their sources, newline-separated; or NULL */
+    const char *score_kind; /* of ilk_rerank: "prob" or "logit"; NULL where the model is no reranker */
+    uint32_t image_size;    /* of the pictures that the model sees: image_size x image_size; 0: it sees none */
     uint32_t patch_size;
-    uint32_t image_layers;     /* of the tower of pictures; n_layers is the text's, where there is one */
-    const char *image_pooling; /* likewise, as pooling */
+    uint32_t image_layers;        /* of the tower of pictures; n_layers is the text's, where there is one */
+    const char *image_pooling;    /* likewise, as pooling */
     const char *image_processing; /* how a picture comes to that size, in words; or NULL */
-    const char *compare_by;    /* what makes probabilities of a picture's scores against texts, compare_scale * cosine +
-                                  compare_bias: "softmax" over the texts, "sigmoid" of each; NULL: the model has none */
+    const char *compare_by; /* what makes probabilities of a picture's scores against texts, compare_scale * cosine +
+                               compare_bias: "softmax" over the texts, "sigmoid" of each; NULL: the model has none */
     float compare_scale, compare_bias;
-    const char *projection; /* path; NULL: none */
-    const char *packed_file;   /* of $XDG_CACHE_HOME/ilk/packed, that its packed weights are mapped from; NULL: this open
-                                  packed them */
-    uint64_t packed_bytes;     /* its size */
-    ilk_attention attention;   /* F32 or BF16 */
+    const char *projection;  /* path; NULL: none */
+    const char *packed_file; /* of $XDG_CACHE_HOME/ilk/packed, that its packed weights are mapped from; NULL: this open
+                                packed them */
+    uint64_t packed_bytes;   /* its size */
+    ilk_attention attention; /* F32 or BF16 */
     const char *precision_name; /* with the attention, as a space keeps it and ilk_precision_parse reads it: "int8", and
                                    "int8+attention-f32" where that was asked for or decided against the kernels' own */
 } ilk_model_info;
@@ -342,7 +346,8 @@ ILK_API void ilk_model_info_init_sized(void *info, size_t size);
 ILK_API ilk_status ilk_model_get_info(const ilk_model *m, ilk_model_info *info, ilk_error *err);
 
 /* The prompts a checkpoint names: the i-th name and its text, borrowed from the model; NOT_FOUND past the last. */
-ILK_API ilk_status ilk_model_get_prompt(const ilk_model *m, size_t i, const char **name, const char **text, ilk_error *err);
+ILK_API ilk_status ilk_model_get_prompt(const ilk_model *m, size_t i, const char **name, const char **text,
+                                        ilk_error *err);
 
 /* The SHA-256 over the sorted (role, content SHA-256) of every file that decides a vector, as 64 hex digits. The first
  * call reads the files, unless their hashes are cached by device, inode, size and time. */
@@ -369,7 +374,7 @@ typedef struct ilk_part {
     const void *data;
     size_t n_bytes;
     uint32_t shape[4];
-    const double *times;   /* seconds, one per frame */
+    const double *times; /* seconds, one per frame */
     uint32_t sample_rate;
 } ilk_part;
 
@@ -392,13 +397,13 @@ ILK_API void ilk_input_init_sized(void *in, size_t size);
 
 typedef struct ilk_embed_options {
     size_t size;
-    uint32_t dim;      /* keep the first dim entries; 0: all */
-    int normalize;     /* 0: as the checkpoint says, and again after a cut by `dim`; 1: unit length; -1: as the last
-                          module leaves it */
-    uint32_t heads;    /* 0: ILK_HEAD_DENSE */
-    int strict;        /* an input longer than the limit is an error instead of cut and flagged */
-    float text_share;  /* of the text in the sum of an input of text and pictures, up to 1; 0: 0.5 */
-    int no_exif;       /* pictures of files are not turned as their EXIF says */
+    uint32_t dim;     /* keep the first dim entries; 0: all */
+    int normalize;    /* 0: as the checkpoint says, and again after a cut by `dim`; 1: unit length; -1: as the last
+                         module leaves it */
+    uint32_t heads;   /* 0: ILK_HEAD_DENSE */
+    int strict;       /* an input longer than the limit is an error instead of cut and flagged */
+    float text_share; /* of the text in the sum of an input of text and pictures, up to 1; 0: 0.5 */
+    int no_exif;      /* pictures of files are not turned as their EXIF says */
 } ilk_embed_options;
 
 ILK_API void ilk_embed_options_init_sized(void *opt, size_t size);
@@ -412,7 +417,8 @@ ILK_API ilk_status ilk_embed(ilk_model *m, const ilk_input *in, size_t n_in, con
                              ilk_vectors **out, ilk_error *err);
 
 /* One text to one vector of the model's dimension: `dim` floats are written to `out`. MISMATCH where dim differs. */
-ILK_API ilk_status ilk_embed_text(ilk_model *m, const char *text, ilk_role role, float *out, size_t dim, ilk_error *err);
+ILK_API ilk_status ilk_embed_text(ilk_model *m, const char *text, ilk_role role, float *out, size_t dim,
+                                  ilk_error *err);
 
 typedef struct ilk_rerank_options {
     size_t size;
@@ -460,8 +466,8 @@ ILK_API ilk_status ilk_vectors_view_matrix(const ilk_vectors *v, ilk_matrix *m, 
 
 /* The same work queued and batched with everybody else's. The inputs are borrowed until completion. `job` is required;
  * its `done` callback tells of the end, and ilk_wait takes the result once. BUSY when the job is in use. */
-ILK_API ilk_status ilk_submit(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt, ilk_job *job,
-                              ilk_error *err);
+ILK_API ilk_status ilk_submit(ilk_model *m, const ilk_input *in, size_t n_in, const ilk_embed_options *opt,
+                              ilk_job *job, ilk_error *err);
 /* ilk_rerank queued likewise: pairs of several callers share passes. ilk_wait gives a row of one float for each document,
  * its score, with the bits of ilk_rerank; a document that fails has a status of its own. UNSUPPORTED at once for a model
  * that is no reranker. */
@@ -475,8 +481,8 @@ ILK_API void ilk_tokens_free(ilk_tokens *t);
 ILK_API const int32_t *ilk_tokens_get_ids(const ilk_tokens *t, size_t *n);
 
 /* Similarity of two vectors by the model's own function; larger is nearer. */
-ILK_API ilk_status ilk_model_get_similarity(const ilk_model *m, const float *a, const float *b, size_t dim, float *score,
-                                            ilk_error *err);
+ILK_API ilk_status ilk_model_get_similarity(const ilk_model *m, const float *a, const float *b, size_t dim,
+                                            float *score, ilk_error *err);
 
 /* ------------------------------------------------------------------ stores */
 
@@ -502,12 +508,12 @@ typedef struct ilk_space {
     const char *fingerprint; /* of the model, 64 hex digits */
     const char *model;       /* how the model was named */
     const char *pooling;
-    int32_t layer;           /* -1: the last */
+    int32_t layer; /* -1: the last */
     const char *precision;
-    const char *tokenizer;   /* mode: "default", "literal" */
+    const char *tokenizer;     /* mode: "default", "literal" */
     const char *prompt[2];     /* per side: query, document */
     const char *adapter[2];    /* fingerprint */
-    const char *projection[2]; /* fingerprint of the model into whose space a projection leads the vectors of that side */
+    const char *projection[2]; /* fingerprint of the model into whose space that side's vectors are projected */
 } ilk_space;
 ILK_API void ilk_space_init_sized(void *space, size_t size);
 #define ilk_space_init(space) ilk_space_init_sized((space), sizeof *(space))
@@ -555,10 +561,10 @@ ILK_API void ilk_vector_init_sized(void *vector, size_t size);
 #define ILK_ABSENT UINT32_MAX
 typedef struct ilk_segment {
     size_t size;
-    double t0, t1;                 /* seconds */
-    uint32_t page, chunk;          /* from 1; from 0 */
+    double t0, t1;                  /* seconds */
+    uint32_t page, chunk;           /* from 1; from 0 */
     uint32_t line_first, line_last; /* from 1, inclusive */
-    float bbox[4];                 /* left, top, right, bottom, as shares of the page or picture */
+    float bbox[4];                  /* left, top, right, bottom, as shares of the page or picture */
 } ilk_segment;
 ILK_API void ilk_segment_init_sized(void *segment, size_t size);
 #define ilk_segment_init(segment) ilk_segment_init_sized((segment), sizeof *(segment))
@@ -622,9 +628,9 @@ typedef enum ilk_filter_op {
     ILK_FILTER_LE,
     ILK_FILTER_GT,
     ILK_FILTER_GE,
-    ILK_FILTER_IN,      /* field, values */
-    ILK_FILTER_PREFIX,  /* field, values[0]: text */
-    ILK_FILTER_EXISTS   /* field */
+    ILK_FILTER_IN,     /* field, values */
+    ILK_FILTER_PREFIX, /* field, values[0]: text */
+    ILK_FILTER_EXISTS  /* field */
 } ilk_filter_op;
 
 /* Text compares by bytes, INT with REAL by value; other mixed types never match. The fields "id" and "parent" are the
@@ -646,7 +652,7 @@ typedef struct ilk_query {
     ilk_vector vector; /* DENSE; NULL data: no vector, all items that pass the filter, in order of id */
     uint32_t k;        /* 0: 10 */
     const ilk_filter *filter;
-    float min_score;   /* hits below it are dropped; NaN, the default: none */
+    float min_score;     /* hits below it are dropped; NaN, the default: none */
     uint32_t candidates; /* how many the int8 pass hands to the exact one; 0: 4 k, at least 64 */
 } ilk_query;
 ILK_API void ilk_query_init_sized(void *q, size_t size);
@@ -660,8 +666,8 @@ ILK_API ilk_status ilk_store_search(ilk_store *s, const ilk_query *q, size_t n_q
 ILK_API ilk_status ilk_store_get(ilk_store *s, const char *const *ids, size_t n, ilk_hits **out, ilk_error *err);
 
 /* A page of at most `limit` items that pass the filter, in order of id, after the id `after` (NULL: from the start). */
-ILK_API ilk_status ilk_store_scan(ilk_store *s, const ilk_filter *filter, const char *after, size_t limit, ilk_hits **out,
-                                  ilk_error *err);
+ILK_API ilk_status ilk_store_scan(ilk_store *s, const ilk_filter *filter, const char *after, size_t limit,
+                                  ilk_hits **out, ilk_error *err);
 ILK_API ilk_status ilk_store_count(ilk_store *s, const ilk_filter *filter, uint64_t *n, ilk_error *err);
 
 typedef enum ilk_score_kind {
@@ -714,7 +720,7 @@ typedef struct ilk_store_info {
     size_t size;
     const char *path;
     uint64_t n_items, n_sources, n_vectors, n_spaces;
-    uint64_t n_deleted;       /* item versions in the log that are no longer current */
+    uint64_t n_deleted; /* item versions in the log that are no longer current */
     uint64_t log_bytes, derived_bytes;
     uint64_t last_lsn;
     int read_only;
@@ -727,7 +733,8 @@ ILK_API ilk_status ilk_store_get_info(ilk_store *s, ilk_store_info *info, ilk_er
  * told once through `found`, on the calling thread. With `repair`, derived data that is wrong is rebuilt from the log.
  * OK: sound, or made so; CORRUPT: something in the log itself is damaged, or derived data is and was not repaired. */
 typedef void (*ilk_finding_fn)(void *user, const char *object, const char *finding, int repaired);
-ILK_API ilk_status ilk_store_check(ilk_store *s, int repair, ilk_finding_fn found, void *user, ilk_job *job, ilk_error *err);
+ILK_API ilk_status ilk_store_check(ilk_store *s, int repair, ilk_finding_fn found, void *user, ilk_job *job,
+                                   ilk_error *err);
 
 /* ------------------------------------------------------------------ folders */
 
@@ -752,13 +759,13 @@ typedef void (*ilk_event_fn)(void *user, const ilk_event *event);
 
 typedef struct ilk_ingest_options {
     size_t size;
-    uint32_t chunk_tokens;   /* 0: 200, or what the model's limit leaves */
-    uint32_t overlap_tokens; /* ILK_ABSENT, the default: an eighth of chunk_tokens */
-    uint64_t max_file_bytes; /* larger files are passed over and named; 0: 32 MiB of text */
-    int hidden;              /* also hidden files and folders */
-    int no_ignore;           /* do not honour .gitignore and .ignore */
-    int keep_missing;        /* leave items of files that are gone; ilk_prune removes them */
-    int strict;              /* the first file that fails ends the call */
+    uint32_t chunk_tokens;      /* 0: 200, or what the model's limit leaves */
+    uint32_t overlap_tokens;    /* ILK_ABSENT, the default: an eighth of chunk_tokens */
+    uint64_t max_file_bytes;    /* larger files are passed over and named; 0: 32 MiB of text */
+    int hidden;                 /* also hidden files and folders */
+    int no_ignore;              /* do not honour .gitignore and .ignore */
+    int keep_missing;           /* leave items of files that are gone; ilk_prune removes them */
+    int strict;                 /* the first file that fails ends the call */
     const char *const *exclude; /* globs in .gitignore syntax, on top of the folder's own */
     size_t n_exclude;
     ilk_event_fn event;
@@ -888,8 +895,8 @@ typedef struct ilk_question {
     size_t size;
     const ilk_input *terms; /* role NONE: QUERY */
     size_t n_terms;
-    const float *weights;   /* [n_terms], none of them 0; below 0: away from it. NULL: 1 each */
-    ilk_modality modality;  /* only hits of it; a hit that has none is a text; 0: all */
+    const float *weights;  /* [n_terms], none of them 0; below 0: away from it. NULL: 1 each */
+    ilk_modality modality; /* only hits of it; a hit that has none is a text; 0: all */
 } ilk_question;
 ILK_API void ilk_question_init_sized(void *question, size_t size);
 #define ilk_question_init(question) ilk_question_init_sized((question), sizeof *(question))
@@ -1004,8 +1011,8 @@ ILK_API void ilk_pull_options_init_sized(void *opt, size_t size);
 
 typedef struct ilk_pull_info {
     size_t size;
-    const char *id;        /* "org/name"; strings live as long as the ilk_pull */
-    const char *revision;  /* as asked for */
+    const char *id;       /* "org/name"; strings live as long as the ilk_pull */
+    const char *revision; /* as asked for */
     const char *commit;
     const char *endpoint;  /* scheme and host of the hub */
     const char *path;      /* of the snapshot: what ilk_model_open takes, once it is whole */
@@ -1023,7 +1030,7 @@ typedef struct ilk_pull_file {
     size_t size;
     const char *path; /* in the model */
     uint64_t n_bytes, n_present_bytes;
-    int whole;        /* nothing of it is to be fetched */
+    int whole; /* nothing of it is to be fetched */
 } ilk_pull_file;
 ILK_API void ilk_pull_file_init_sized(void *file, size_t size);
 #define ilk_pull_file_init(file) ilk_pull_file_init_sized((file), sizeof *(file))
@@ -1060,13 +1067,14 @@ typedef struct ilk_calibration {
     uint32_t n_texts; /* of ilk's own calibration texts */
     double seconds;   /* that it took */
     double tokens_per_second[ILK_CALIBRATION_PRECISIONS];
-    double cosine_mean[ILK_CALIBRATION_PRECISIONS], cosine_least[ILK_CALIBRATION_PRECISIONS]; /* to the vectors of f32 */
+    /* to the vectors of f32 */
+    double cosine_mean[ILK_CALIBRATION_PRECISIONS], cosine_least[ILK_CALIBRATION_PRECISIONS];
     double nearest_kept[ILK_CALIBRATION_PRECISIONS]; /* share of a text's ten nearest in f32 that are among its ten */
     char why[256];                                   /* the choice in words */
     /* that the figures are of, and that ILK_PRECISION_AUTO takes with the chosen one; AUTO where there is but one */
     ilk_attention attention[ILK_CALIBRATION_PRECISIONS];
-    double attention_gain; /* the speed of the chosen one with attention in bf16 over that with f32, on long texts or pictures;
-                              0: not measured */
+    /* the speed of the chosen one with attention in bf16 over that with f32, on long texts or pictures; 0: not measured */
+    double attention_gain;
 } ilk_calibration;
 ILK_API void ilk_calibration_init_sized(void *calibration, size_t size);
 #define ilk_calibration_init(calibration) ilk_calibration_init_sized((calibration), sizeof *(calibration))
@@ -1074,9 +1082,10 @@ ILK_API void ilk_calibration_init_sized(void *calibration, size_t size);
 /* Decides which precision ILK_PRECISION_AUTO means for this model on this machine: the fastest with a cosine to f32 of 0.999
  * on average and 0.995 at worst, beyond 12 layers 0.998 and 0.99 with 95 % of the ten nearest kept; it must be 15 % faster
  * than what keeps better. Under f32 attention is in bf16 where the kernels have a fast form and it keeps the vectors; of the
- * chosen precision both forms are timed, and bf16 stays only where it is faster. The decision is kept in XDG_CACHE_HOME/ilk/auto for this model's files, CPU, kernels and version
- * of ilk; where it is there, nothing is measured. Takes at most ten seconds, a minute beyond 150 million parameters: what there
- * is no time for is not measured, int8 first of those that are.
+ * chosen precision both forms are timed, and bf16 stays only where it is faster. The decision is kept in
+ * XDG_CACHE_HOME/ilk/auto for this model's files, CPU, kernels and version of ilk; where it is there, nothing is measured.
+ * Takes at most ten seconds, a minute beyond 150 million parameters: what there is no time for is not measured, int8 first
+ * of those that are.
  * A handle never changes its precision: those opened later with ILK_PRECISION_AUTO have the one that was chosen; a program
  * that keeps vectors opens the model with the precision that their space names. Of the options precision and attention are not
  * read.
@@ -1167,8 +1176,8 @@ ILK_API ilk_status ilk_eval_sts(ilk_model *m, const char *file, const ilk_eval_o
 /* A class of ilk_eval_zeroshot, once all pictures are classified. */
 typedef struct ilk_zeroshot_class {
     size_t size;
-    const char *id;       /* its folder or label; strings are valid in the call */
-    const char *name;     /* in the prompts */
+    const char *id;   /* its folder or label; strings are valid in the call */
+    const char *name; /* in the prompts */
     uint64_t n_pictures;
     uint64_t n_top1, n_top5; /* whose class is the first, among the first five */
 } ilk_zeroshot_class;
@@ -1178,7 +1187,7 @@ typedef struct ilk_zeroshot_options {
     size_t size;
     uint32_t prompts;       /* CLIP's own, 1 ("a photo of a {}.") or the 80 of its paper; 0: 80 */
     const char *templates;  /* a file of prompts instead, one a line, {} where the class goes */
-    const char *classnames; /* a file of names: "ID <tab> NAME", or one a line for all classes in the order of their ids */
+    const char *classnames; /* a file of names: "ID <tab> NAME", or one a line for all classes in order of ids */
     int strict;             /* the first file or line that is junk ends the call */
     ilk_note_fn note;
     ilk_zeroshot_class_fn each; /* every class, by id */
@@ -1247,9 +1256,10 @@ ILK_API ilk_status ilk_eval_captions(ilk_model *m, const char *place, const ilk_
 typedef struct ilk_train_options {
     size_t size;
     const char *method; /* "ridge", "procrustes"; NULL: whichever finds more of the pairs set aside to choose by */
-    const char *side;   /* what `from` embeds: "pictures", "captions"; NULL: pictures where it sees them and `into` reads texts */
-    uint64_t seed;      /* of which pairs are held out, and of the shuffles */
-    int strict;         /* the first file or line that is junk ends the call */
+    /* what `from` embeds: "pictures", "captions"; NULL: pictures where it sees them and `into` reads texts */
+    const char *side;
+    uint64_t seed; /* of which pairs are held out, and of the shuffles */
+    int strict;    /* the first file or line that is junk ends the call */
     ilk_note_fn note;
     void *user;
 } ilk_train_options;
@@ -1289,8 +1299,8 @@ ILK_API ilk_status ilk_train_projection(ilk_model *from, ilk_model *into, const 
 typedef struct ilk_against_options {
     size_t size;
     ilk_role role;
-    const char *prompt;    /* instead of the role's */
-    double min_cosine;     /* rows below it are bad; 0: 0.999 */
+    const char *prompt; /* instead of the role's */
+    double min_cosine;  /* rows below it are bad; 0: 0.999 */
 } ilk_against_options;
 ILK_API void ilk_against_options_init_sized(void *opt, size_t size);
 #define ilk_against_options_init(opt) ilk_against_options_init_sized((opt), sizeof *(opt))
@@ -1298,19 +1308,19 @@ ILK_API void ilk_against_options_init_sized(void *opt, size_t size);
 #define ILK_NO_ROW UINT64_MAX
 typedef struct ilk_against_result {
     size_t size;
-    int agree;                         /* as many rows as texts, of the model's dimension, none bad, of the same length */
+    int agree; /* as many rows as texts, of the model's dimension, none bad, of the same length */
     uint64_t n_texts, n_rows;
     uint64_t n_compared, n_bad;
-    uint32_t dim, model_dim;           /* of the rows, of the model */
-    double least_cosine, mean_cosine;  /* over the first entries that both have */
-    uint64_t first_bad, worst;         /* rows from 0; ILK_NO_ROW: none */
-    double row_norm, model_norm;       /* mean lengths */
+    uint32_t dim, model_dim;          /* of the rows, of the model */
+    double least_cosine, mean_cosine; /* over the first entries that both have */
+    uint64_t first_bad, worst;        /* rows from 0; ILK_NO_ROW: none */
+    double row_norm, model_norm;      /* mean lengths */
     /* what makes the rows agree, or comes nearest: "none", "prompt", "pooling", "length", "norm", "order", "count",
        "dimension", "case" or "unknown"; a sentence about it; and the cosines of the rows that were tried with it */
     char cause[16];
     char explanation[512];
     double cause_least, cause_mean;
-    int explains;                      /* with it every row that was tried agrees */
+    int explains; /* with it every row that was tried agrees */
 } ilk_against_result;
 ILK_API void ilk_against_result_init_sized(void *result, size_t size);
 #define ilk_against_result_init(result) ilk_against_result_init_sized((result), sizeof *(result))
@@ -1326,7 +1336,7 @@ ILK_API ilk_status ilk_verify_against(ilk_model *m, const char *texts, const cha
 /* One comparison with a published value. */
 typedef struct ilk_golden {
     size_t size;
-    const char *what;    /* "similarity of ..." */
+    const char *what; /* "similarity of ..." */
     double got, want, tolerance;
     int held;
     const char *skipped; /* why it was not made; NULL: it was */
@@ -1344,9 +1354,9 @@ ILK_API void ilk_golden_result_init_sized(void *result, size_t size);
 
 typedef struct ilk_verify_options {
     size_t size;
-    const char *known;    /* id or short name of the model; NULL: the name under which it was opened, or that of its folder
-                             in the cache */
-    const char *pictures; /* a folder with the pictures that values are of, known by their hash; NULL: those are skipped */
+    const char *known; /* id or short name of the model; NULL: the name under which it was opened, or that of its folder
+                          in the cache */
+    const char *pictures; /* a folder with the pictures of the values, known by their hash; NULL: those are skipped */
     ilk_model *f32;       /* the same checkpoint at f32: adds the floor on cosines that a precision must keep */
     ilk_golden_fn each;
     void *user;
@@ -1357,8 +1367,8 @@ ILK_API void ilk_verify_options_init_sized(void *opt, size_t size);
 /* Runs the golden values of a model that is known by name. Tolerances grow with the model's precision. `opt` may be NULL. A
  * value that cannot be compared is told as skipped, with the reason, and counts as such.
  * Errors: NOT_FOUND where no golden value is known of it; IO where there is no such folder of pictures. */
-ILK_API ilk_status ilk_verify_known(ilk_model *m, const ilk_verify_options *opt, ilk_job *job, ilk_golden_result *result,
-                                    ilk_error *err);
+ILK_API ilk_status ilk_verify_known(ilk_model *m, const ilk_verify_options *opt, ilk_job *job,
+                                    ilk_golden_result *result, ilk_error *err);
 
 #ifdef __cplusplus
 }

@@ -9,8 +9,8 @@
 #include "embed/embed.h"
 #include "embed/modality.h"
 #include "embed/modules.h"
-#include "embed/projection.h"
 #include "embed/packs.h"
+#include "embed/projection.h"
 #include "media/processor.h"
 
 struct ilki_request;
@@ -38,8 +38,8 @@ struct ilk_model {
     ilki_image_spec image;      /* with an image_tower, and so the next */
     const char *processor;      /* the file it is from */
     float (*pixel_values)[256]; /* [3] */
-    ilk_attention attention; /* asked for or decided; AUTO: the kernels' own */
-    ilk_job *job;            /* that it is being opened under */
+    ilk_attention attention;    /* asked for or decided; AUTO: the kernels' own */
+    ilk_job *job;               /* that it is being opened under */
     uint32_t batch_tokens;
     uint32_t pool_dim, dim; /* out of the pooling; out of the chain, truncate_dim not applied */
     bool no_mmap;

@@ -24,8 +24,7 @@
     X(ilki_kern_avx512vnni_pixel, "avx512vnni", ILKI_CPU_AVX512 | ILKI_CPU_AVX512_VNNI)                                \
     X(ilki_kern_avx512bf16_bf16, "avx512bf16", ILKI_CPU_AVX512 | ILKI_CPU_AVX512_BF16)                                 \
     X(ilki_kern_amx_bf16, "amx", ILKI_CPU_AVX512 | ILKI_CPU_AMX_TILE | ILKI_CPU_AMX_BF16)                              \
-    X(ilki_kern_amx_attn, "amx",                                                                                       \
-      ILKI_CPU_AVX512 | ILKI_CPU_AVX512_BF16 | ILKI_CPU_AMX_TILE | ILKI_CPU_AMX_BF16)                                   \
+    X(ilki_kern_amx_attn, "amx", ILKI_CPU_AVX512 | ILKI_CPU_AVX512_BF16 | ILKI_CPU_AMX_TILE | ILKI_CPU_AMX_BF16)       \
     X(ilki_kern_amx_i8, "amx", ILKI_CPU_AVX512 | ILKI_CPU_AMX_TILE | ILKI_CPU_AMX_INT8)                                \
     X(ilki_kern_amx_gemm, "amx", ILKI_CPU_AVX512 | ILKI_CPU_AMX_TILE | ILKI_CPU_AMX_BF16)
 #elif defined(__aarch64__)

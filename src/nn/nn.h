@@ -60,8 +60,8 @@ void ilki_nn_fail(ilki_nn *ctx, ilk_status status, const char *fmt, ...) ILKI_PR
  * fn is called with a sub-context (pool NULL, a workspace of its own, the slot of its thread) and a range of rows; it
  * calls layers with the sub-context on pointers advanced to `first` (ilki_nn_at), takes its intermediates from sub->ws
  * and leaves all else alone. It is also called with a measuring sub-context on the first block, and on the last where that
- * is smaller, at every call of ilki_nn_rows, so it must do nothing but that. With a tape it is called once with all rows, and the layers in it use
- * the pool. */
+ * is smaller, at every call of ilki_nn_rows, so it must do nothing but that. With a tape it is called once with all rows,
+ * and the layers in it use the pool. */
 typedef void (*ilki_rows_fn)(ilki_nn *sub, void *arg, size_t first, size_t n);
 typedef struct ilki_rows_args {
     ilki_rows_fn fn;
@@ -104,7 +104,9 @@ typedef struct ilki_attn {
     /* learned rows that every query sees: [n_extra][n_kv_heads * d], or NULL */
     const float *extra_k, *extra_v;
     uint32_t n_extra;
-    bool half; /* in bf16 (kern/ops.h) where the kernel table says that it pays and the pass lets it: of models whose precision is under f32 */
+    /* in bf16 (kern/ops.h) where the kernel table says that it pays and the pass lets it: of models whose precision is
+     * under f32 */
+    bool half;
 } ilki_attn;
 
 /* ---- rotary positions: one to three axes */

@@ -164,10 +164,29 @@ enum { N_ACTS = ILKI_ACT_SIGMOID + 1 };
     X(packed_bytes_bf16)                                                                                               \
     X(pack_bf16)                                                                                                       \
     X(gemm_scratch_bf16)                                                                                               \
-    X(gemm_bf16) X(packed_bytes_i8) X(pack_i8) X(gemm_i8) X(rest_i8) X(quant_rows_i8) X(attn_bytes_bf16)               \
-        X(pack_attn_bf16) X(attn_bf16) X(pack_keys_f32) X(attn_f32) X(attn_end_f32) X(norm_f32) X(act_f32) X(add_f32)  \
-            X(gate_f32) X(axpy_f32) X(scale_f32) X(rope_f32) X(dot_f32) X(dot_f32_rows) X(dot_i8_rows) X(quant_i8)     \
-                X(bytes_down) X(rgb_across) X(peak_f32) X(peak_tiles_f32) X(peak_bf16) X(peak_i8) X(peak_read)
+    X(gemm_bf16)                                                                                                       \
+    X(packed_bytes_i8)                                                                                                 \
+    X(pack_i8)                                                                                                         \
+    X(gemm_i8)                                                                                                         \
+    X(rest_i8)                                                                                                         \
+    X(quant_rows_i8)                                                                                                   \
+    X(attn_bytes_bf16)                                                                                                 \
+    X(pack_attn_bf16)                                                                                                  \
+    X(attn_bf16)                                                                                                       \
+    X(pack_keys_f32)                                                                                                   \
+    X(attn_f32)                                                                                                        \
+    X(attn_end_f32)                                                                                                    \
+    X(norm_f32)                                                                                                        \
+    X(act_f32)                                                                                                         \
+    X(add_f32)                                                                                                         \
+    X(gate_f32)                                                                                                        \
+    X(axpy_f32)                                                                                                        \
+    X(scale_f32)                                                                                                       \
+    X(rope_f32)                                                                                                        \
+    X(dot_f32)                                                                                                         \
+    X(dot_f32_rows)                                                                                                    \
+    X(dot_i8_rows)                                                                                                     \
+    X(quant_i8) X(bytes_down) X(rgb_across) X(peak_f32) X(peak_tiles_f32) X(peak_bf16) X(peak_i8) X(peak_read)
 
 enum entry {
 #define ENTRY_ENUM(field) E_##field,

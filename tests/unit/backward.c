@@ -438,7 +438,8 @@ static void run_heads(ilki_nn *ctx, void *arg)
 static void run_gated(ilki_nn *ctx, void *arg)
 {
     ilki_linear in = {.n_in = 4, .n_out = 8}, out = {.n_in = 4, .n_out = 4};
-    ilki_nn_mlp(ctx, &(ilki_mlp){&in, &out, ILKI_ACT_SILU, .gated = true}, &(ilki_linear_args){.x = arg, .y = arg, .n_rows = 1});
+    ilki_nn_mlp(ctx, &(ilki_mlp){&in, &out, ILKI_ACT_SILU, .gated = true},
+                &(ilki_linear_args){.x = arg, .y = arg, .n_rows = 1});
 }
 
 static void limits(void)

@@ -115,8 +115,9 @@ static void empty_matches(void)
         size_t n;
         uint32_t ends[6];
     } cases[] = {
-        {"(?=[A-Z])", "aBaB", 3, {1, 3, 4}}, {"b*", "abba", 3, {1, 3, 4}},      {"", "abc", 3, {1, 2, 3}},
-        {"$", "a\nb", 2, {1, 3}},         {"(?<=a)(?=a)", "aab", 2, {1, 3}}, {"x*$", "ab", 1, {2}},
+        {"(?=[A-Z])", "aBaB", 3, {1, 3, 4}}, {"b*", "abba", 3, {1, 3, 4}},
+        {"", "abc", 3, {1, 2, 3}},           {"$", "a\nb", 2, {1, 3}},
+        {"(?<=a)(?=a)", "aab", 2, {1, 3}},   {"x*$", "ab", 1, {2}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         ilki_tokenizer *t = open_pattern(cases[i].pattern, ILK_OK, NULL);

@@ -346,7 +346,8 @@ static void reads_shards(void)
             CHECK_INT(ilki_format_count(w), 2);
             CHECK_INT(*ilki_format_find(w, "v")->data, 5);
         }
-        CHECK_THAT(rows[i].status == ILK_OK || (!w && strstr(err.message, rows[i].says)), "\"%s\" lacks \"%s\"", err.message, rows[i].says);
+        CHECK_THAT(rows[i].status == ILK_OK || (!w && strstr(err.message, rows[i].says)), "\"%s\" lacks \"%s\"",
+                   err.message, rows[i].says);
         ilki_format_close(w);
     }
     put_shard("b.safetensors", "u", 5); /* the same name in two files */

@@ -87,10 +87,12 @@ TILE(6)
 TILE(7)
 TILE(8)
 TILE(9)
-TILE(10) TILE(11) TILE(12)
+TILE(10)
+TILE(11)
+TILE(12)
 
-    /* Up to 12 rows of t, all n_cols columns; t goes along. A copy of it would wait for every store before. */
-    static void multiply(product *t, size_t rows, size_t n_cols)
+/* Up to 12 rows of t, all n_cols columns; t goes along. A copy of it would wait for every store before. */
+static void multiply(product *t, size_t rows, size_t n_cols)
 {
     static void (*const tiles[])(const product *) = {NULL,  tile1, tile2, tile3,  tile4,  tile5, tile6,
                                                      tile7, tile8, tile9, tile10, tile11, tile12};
@@ -190,8 +192,9 @@ INLINE void softmax4(const ilki_attn_f32 *a, const size_t n_k, const bool plain,
         y[q] = exponentials(s + q * KEYS, n_k, plain, scale, _mm512_permute_ps(max, places));
     MAX(0)
     MAX(1)
-    MAX(2) MAX(3) __m512 was = a->first ? lowest : _mm512_maskz_loadu_ps(rows, a->m + i + r),
-                         max = max4(x[0], x[1], x[2], x[3]);
+    MAX(2)
+    MAX(3)
+    __m512 was = a->first ? lowest : _mm512_maskz_loadu_ps(rows, a->m + i + r), max = max4(x[0], x[1], x[2], x[3]);
     if (plain)
         max = _mm512_mul_ps(max, scale);
     max = _mm512_max_ps(max, _mm512_shuffle_f32x4(was, was, 0));
@@ -199,10 +202,11 @@ INLINE void softmax4(const ilki_attn_f32 *a, const size_t n_k, const bool plain,
     max = _mm512_mask_blend_ps(_mm512_cmp_ps_mask(max, lowest, _CMP_EQ_OQ), max, zero);
     EXP(0, 0x00)
     EXP(1, 0x55)
-    EXP(2, 0xaa) EXP(3, 0xff)
+    EXP(2, 0xaa)
+    EXP(3, 0xff)
 #undef MAX
 #undef EXP
-        __m512 less = exp_weight_ps(_mm512_sub_ps(was, max));
+    __m512 less = exp_weight_ps(_mm512_sub_ps(was, max));
     __m512 l = a->first ? zero : _mm512_maskz_loadu_ps(rows, a->l + i + r);
     l = _mm512_fmadd_ps(l, less, sum4(y[0], y[1], y[2], y[3]));
     _mm512_mask_storeu_ps(a->l + i + r, rows, l);

@@ -138,9 +138,12 @@ TILE(1)
 TILE(2)
 TILE(3)
 TILE(4)
-TILE(5) TILE(6) TILE(7) TILE(8)
+TILE(5)
+TILE(6)
+TILE(7)
+TILE(8)
 
-    typedef void tile_fn(const gemm_tile *);
+typedef void tile_fn(const gemm_tile *);
 static tile_fn *const tiles[] = {NULL, tile1, tile2, tile3, tile4, tile5, tile6, tile7, tile8};
 
 #include "kern/x86/avx512_finish.inc"
