@@ -356,6 +356,12 @@ ilk_status ilki_text_read_parts(ilki_tokenizer *t, const ilki_text_reader *r, il
 /* A post-processor into the two templates (tokenizer.c). */
 ilk_status ilki_text_read_post(ilki_tokenizer *t, const ilki_text_reader *r, ilki_json_node node);
 
+/* The tokens of a text into s->tokens[which]: at least `stop` of them (of the end, where the tokenizer truncates there) or
+ * all; `*more`: something was left. Special tokens in the text are text where `skip_special`. Errors: LIMIT (the text, a
+ * pattern's steps, a normalizer's growth), NO_MEMORY. blocks.c. */
+ilk_status ilki_text_run(const ilki_tokenizer *t, ilki_text_scratch *s, int which, const char *text, size_t n,
+                         size_t stop, bool skip_special, bool *more, ilk_error *err);
+
 /* A text by the general path, as one block between added tokens, into s->tokens[0]: all of its tokens or, where it
  * `goes_on`, those that stay whatever follows. False as ilki_text_normalise gives it. For tests. */
 bool ilki_text_encode_block(const ilki_tokenizer *t, ilki_text_scratch *s, const char *text, size_t n, bool goes_on);

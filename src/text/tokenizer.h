@@ -116,7 +116,7 @@ typedef struct ilki_encode_options {
 } ilki_encode_options;
 
 /* Tokenises n bytes; invalid UTF-8 counts as U+FFFD, one per maximal subpart. `opt` may be NULL. A text is looked at
- * only some way past max_tokens, whatever the parts, but for what the head of encode.c lists: texts whose first tokens
+ * only some way past max_tokens, whatever the parts, but for what the head of blocks.c lists: texts whose first tokens
  * depend on their end. Where the side to cut is the left, its end is enough if white space divides it for the parts; if not
  * it is read whole, and about twice max_tokens are held. BAD_ARGUMENT where max_tokens leaves no room for the
  * template; LIMIT for a text of 2^31 bytes or more, and where the tokenizer's own replacements make what is looked at grow
