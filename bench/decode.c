@@ -54,7 +54,8 @@ static bool decode_here(worker *w)
         return false;
     const unsigned char *data = (const unsigned char *)b->data[i % b->n_files];
     const media_reader *r = media_reader_find("", data, b->n[i % b->n_files]);
-    ilk_status st = r && r->picture ? r->picture(&p, data, b->n[i % b->n_files], &w->err) : ILK_UNSUPPORTED;
+    ilk_status st = r && r->picture && !media_reader_lacks(r) ? r->picture(&p, data, b->n[i % b->n_files], &w->err)
+                                                              : ILK_UNSUPPORTED;
     st = st == ILK_OK ? media_picture_orient(&p, &w->err) : st;
     media_picture_end(&p);
     return st == ILK_OK;
@@ -143,6 +144,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_decode HELPER THREADS SECONDS FILE ...\n");
         return 2;
     }
+    media_readers_prepare(true);
     ilk_status st = ilki_media_new(&b.m, argv[1], &(ilki_media_limits){.max_processes = (uint32_t)n_threads}, &err);
     for (int i = 4; i < argc && st == ILK_OK; i++, b.n_files++)
         st = ilki_base_read_file(&ilki_base_vfs_posix, argv[i], (size_t)256 << 20, &b.data[b.n_files], &b.n[b.n_files],

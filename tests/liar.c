@@ -97,8 +97,8 @@ static void fill_window(const char *text)
         snprintf(w, 4096, "%s", text);
 }
 
-/* A picture of one pixel, the file's first three bytes, unless they say otherwise. */
-static void obey(uint32_t id)
+/* A picture of one pixel, the file's first three bytes, unless they say otherwise, or it is for a heavy helper. */
+static void obey(uint32_t id, bool heavy)
 {
     const off_t window = 342 << 20, bytes = window + (4 << 20);
     unsigned char *w = mmap(NULL, (size_t)bytes, PROT_READ | PROT_WRITE, MAP_SHARED, WINDOW, slot * bytes);
@@ -108,13 +108,13 @@ static void obey(uint32_t id)
         raise(SIGKILL);
     if (w[window] == 'H')
         pause();
-    bool bad = w[window] == 'B';
+    bool bad = w[window] == 'B' || (!heavy && memcmp(w + window + 4, "ftyp", 4) == 0);
     memcpy(w, w + window, 3);
     munmap(w, (size_t)bytes);
     answer(id, bad ? BAD_FORMAT : 0, bad ? 0 : 2, !bad, bad ? 0 : 3);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -159,7 +159,7 @@ int main(void)
         else if (IS("shorter"))
             answer(id, 0, 1, 0, 4096);
         else if (IS("obedient"))
-            obey(id);
+            obey(id, strcmp(argv[argc - 1], "heavy") == 0);
         else
             answer(id, 0, 1, 0, 4);
         if (!IS("shorter") && !IS("obedient"))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * ilk-media, the helper program of libilk (src/media/protocol.h). Roles:
- *   serve memory=BYTES cpu=SECONDS         reads files for a client, inside the sandbox, until the client ends
+ *   serve memory=BYTES cpu=SECONDS [heavy] reads files for a client, inside the sandbox, until the client ends; heavy: with
+ *                                          the decoders that take long to load
  *   convert NAME cpu=SECONDS output=BYTES  becomes a converter for one file, under limits
  *   try WHAT                               enters the sandbox and tries what it forbids (trial.c); for tests
  * Nobody starts it by hand. */
@@ -39,10 +40,12 @@ static void add_row(ilki_media_hello *h, const char *name, const char *lacks)
     snprintf(r->lacks, sizeof r->lacks, "%s", lacks ? lacks : "");
 }
 
-static void describe(ilki_media_hello *h)
+/* A reader that is for other helpers is not listed. */
+static void describe(ilki_media_hello *h, bool heavy)
 {
     for (size_t i = 0; i < media_n_readers; i++)
-        add_row(h, media_readers[i]->name, media_readers[i]->lacks);
+        if (heavy || !media_readers[i]->library)
+            add_row(h, media_readers[i]->name, media_reader_lacks(media_readers[i]));
     for (size_t i = 0; i < media_n_converters; i++) {
         char *path = media_converter_path(&media_converters[i]);
         add_row(h, media_converters[i].name, path ? NULL : media_converters[i].argv[0]);
@@ -77,15 +80,14 @@ static int serve(int argc, char **argv)
 {
     static ilki_media_hello hello;
     uint64_t memory = number_of(argc, argv, "memory");
+    bool heavy = argc > 2 && strcmp(argv[argc - 1], "heavy") == 0;
     media_close_from(ILKI_MEDIA_WINDOW_FD + 1);
     const size_t n_window = (size_t)ILKI_MEDIA_SLOTS * ILKI_MEDIA_SLOT_BYTES;
     void *slots = mmap(NULL, n_window, PROT_READ | PROT_WRITE, MAP_SHARED, ILKI_MEDIA_WINDOW_FD, 0);
     if (slots == MAP_FAILED)
         return FAILED;
-    describe(&hello);
-    for (size_t i = 0; i < media_n_readers; i++)
-        if (media_readers[i]->prepare && !media_readers[i]->lacks)
-            media_readers[i]->prepare();
+    media_readers_prepare(heavy);
+    describe(&hello, heavy);
     if (!media_limit(memory ? memory + n_window : 0, number_of(argc, argv, "cpu"), 0))
         return FAILED;
     hello.sandbox = media_lock(hello.note, sizeof hello.note);

@@ -14,6 +14,33 @@ static bool probe(const unsigned char *head, size_t n)
 
 #include <libheif/heif.h>
 
+#include "library.h"
+
+/* clang-format off */
+#define FUNCTIONS(X) \
+    X(init) X(context_alloc) X(context_free) X(context_set_max_decoding_threads) \
+    X(context_set_maximum_image_size_limit) X(context_read_from_memory_without_copy) \
+    X(context_get_primary_image_handle) X(decoding_options_alloc) X(decoding_options_free) X(decode_image) \
+    X(image_handle_get_width) X(image_handle_get_height) X(image_handle_get_ispe_width) \
+    X(image_handle_get_ispe_height) X(image_handle_has_alpha_channel) X(image_handle_release) X(image_get_width) \
+    X(image_get_height) X(image_get_plane_readonly) X(image_release)
+/* clang-format on */
+
+static struct {
+#define MEMBER(name) __typeof__(heif_##name) *name;
+    FUNCTIONS(MEMBER)
+} heif;
+
+#define SYMBOL(name) "heif_" #name,
+static const char *const symbols[] = {FUNCTIONS(SYMBOL)};
+_Static_assert(sizeof heif == sizeof symbols, "a pointer for each function");
+
+static media_library library = {.name = "libheif",
+                                .file = ILK_MEDIA_HEIF_FILE,
+                                .symbols = symbols,
+                                .functions = &heif,
+                                .n = sizeof symbols / sizeof *symbols};
+
 typedef struct decoder {
     struct heif_context *context;
     struct heif_image_handle *handle;
@@ -32,23 +59,23 @@ static ilk_status fail(const struct heif_error *e, ilk_error *err)
 
 static ilk_status open_file(decoder *d, const unsigned char *data, size_t n, ilk_error *err)
 {
-    d->context = heif_context_alloc();
-    d->options = heif_decoding_options_alloc();
+    d->context = heif.context_alloc();
+    d->options = heif.decoding_options_alloc();
     if (!d->context || !d->options)
         return ilki_base_fail_memory(err, 1 << 10, "heif");
-    heif_context_set_max_decoding_threads(d->context, 0);
-    heif_context_set_maximum_image_size_limit(d->context, MEDIA_MAX_SIDE);
+    heif.context_set_max_decoding_threads(d->context, 0);
+    heif.context_set_maximum_image_size_limit(d->context, MEDIA_MAX_SIDE);
     d->options->convert_hdr_to_8bit = 1;
-    struct heif_error e = heif_context_read_from_memory_without_copy(d->context, data, n, NULL);
+    struct heif_error e = heif.context_read_from_memory_without_copy(d->context, data, n, NULL);
     if (e.code == heif_error_Ok)
-        e = heif_context_get_primary_image_handle(d->context, &d->handle);
+        e = heif.context_get_primary_image_handle(d->context, &d->handle);
     return e.code == heif_error_Ok ? ILK_OK : fail(&e, err);
 }
 
 /* What is stored may be larger than what is shown. */
 static ilk_status check_stored(const decoder *d, ilk_error *err)
 {
-    int w = heif_image_handle_get_ispe_width(d->handle), h = heif_image_handle_get_ispe_height(d->handle);
+    int w = heif.image_handle_get_ispe_width(d->handle), h = heif.image_handle_get_ispe_height(d->handle);
     if (w > 0 && h > 0 && (uint64_t)w * (uint64_t)h <= MEDIA_MAX_PIXELS)
         return ILK_OK;
     return ilki_base_fail(err, ILK_LIMIT, "heif: expected at most %d pixels, found %d x %d", MEDIA_MAX_PIXELS, w, h);
@@ -57,14 +84,14 @@ static ilk_status check_stored(const decoder *d, ilk_error *err)
 static ilk_status read_pixels(decoder *d, media_picture *p, ilk_error *err)
 {
     bool alpha = p->form == ILKI_MEDIA_FORM_ALPHA;
-    struct heif_error e = heif_decode_image(d->handle, &d->image, heif_colorspace_RGB,
+    struct heif_error e = heif.decode_image(d->handle, &d->image, heif_colorspace_RGB,
                                             alpha ? heif_chroma_interleaved_RGBA : heif_chroma_interleaved_RGB,
                                             d->options);
     if (e.code != heif_error_Ok)
         return fail(&e, err);
-    int stride = 0, w = heif_image_get_width(d->image, heif_channel_interleaved),
-        h = heif_image_get_height(d->image, heif_channel_interleaved);
-    const uint8_t *rows = heif_image_get_plane_readonly(d->image, heif_channel_interleaved, &stride);
+    int stride = 0, w = heif.image_get_width(d->image, heif_channel_interleaved),
+        h = heif.image_get_height(d->image, heif_channel_interleaved);
+    const uint8_t *rows = heif.image_get_plane_readonly(d->image, heif_channel_interleaved, &stride);
     size_t n_row = p->width * ilki_media_pixel_bytes(p->form);
     if (!rows || w != (int)p->width || h != (int)p->height || stride < 0 || (size_t)stride < n_row)
         return ilki_base_fail(err, ILK_BAD_FORMAT, "heif: expected %u x %u pixels, found %d x %d", p->width, p->height,
@@ -80,27 +107,28 @@ static ilk_status read_heif(media_picture *p, const unsigned char *data, size_t 
     ilk_status st = open_file(&d, data, n, err);
     if (st == ILK_OK)
         st = check_stored(&d, err);
-    if (st == ILK_OK && p->as_stored && heif_image_handle_has_alpha_channel(d.handle))
+    if (st == ILK_OK && p->as_stored && heif.image_handle_has_alpha_channel(d.handle))
         p->form = ILKI_MEDIA_FORM_ALPHA;
     if (st == ILK_OK)
-        st = media_picture_begin(p, "heif", (uint64_t)heif_image_handle_get_width(d.handle),
-                                 (uint64_t)heif_image_handle_get_height(d.handle), err);
+        st = media_picture_begin(p, "heif", (uint64_t)heif.image_handle_get_width(d.handle),
+                                 (uint64_t)heif.image_handle_get_height(d.handle), err);
     if (st == ILK_OK && !p->size_only)
         st = read_pixels(&d, p, err);
-    heif_image_release(d.image);
-    heif_image_handle_release(d.handle);
-    heif_decoding_options_free(d.options);
-    heif_context_free(d.context);
+    heif.image_release(d.image);
+    heif.image_handle_release(d.handle);
+    heif.decoding_options_free(d.options);
+    heif.context_free(d.context);
     return st;
 }
 
 /* Finds the library's plugins, where it has any. */
 static void prepare(void)
 {
-    (void)heif_init(NULL);
+    (void)heif.init(NULL);
 }
 
-const media_reader media_heif = {.name = "heif", .prepare = prepare, .probe = probe, .picture = read_heif};
+const media_reader media_heif = {
+    .name = "heif", .library = &library, .prepare = prepare, .probe = probe, .picture = read_heif};
 
 #else
 

@@ -15,6 +15,22 @@ const media_reader *const media_readers[] = {&media_html, &media_epub, &media_do
                                              &media_tiff, &media_heif, &media_avif};
 const size_t media_n_readers = sizeof media_readers / sizeof *media_readers;
 
+const char *media_reader_lacks(const media_reader *r)
+{
+    return r->library && !r->library->loaded ? r->library->name : r->lacks;
+}
+
+void media_readers_prepare(bool heavy)
+{
+    for (size_t i = 0; i < media_n_readers; i++) {
+        const media_reader *r = media_readers[i];
+        if (r->library && heavy)
+            (void)media_library_load(r->library);
+        if (r->prepare && !media_reader_lacks(r))
+            r->prepare();
+    }
+}
+
 const media_reader *media_reader_find(const char *name, const unsigned char *head, size_t n)
 {
     for (size_t i = 0; i < media_n_readers; i++) {

@@ -6,6 +6,7 @@
 #define ILK_MEDIA_READERS_H
 
 #include "docs/docs.h"
+#include "library.h"
 #include "media/protocol.h"
 
 typedef struct media_picture media_picture; /* picture.h */
@@ -13,6 +14,8 @@ typedef struct media_picture media_picture; /* picture.h */
 typedef struct media_reader {
     const char *name;  /* what a client asks for */
     const char *lacks; /* NULL: it is built */
+    /* Loaded by helpers that are asked for heavy decoders, and only those list the reader. NULL: what it needs is linked. */
+    media_library *library;
     /* Once, before the sandbox is entered: what needs files (tables, modules). May be NULL. */
     void (*prepare)(void);
     /* Do these first bytes look like it? For a request that names no reader. May be NULL. */
@@ -25,6 +28,12 @@ typedef struct media_reader {
 
 extern const media_reader *const media_readers[];
 extern const size_t media_n_readers;
+
+/* Before the sandbox is entered: whatever the readers need, with heavy decoders or without. */
+void media_readers_prepare(bool heavy);
+
+/* What keeps it from reading; NULL: nothing. */
+const char *media_reader_lacks(const media_reader *r);
 
 const media_reader *media_reader_find(const char *name, const unsigned char *head, size_t n); /* NULL: none */
 

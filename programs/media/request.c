@@ -37,8 +37,9 @@ static ilk_status op_open(object *o, ilki_cur *args, ilk_error *err)
     if (!o->reader)
         return ilki_base_fail(err, ILK_UNSUPPORTED, *name ? "no reader \"%s\" in this build" : "no reader knows it%s",
                               name);
-    if (o->reader->lacks)
-        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: this build has no %s", o->reader->name, o->reader->lacks);
+    const char *lacks = media_reader_lacks(o->reader);
+    if (lacks)
+        return ilki_base_fail(err, ILK_UNSUPPORTED, "%s: this build has no %s", o->reader->name, lacks);
     return ILK_OK;
 }
 

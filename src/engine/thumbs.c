@@ -238,7 +238,6 @@ ilk_status ilki_engine_thumbnails(ilk_store *s, const char *const *paths, size_t
                                   ilk_job *job, ilk_thumbnails **out, ilk_error *err)
 {
     making k = {.s = s, .job = job, .turned = !opt->no_exif, .side = opt->side ? opt->side : DEFAULT_SIDE};
-    const ilki_media_hello *hello;
     ilki_store *store = ilki_engine_local_store(s->backend);
     *out = NULL;
     if (k.side > MOST_SIDE)
@@ -248,7 +247,7 @@ ilk_status ilki_engine_thumbnails(ilk_store *s, const char *const *paths, size_t
         return ilki_base_fail(err, ILK_UNSUPPORTED, "backend \"%s\" keeps no source files", s->backend->type->name);
     ilk_status st = ilki_media_of(s->rt, &k.media, err);
     if (!st)
-        st = ilki_media_hello_of(k.media, job, &hello, err);
+        st = ilki_media_check(k.media, "jpeg", job, err);
     if (st)
         return st;
     ilk_thumbnails *t = ilki_base_zalloc(1, sizeof *t);

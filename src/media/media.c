@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * The helpers of a runtime. Idle ones stand in a list under one lock; who takes one has it alone. A helper that died while
+ * The helpers of a runtime. Idle ones stand in a list under one lock; who takes one has it alone. Those with heavy decoders
+ * read everything, the others what needs none; where a heavy one is needed and there is no room, an idle other ends for it. A helper that died while
  * it served its first file has that file to blame; one that had served others before is given the benefit of the doubt,
  * and the file a second try in a fresh one: memory that earlier files lost must not be paid by the next, and a helper
  * dies with the thread that started it where the system binds their lives together. */
@@ -28,8 +29,8 @@ struct ilki_media {
     ilki_media_process *idle;
     uint32_t n_live; /* idle, in use and being started */
     uint32_t n_waiting;
-    bool known; /* hello is filled, and never changes again */
-    ilki_media_hello hello;
+    bool known[2]; /* of helpers without heavy decoders and with them: the hello is filled, and never changes again */
+    ilki_media_hello hello[2];
     char reads[1024], lacks[2048];
 };
 
@@ -160,10 +161,24 @@ static void count_end(ilki_media *m)
     pthread_mutex_unlock(&m->lock);
 }
 
-/* An idle helper, or the right to start one (*p NULL). */
-static ilk_status take_place(ilki_media *m, ilk_job *job, ilki_media_process **p, ilk_error *err)
+/* The first idle one that has heavy decoders, or any; NULL: there is none. */
+static ilki_media_process *pick_idle(ilki_media *m, bool heavy)
+{
+    ilki_media_process **at = &m->idle;
+    while (*at && heavy && !(*at)->heavy)
+        at = &(*at)->next;
+    ilki_media_process *p = *at;
+    if (p)
+        *at = p->next;
+    return p;
+}
+
+/* An idle helper that will do, or the right to start one (*p NULL), for which one may have to end (*old). */
+static ilk_status take_place(ilki_media *m, bool heavy, ilk_job *job, ilki_media_process **p, ilki_media_process **old,
+                             ilk_error *err)
 {
     ilk_status st = ILK_OK;
+    *old = NULL;
     pthread_mutex_lock(&m->lock);
     m->n_waiting++;
     while (st == ILK_OK && !m->idle && m->n_live >= m->limits.max_processes) {
@@ -171,19 +186,19 @@ static ilk_status take_place(ilki_media *m, ilk_job *job, ilki_media_process **p
         st = ilki_base_job_check(job, err);
     }
     m->n_waiting--;
-    *p = st == ILK_OK ? m->idle : NULL;
-    if (*p)
-        m->idle = (*p)->next;
-    else if (st == ILK_OK)
+    *p = st == ILK_OK ? pick_idle(m, heavy) : NULL;
+    if (st == ILK_OK && !*p && m->n_live >= m->limits.max_processes)
+        *old = pick_idle(m, false); /* whose place it is */
+    else if (st == ILK_OK && !*p)
         m->n_live++;
     pthread_mutex_unlock(&m->lock);
     return st;
 }
 
-static void learn(ilki_media *m, const ilki_media_hello *hello)
+/* What a full hello says, for people. */
+static void write_lists(ilki_media *m, const ilki_media_hello *hello)
 {
     size_t n_reads = 0, n_lacks = 0;
-    m->hello = *hello;
     for (size_t i = 0; i < hello->n_rows; i++) {
         const ilki_media_row *r = &hello->rows[i];
         if (strchr(r->name, '-')) /* another way of the row before it */
@@ -200,8 +215,26 @@ static void learn(ilki_media *m, const ilki_media_hello *hello)
     m->reads[n_reads] = m->lacks[n_lacks] = '\0';
 }
 
-ilk_status ilki_media_take(ilki_media *m, ilk_job *job, ilki_media_process **out, ilk_error *err)
+static void learn(ilki_media *m, const ilki_media_hello *hello, bool heavy)
 {
+    pthread_mutex_lock(&m->lock);
+    if (!m->known[heavy]) {
+        m->hello[heavy] = *hello;
+        m->known[heavy] = true;
+        if (heavy)
+            write_lists(m, hello);
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
+bool ilki_media_is_heavy(const void *data, size_t n)
+{
+    return n >= 8 && memcmp((const char *)data + 4, "ftyp", 4) == 0;
+}
+
+ilk_status ilki_media_take(ilki_media *m, bool heavy, ilk_job *job, ilki_media_process **out, ilk_error *err)
+{
+    ilki_media_process *old;
     *out = NULL;
     if (!m->path)
         return ilki_base_fail(
@@ -210,23 +243,19 @@ ilk_status ilki_media_take(ilki_media *m, ilk_job *job, ilki_media_process **out
             "nor in its libexec");
     ilk_status st = ilki_base_job_check(job, err);
     if (st == ILK_OK)
-        st = take_place(m, job, out, err);
+        st = take_place(m, heavy, job, out, &old, err);
     if (st != ILK_OK || *out)
         return st;
+    ilki_media_end(old, false, NULL, 0);
     ilki_media_hello *hello = ilki_base_zalloc(1, sizeof *hello);
     if (hello)
-        st = ilki_media_start(out, m->path, &m->limits, job, hello, err);
+        st = ilki_media_start(out, m->path, &m->limits, heavy, job, hello, err);
     else
         st = ilki_base_fail_memory(err, sizeof *hello, "a helper's hello");
-    if (st == ILK_OK) {
-        pthread_mutex_lock(&m->lock);
-        if (!m->known)
-            learn(m, hello);
-        m->known = true;
-        pthread_mutex_unlock(&m->lock);
-    } else {
+    if (st == ILK_OK)
+        learn(m, hello, heavy);
+    else
         count_end(m);
-    }
     free(hello);
     return st;
 }
@@ -268,26 +297,32 @@ uint32_t ilki_media_most(const ilki_media *m)
     return m->limits.max_processes;
 }
 
-static bool is_known(ilki_media *m)
+/* The hello of a helper of that class, or of one that has more; NULL: none of them has been. */
+static const ilki_media_hello *find_hello(ilki_media *m, bool heavy)
 {
     pthread_mutex_lock(&m->lock);
-    bool known = m->known;
+    const ilki_media_hello *h = m->known[true] ? &m->hello[true] : m->known[heavy] ? &m->hello[heavy] : NULL;
     pthread_mutex_unlock(&m->lock);
-    return known;
+    return h;
+}
+
+static ilk_status ask_hello(ilki_media *m, bool heavy, ilk_job *job, const ilki_media_hello **out, ilk_error *err)
+{
+    ilki_media_process *p;
+    *out = find_hello(m, heavy);
+    if (*out)
+        return ILK_OK;
+    ilk_status st = ilki_media_take(m, heavy, job, &p, err);
+    if (st != ILK_OK)
+        return st;
+    ilki_media_give(m, p);
+    *out = find_hello(m, heavy);
+    return ILK_OK;
 }
 
 ilk_status ilki_media_hello_of(ilki_media *m, ilk_job *job, const ilki_media_hello **out, ilk_error *err)
 {
-    ilki_media_process *p;
-    *out = NULL;
-    if (!is_known(m)) {
-        ilk_status st = ilki_media_take(m, job, &p, err);
-        if (st != ILK_OK)
-            return st;
-        ilki_media_give(m, p);
-    }
-    *out = &m->hello;
-    return ILK_OK;
+    return ask_hello(m, true, job, out, err);
 }
 
 void ilki_media_list(const ilki_media *m, const char **reads, const char **lacks)
@@ -296,18 +331,20 @@ void ilki_media_list(const ilki_media *m, const char **reads, const char **lacks
     *lacks = m->lacks;
 }
 
+/* What a helper without heavy decoders does not list one with them is asked for. */
 ilk_status ilki_media_check(ilki_media *m, const char *reader, ilk_job *job, ilk_error *err)
 {
-    const ilki_media_hello *h;
-    ilk_status st = ilki_media_hello_of(m, job, &h, err);
-    if (st != ILK_OK)
-        return st;
-    for (size_t i = 0; i < h->n_rows; i++) {
-        if (strcmp(h->rows[i].name, reader) != 0)
-            continue;
-        return h->rows[i].lacks[0] ? ilki_base_fail(err, ILK_UNSUPPORTED, "not supported by this build: %s: no %s",
-                                                    reader, h->rows[i].lacks)
-                                   : ILK_OK;
+    for (int heavy = 0; heavy < 2; heavy++) {
+        const ilki_media_hello *h;
+        ilk_status st = ask_hello(m, heavy, job, &h, err);
+        if (st != ILK_OK)
+            return st;
+        for (size_t i = 0; i < h->n_rows; i++)
+            if (strcmp(h->rows[i].name, reader) == 0)
+                return h->rows[i].lacks[0]
+                           ? ilki_base_fail(err, ILK_UNSUPPORTED, "not supported by this build: %s: no %s", reader,
+                                            h->rows[i].lacks)
+                           : ILK_OK;
     }
     return ilki_base_fail(err, ILK_UNSUPPORTED, "not supported by this build: %s: no reader in %s", reader, m->path);
 }
@@ -364,7 +401,7 @@ static ilk_status run_input(ilki_media *m, ilki_media_question *q, ilk_job *job,
 {
     for (int try = 0;; try++) {
         ilki_media_process *p;
-        ilk_status st = ilki_media_take(m, job, &p, err);
+        ilk_status st = ilki_media_take(m, ilki_media_is_heavy(q->data, q->n), job, &p, err);
         if (st != ILK_OK)
             return st;
         bool fresh = p->n_served == 0;

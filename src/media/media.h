@@ -28,8 +28,8 @@ void ilki_media_free(ilki_media *m); /* when no thread uses it any more; kills a
 
 const char *ilki_media_path(const ilki_media *m); /* of the helper; NULL: none was found */
 
-/* What the helper says of itself; starts one where none has been. The hello lives as long as m. UNSUPPORTED: there is no
- * helper; IO: it does not start; else the job's end. */
+/* What the helper says of itself when it has all its decoders; starts one where none has been. The hello lives as long as m.
+ * UNSUPPORTED: there is no helper; IO: it does not start; else the job's end. */
 ilk_status ilki_media_hello_of(ilki_media *m, ilk_job *job, const ilki_media_hello **out, ilk_error *err);
 
 /* After a hello: what is read, as "html, epub", and what is not, with what the build lacks for it, as "heif (libheif)";

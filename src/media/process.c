@@ -177,17 +177,18 @@ static ilk_status greet(ilki_media_process *p, const char *path, ilk_job *job, i
     return st;
 }
 
-ilk_status ilki_media_start(ilki_media_process **out, const char *path, const ilki_media_limits *limits, ilk_job *job,
-                            ilki_media_hello *hello, ilk_error *err)
+ilk_status ilki_media_start(ilki_media_process **out, const char *path, const ilki_media_limits *limits, bool heavy,
+                            ilk_job *job, ilki_media_hello *hello, ilk_error *err)
 {
-    char memory[48], cpu[48], name[] = "ilk-media", role[] = "serve";
-    char *argv[] = {name, role, memory, cpu, NULL};
+    char memory[48], cpu[48], name[] = "ilk-media", role[] = "serve", more[] = "heavy";
+    char *argv[] = {name, role, memory, cpu, heavy ? more : NULL, NULL};
     int child = -1;
     *out = NULL;
     ilki_media_process *p = ilki_base_zalloc(1, sizeof *p);
     if (!p)
         return ilki_base_fail_memory(err, sizeof *p, "a helper process");
     p->sock = p->window = -1;
+    p->heavy = heavy;
     snprintf(memory, sizeof memory, "memory=%llu", (unsigned long long)limits->memory_bytes);
     snprintf(cpu, sizeof cpu, "cpu=%u", limits->cpu_seconds);
     ilk_status st = make_ends(p, &child, err);

@@ -20,6 +20,7 @@ typedef struct ilki_media_process {
     pid_t pid;
     int sock, window; /* window: the memory of all slots */
     bool fixed;       /* its size, so that it may be looked at */
+    bool heavy;       /* it has the heavy decoders */
     ilki_media_slot slots[ILKI_MEDIA_SLOTS];
     uint32_t n_served, next_id;
     struct ilki_media_process *next; /* in the list of idle ones */
@@ -51,9 +52,9 @@ int ilki_media_kill(pid_t pid);
 /* "ended by signal 11" and the like, of a wait status */
 void ilki_media_tell_end(int status, char *to, size_t n);
 
-/* Started and greeted. IO: it does not start or says no hello of ours. */
-ilk_status ilki_media_start(ilki_media_process **out, const char *path, const ilki_media_limits *limits, ilk_job *job,
-                            ilki_media_hello *hello, ilk_error *err);
+/* Started and greeted, with heavy decoders or without. IO: it does not start or says no hello of ours. */
+ilk_status ilki_media_start(ilki_media_process **out, const char *path, const ilki_media_limits *limits, bool heavy,
+                            ilk_job *job, ilki_media_hello *hello, ilk_error *err);
 void ilki_media_end(ilki_media_process *p, bool forked, char *how, size_t n_how); /* how: may be NULL */
 
 typedef enum ilki_media_outcome {
@@ -80,8 +81,10 @@ void ilki_media_tidy(ilki_media_process *p, const ilki_media_result *r);
 
 /* ---- media.c: who has which */
 
-/* An idle one or a new one, waited for. */
-ilk_status ilki_media_take(ilki_media *m, ilk_job *job, ilki_media_process **out, ilk_error *err);
+/* Do these first bytes, of a file of boxes as HEIC and AVIF are, ask for a helper with heavy decoders? */
+bool ilki_media_is_heavy(const void *data, size_t n);
+/* An idle one or a new one, waited for; with heavy decoders where they are asked for, else perhaps. */
+ilk_status ilki_media_take(ilki_media *m, bool heavy, ilk_job *job, ilki_media_process **out, ilk_error *err);
 void ilki_media_give(ilki_media *m, ilki_media_process *p);
 bool ilki_media_wanted(ilki_media *m);         /* somebody waits for one */
 uint32_t ilki_media_most(const ilki_media *m); /* that live at once */

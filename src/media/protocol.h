@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What libilk and its helper program ilk-media say to each other: protocol 3.
  *
- * The helper is started as `ilk-media serve memory=BYTES cpu=SECONDS` with three descriptors: 3, a stream socket; 4,
+ * The helper is started as `ilk-media serve memory=BYTES cpu=SECONDS`, and `heavy` where it is to load the decoders that take
+ * long to load (a helper without them does not list what they read), with three descriptors: 3, a stream socket; 4,
  * shared memory that the client made, ILKI_MEDIA_SLOTS slots: a window of ILKI_MEDIA_WINDOW bytes each, and
  * ILKI_MEDIA_INBOX more for small files; 0 to 2 are /dev/null. It limits itself, enters
  * its sandbox, says hello, and then answers one request after the other, in order, until the socket ends. A client may

@@ -173,9 +173,22 @@ static void put_ahead(ilki_media_series *s, lane *l, ilk_job *job)
     ilki_media_question q = {.input = -1};
     ilki_media_wish w = {.how = 0};
     if (l->ahead == NONE || l->asked || s->wish(s->user, l->ahead, &w, NULL) != ILK_OK || w.n > MOST_AHEAD ||
-        !ilki_media_fits_inbox(l->p, l->slot ^ 1, w.n))
+        (ilki_media_is_heavy(w.data, w.n) && !l->p->heavy) || !ilki_media_fits_inbox(l->p, l->slot ^ 1, w.n))
         return;
     l->asked = put(s, l, l->ahead, l->slot ^ 1, &q, job, NULL) == ILK_OK;
+}
+
+/* A helper that can be asked for file i, which nobody is asked for. */
+static ilk_status suit(ilki_media_series *s, lane *l, size_t i, ilk_job *job, ilk_error *err)
+{
+    ilki_media_wish w = {.how = 0};
+    ilk_status st = s->wish(s->user, i, &w, err);
+    bool heavy = st == ILK_OK && ilki_media_is_heavy(w.data, w.n);
+    if (st == ILK_OK && l->p && heavy && !l->p->heavy) {
+        ilki_media_give(s->m, l->p); /* who needs it for its own place */
+        l->p = NULL;
+    }
+    return st == ILK_OK && !l->p ? ilki_media_take(s->m, heavy, job, &l->p, err) : st;
 }
 
 /* What a helper says about file i, which is `asked` for or not. */
@@ -185,7 +198,7 @@ static ilk_status read_one(ilki_media_series *s, lane *l, size_t i, bool asked, 
     ilki_media_question q = {.input = -1, .seconds = ILKI_MEDIA_SECONDS, .lend = true};
     ilk_status st = ILK_OK;
     for (int try = 0;; try++) {
-        if (!l->p && (st = ilki_media_take(s->m, job, &l->p, err)) != ILK_OK)
+        if (!asked && (st = suit(s, l, i, job, err)) != ILK_OK)
             break;
         bool fresh = l->p->n_served == 0;
         if (!asked && (st = put(s, l, i, l->slot, &q, job, err)) != ILK_OK)

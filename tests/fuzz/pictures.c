@@ -56,6 +56,10 @@ static void decode(const media_reader *r, const uint8_t *data, size_t n, bool as
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+    static bool prepared;
+    if (!prepared)
+        media_readers_prepare(true);
+    prepared = true;
     if (n < 2)
         return 0;
     uint8_t *copy = malloc(n - 1);
@@ -65,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     const media_reader *r = media_reader_find("", copy, n - 1);
     if (r == &media_png && data[0] & 1)
         mend(copy, n - 1);
-    for (int stored = 0; r && r->picture && stored < 2; stored++)
+    for (int stored = 0; r && r->picture && !media_reader_lacks(r) && stored < 2; stored++)
         decode(r, copy, n - 1, stored);
     free(copy);
     return 0;

@@ -19,7 +19,9 @@
 #endif
 
 #include "base/cpu.h"
+#include "base/vfs.h"
 #include "children.h"
+#include "media/process.h"
 #include "test.h"
 #include "tree.h"
 
@@ -209,6 +211,87 @@ static void greets(void)
     CHECK_INT(signal_children(0), 0);
 }
 
+/* What a picture of boxes wants ends the only helper, which has no heavy decoders, and its successor reads everything. */
+static void heavy(void)
+{
+    static const char boxes[] = "\0\0\0\x14"
+                                "ftypnone\0\0\0\0none";
+    ilk_error err;
+    ilki_media_result r;
+    ilki_media_process *p = NULL;
+    pid_t light = 0;
+    ilk_error_init(&err);
+    if (!top)
+        top = tree_new();
+    ilki_media *m = open_helper(ILK_TEST_MEDIA, 1);
+    if (ilki_media_check(m, "jpeg", NULL, &err) == ILK_IO)
+        TEST_SKIP("ilk-media does not run here");
+    for (int k = 0; k < 2; k++) {
+        if (CHECK_OK(ilki_media_take(m, false, NULL, &p, &err), &err)) {
+            CHECK(p->heavy == (k == 1) && (p->pid == light) == 0);
+            light = p->pid;
+            ilki_media_give(m, p);
+        }
+        ilki_buf ops;
+        ilki_base_buf_init(&ops, 4096);
+        ilki_media_add_open(&ops, "");
+        CHECK_STATUS(ilki_media_run(m, boxes, sizeof boxes - 1, &ops, 20, NULL, &r, &err), ILK_UNSUPPORTED, &err);
+        CHECK_STR(err.message, "no reader knows it");
+        ilki_base_buf_deinit(&ops);
+        CHECK_INT(signal_children(0), 1);
+    }
+    CHECK_STATUS(ask(m, "no such", "x", 20, NULL, &r, &err), ILK_UNSUPPORTED, &err);
+    if (CHECK_OK(ilki_media_take(m, false, NULL, &p, &err), &err)) {
+        CHECK(p->heavy && p->pid == light);
+        ilki_media_give(m, p);
+    }
+    ilki_media_free(m);
+    CHECK_INT(signal_children(0), 0);
+}
+
+/* A copy of the helper that looks for libheif under a name which nothing has; NULL: the helper does not load it. */
+static const char *bereft(void)
+{
+    static const char name[] = "libheif.so";
+    const char *path = tree_path(top, "ilk-media-bereft");
+    char *data = NULL, *at = NULL;
+    size_t n = 0;
+    ilk_error err;
+    ilk_error_init(&err);
+    TREE_NEED(ilki_base_read_file(&ilki_base_vfs_posix, ILK_TEST_MEDIA, 1 << 28, &data, &n, &err) == ILK_OK);
+    if ((at = memmem(data, n, name, sizeof name - 1)) != NULL) {
+        memcpy(at, "libnone.so", sizeof name - 1);
+        FILE *to = fopen(path, "wbe");
+        TREE_NEED(to && fwrite(data, 1, n, to) == n && fclose(to) == 0 && chmod(path, 0700) == 0);
+    }
+    free(data);
+    return at ? path : NULL;
+}
+
+/* A library that is not there when the helper starts is named, and the others are loaded. */
+static void without_library(void)
+{
+    const char *reads, *lacks;
+    const ilki_media_hello *h;
+    ilk_error err;
+    ilk_error_init(&err);
+    if (!top)
+        top = tree_new();
+    const char *path = bereft();
+    if (!path)
+        TEST_SKIP("this build has no libheif");
+    ilki_media *whole = open_helper(ILK_TEST_MEDIA, 1), *m = open_helper(path, 1);
+    CHECK_OK(ilki_media_check(whole, "heif", NULL, &err), &err);
+    CHECK_STATUS(ilki_media_check(m, "heif", NULL, &err), ILK_UNSUPPORTED, &err);
+    CHECK_STR(err.message, "not supported by this build: heif: no libheif");
+    CHECK(ilki_media_check(m, "avif", NULL, NULL) == ilki_media_check(whole, "avif", NULL, NULL));
+    CHECK_OK(ilki_media_hello_of(m, NULL, &h, &err), &err);
+    ilki_media_list(m, &reads, &lacks);
+    CHECK(strstr(lacks, "heif (libheif)") && !strstr(reads, "heif"));
+    ilki_media_free(m);
+    ilki_media_free(whole);
+}
+
 typedef struct crowd {
     ilki_media *m;
     atomic_int n_ok;
@@ -338,5 +421,5 @@ static void end(void)
 }
 
 TEST_MAIN({"lies", lies}, {"tired", tired}, {"absent", absent}, {"cancel", cancel}, {"greets", greets},
-          {"threads", threads}, {"forked", forked}, {"sandbox", sandbox}, {"refused_sandbox", refused_sandbox},
-          {"end", end})
+          {"heavy", heavy}, {"without_library", without_library}, {"threads", threads}, {"forked", forked},
+          {"sandbox", sandbox}, {"refused_sandbox", refused_sandbox}, {"end", end})
