@@ -17,6 +17,7 @@
 #include "base/runtime.h"
 #include "ilk.h"
 #include "kern/ops.h"
+#include "threads.h"
 
 enum { WINDOW_NS = 3000000, MOST_ROWS = 512, N_EXACT = 4 };
 
@@ -277,18 +278,9 @@ int main(int argc, char **argv)
     static const size_t rows[] = {16, MOST_ROWS};
     static const size_t shapes[][2] = {{384, 384},  {384, 1536},  {1536, 384}, {768, 3072},
                                        {3072, 768}, {1024, 4096}, {4096, 1024}};
-    ilk_runtime *rt = NULL;
-    ilk_error err;
-    ilk_error_init(&err);
-    ilk_runtime_options opt;
-    ilk_runtime_options_init(&opt);
-    opt.n_threads = argc > 1 ? (unsigned)atoi(argv[1]) : 0;
-    double seconds = argc > 2 ? atof(argv[2]) : 0.3;
-    if (ilk_runtime_open(&rt, &opt, &err) != ILK_OK) {
-        fprintf(stderr, "bench_onednn: %s\n", err.message);
-        return 1;
-    }
-    int rc = 0;
+    double seconds;
+    ilk_runtime *rt = open_threads("bench_onednn", argc, argv, &seconds);
+    int rc = !rt;
     for (size_t s = 0; rc == 0 && s < sizeof shapes / sizeof *shapes; s++)
         for (size_t r = 0; rc == 0 && r < sizeof rows / sizeof *rows; r++) {
             const size_t mkn[] = {rows[r], shapes[s][0], shapes[s][1]};
@@ -301,7 +293,7 @@ int main(int argc, char **argv)
                 rc = 1;
             fflush(stdout);
         }
-    if (rc)
+    if (rc && rt)
         fprintf(stderr, "bench_onednn: out of memory, or oneDNN refuses a product\n");
     ilk_runtime_close(rt);
     return rc;

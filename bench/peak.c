@@ -4,17 +4,17 @@
  *     bench_peak [THREADS [SECONDS [KIND ...]]]
  *
  * KIND is f32 (without one), tiles (f32 made of bf16 products on matrix tiles), bf16 or i8. One kind prints its figure
- * alone, several a line "KIND FIGURE" each; 0.0 where the CPU has no instructions of that kind. Each takes SECONDS, 0.3 without. It is what
- * `ilk bench --peak` measures, but short enough to stand beside every other figure, because what a shared machine gives
- * varies from second to second. The best round of some milliseconds counts. */
+ * alone, several a line "KIND FIGURE" each; 0.0 where the CPU has no instructions of that kind. Each takes SECONDS, 0.3
+ * without. It is what `ilk bench --peak` measures, but short enough to stand beside every other figure, because what a
+ * shared machine gives varies from second to second. The best round of some milliseconds counts. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cpu.h"
 #include "base/runtime.h"
 #include "ilk.h"
 #include "kern/ops.h"
+#include "threads.h"
 
 enum { TASKS_PER_THREAD = 2, MAX_TASKS = 2048 };
 
@@ -60,17 +60,10 @@ static double measure(ilk_runtime *rt, peak_fn *fn, double seconds)
 
 int main(int argc, char **argv)
 {
-    ilk_runtime *rt = NULL;
-    ilk_error err;
-    ilk_error_init(&err);
-    ilk_runtime_options opt;
-    ilk_runtime_options_init(&opt);
-    opt.n_threads = argc > 1 ? (unsigned)atoi(argv[1]) : 0;
-    double seconds = argc > 2 ? atof(argv[2]) : 0.3;
-    if (ilk_runtime_open(&rt, &opt, &err) != ILK_OK) {
-        fprintf(stderr, "bench_peak: %s\n", err.message);
+    double seconds;
+    ilk_runtime *rt = open_threads("bench_peak", argc, argv, &seconds);
+    if (!rt)
         return 1;
-    }
     const struct {
         const char *name;
         peak_fn *fn;
