@@ -99,6 +99,22 @@ static inline bool folder_told(const folder *f, const char *line)
 }
 #define CHECK_TOLD(f, line) CHECK_THAT(folder_told((f), (line)), "told\n%s---- but not \"%s\"", (f)->log, (line))
 
+/* A test of one field; *v has to live as long as the filter. */
+static inline ilk_filter folder_filter(ilk_filter_op op, const char *field, const char *text, ilk_value *v)
+{
+    ilk_filter filter;
+    ilk_value_init(v);
+    ilk_filter_init(&filter);
+    v->type = ILK_VALUE_TEXT;
+    v->text = text;
+    v->n_bytes = strlen(text);
+    filter.op = op;
+    filter.field = field;
+    filter.values = v;
+    filter.n_values = 1;
+    return filter;
+}
+
 /* The best hit of a text; NULL result where the search failed. Freed with ilk_hits_free. */
 static inline ilk_hits *folder_search(folder *f, const char *text, uint32_t k)
 {

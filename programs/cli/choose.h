@@ -73,6 +73,9 @@ bool cli_store_need(cli *c, const cli_place *p, cli_open_mode mode, ilk_store **
 /* The store's first space that a model made; false: there is none. Its strings are borrowed from the store. */
 bool cli_store_space(ilk_store *s, ilk_space *space);
 
+/* The filter "`field` is `text`"; both are borrowed, and *value has to live as long as the filter. */
+ilk_filter cli_store_equals(const char *field, const char *text, ilk_value *value);
+
 /* A path of a hit as it can be opened from here: relative to the current directory where it is below it. */
 void cli_place_path(ilki_buf *b, const cli_place *p, const char *path);
 

@@ -234,3 +234,18 @@ bool cli_store_space(ilk_store *s, ilk_space *space)
             return true;
     return false;
 }
+
+ilk_filter cli_store_equals(const char *field, const char *text, ilk_value *value)
+{
+    ilk_filter f;
+    ilk_filter_init(&f);
+    ilk_value_init(value);
+    value->type = ILK_VALUE_TEXT;
+    value->text = text;
+    value->n_bytes = strlen(text);
+    f.op = ILK_FILTER_EQ;
+    f.field = field;
+    f.values = value;
+    f.n_values = 1;
+    return f;
+}

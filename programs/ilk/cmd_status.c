@@ -84,16 +84,7 @@ static uint64_t count_pictures(ilk_store *s)
 {
     uint64_t n = 0;
     ilk_value image;
-    ilk_filter pictures;
-    ilk_value_init(&image);
-    ilk_filter_init(&pictures);
-    image.type = ILK_VALUE_TEXT;
-    image.text = "image";
-    image.n_bytes = 5;
-    pictures.op = ILK_FILTER_EQ;
-    pictures.field = "modality";
-    pictures.values = &image;
-    pictures.n_values = 1;
+    ilk_filter pictures = cli_store_equals("modality", "image", &image);
     return ilk_store_count(s, &pictures, &n, NULL) == ILK_OK ? n : 0;
 }
 

@@ -16,26 +16,11 @@ static void put_picture(folder *f, const char *fixture, const char *name)
     free(from);
 }
 
-static ilk_filter equals(const char *field, const char *value, ilk_value *v)
-{
-    ilk_filter filter;
-    ilk_value_init(v);
-    ilk_filter_init(&filter);
-    v->type = ILK_VALUE_TEXT;
-    v->text = value;
-    v->n_bytes = strlen(value);
-    filter.op = ILK_FILTER_EQ;
-    filter.field = field;
-    filter.values = v;
-    filter.n_values = 1;
-    return filter;
-}
-
 static uint64_t n_of(folder *f, const char *field, const char *value)
 {
     uint64_t n = 0;
     ilk_value v;
-    ilk_filter filter = equals(field, value, &v);
+    ilk_filter filter = folder_filter(ILK_FILTER_EQ, field, value, &v);
     CHECK_OK(ilk_store_count(f->s, &filter, &n, &f->err), &f->err);
     return n;
 }
@@ -48,7 +33,7 @@ static ilk_hits *search_picture(folder *f, ilk_model *m, const char *path, uint3
     ilk_input in;
     ilk_query q;
     ilk_value v;
-    ilk_filter pictures = equals("modality", "image", &v);
+    ilk_filter pictures = folder_filter(ILK_FILTER_EQ, "modality", "image", &v);
     ilk_part_init(&part);
     ilk_input_init(&in);
     ilk_query_init(&q);
@@ -381,7 +366,7 @@ static void exif_becomes_fields(void)
     check_vector(&f, f.m, tree_path(f.dir, "c.png"), hit.id, "image");
     ilk_hits_free(h);
     ilk_value v, since;
-    ilk_filter of = equals("camera_make", "Canon", &v), after, both;
+    ilk_filter of = folder_filter(ILK_FILTER_EQ, "camera_make", "Canon", &v), after, both;
     ilk_value_init(&since);
     since.type = ILK_VALUE_TIME;
     since.i = 1714551630000000;

@@ -185,16 +185,7 @@ static void kinds_in_turn(void)
     CHECK_INT(ilk_hits_get_count(h, 0), 2);
     ilk_hits_free(h);
     ilk_value value; /* a filter that leaves one kind leaves its scores, too */
-    ilk_filter filter;
-    ilk_value_init(&value);
-    ilk_filter_init(&filter);
-    value.type = ILK_VALUE_TEXT;
-    value.text = "p";
-    value.n_bytes = 1;
-    filter.op = ILK_FILTER_PREFIX;
-    filter.field = "id";
-    filter.values = &value;
-    filter.n_values = 1;
+    ilk_filter filter = folder_filter(ILK_FILTER_PREFIX, "id", "p", &value);
     q.filter = &filter;
     q.min_score = -1;
     h = ask(&r, &r.f.m, 1, &t, NULL, 1, 0, &q, ILK_OK);
