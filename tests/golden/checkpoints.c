@@ -2,15 +2,10 @@
  * Every folder of tests/fixtures that holds a golden.json (tools/make_goldens.py) against the reference, stage by
  * stage, so that a drift has an address. A new folder needs no line here. ILK_TEST_FIXTURES names another folder of
  * folders instead (golden/minilm-reference makes one). */
-#include <dirent.h>
-#include <stdlib.h>
-
 #include "net.h"
 #include "nn/layers.h"
+#include "stages.h"
 
-#define HIDDEN_ABS 1e-5 /* hidden states are of the order of one; rounding of a dozen layers, on either side */
-#define HIDDEN_REL 1e-5
-#define VECTOR_ABS 5e-6 /* entries of a unit vector */
 #define LOGITS_ABS 1e-5 /* of the order of one as well; what users are promised is 1e-4 */
 
 typedef struct golden {
@@ -20,18 +15,11 @@ typedef struct golden {
     unsigned pooling;
 } golden;
 
-static float *read_golden(const golden *g, const char *kind, size_t text, const ilki_tensor **out, size_t *n)
+static float *read_golden(const golden *g, const char *kind, size_t text, size_t *n)
 {
-    char name[64];
-    snprintf(name, sizeof name, "%s.%zu", kind, text);
-    const ilki_tensor *t = ilki_format_find(g->w, name);
-    *out = t;
-    if (!t || !ilki_tensor_count(t, n))
-        return NULL;
-    float *x = malloc((*n + 1) * sizeof *x);
-    if (x)
-        CHECK_OK(ilki_tensor_read_f32(t, 0, *n, x, NULL), NULL);
-    return x;
+    numbers to = read_numbers(g->w, kind, (int)text);
+    *n = to.n;
+    return to.x;
 }
 
 static unsigned read_pooling(const ilki_json *j)
@@ -74,36 +62,13 @@ static void close_golden(golden *g)
     ilki_base_json_free(g->j);
 }
 
-static bool same(const float *got, const float *want, size_t n, double abs, double rel, const char *what,
-                 const char *dir, size_t text, int layer)
-{
-    double worst = 0;
-    for (size_t i = 0; i < n; i++) {
-        double over = fabs((double)got[i] - (double)want[i]) / (abs + rel * fabs((double)want[i]));
-        worst = over > worst || isnan(over) ? over : worst;
-    }
-    return CHECK_THAT(worst <= 1, "%s: text %zu: %s %d: %.2f times the bound", dir, text, what, layer, worst);
-}
-
-/* to length one, so that a bound on entries means the same for every checkpoint */
-static void make_unit(float *x, size_t n)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)x[i] * (double)x[i];
-    for (size_t i = 0; i < n && sum > 0; i++)
-        x[i] = (float)((double)x[i] / sqrt(sum));
-}
-
 /* The stages of one text, in order; the first that differs is the address. */
 static void check_text(const golden *g, size_t text)
 {
     const ilki_tower_info *tower = &g->t.net->tower[0];
-    const ilki_tensor *t;
     size_t n = 0, n_hidden = 0, n_pooled = 0, n_pooler = 0, dim = tower->dim;
-    float *ids = read_golden(g, "ids", text, &t, &n), *hidden = read_golden(g, "hidden", text, &t, &n_hidden);
-    float *pooled = read_golden(g, "pooled", text, &t, &n_pooled),
-          *pooler = read_golden(g, "pooler", text, &t, &n_pooler);
+    float *ids = read_golden(g, "ids", text, &n), *hidden = read_golden(g, "hidden", text, &n_hidden);
+    float *pooled = read_golden(g, "pooled", text, &n_pooled), *pooler = read_golden(g, "pooler", text, &n_pooler);
     float *got = calloc(n * dim + 1, sizeof *got), *logits = calloc(dim, sizeof *logits);
     float *vector = calloc(dim * ilki_nn_pool_count(g->pooling), sizeof *vector);
     int32_t list[4096];
@@ -118,18 +83,19 @@ static void check_text(const golden *g, size_t text)
     for (uint32_t k = 0; ok && k <= tower->n_layers; k++) {
         ilki_tower_out out = {.layer = (int32_t)k, .layer_tokens = got};
         ok = CHECK_OK(test_net_run(&g->t, g->t.rt->pool, &in, &out, &err), &err) &&
-             same(got, hidden + k * n * dim, n * dim, HIDDEN_ABS, HIDDEN_REL, "hidden state", g->t.dir, text, (int)k);
+             is_near(got, hidden + k * n * dim, n * dim, HIDDEN_ABS, HIDDEN_REL, "hidden state", g->t.dir, (int)text,
+                     (int)k);
     }
     ilki_logits head = {.head = "pooler", .out = logits, .n_classes = dim};
     ilki_tower_out out = {.pooling = g->pooling, .pooled = vector, .logits = &head, .n_logits = pooler ? 1 : 0};
     ok = ok && CHECK_OK(test_net_run(&g->t, g->t.rt->pool, &in, &out, &err), &err);
-    if (ok && same(vector, pooled, n_pooled, HIDDEN_ABS, HIDDEN_REL, "pooled", g->t.dir, text, 0)) {
+    if (ok && is_near(vector, pooled, n_pooled, HIDDEN_ABS, HIDDEN_REL, "pooled", g->t.dir, (int)text, 0)) {
         make_unit(vector, n_pooled);
         make_unit(pooled, n_pooled);
-        same(vector, pooled, n_pooled, VECTOR_ABS, 0, "unit vector", g->t.dir, text, 0);
+        is_near(vector, pooled, n_pooled, VECTOR_ABS, 0, "unit vector", g->t.dir, (int)text, 0);
     }
     if (ok && pooler)
-        same(logits, pooler, n_pooler, HIDDEN_ABS, HIDDEN_REL, "pooler", g->t.dir, text, 0);
+        is_near(logits, pooler, n_pooler, HIDDEN_ABS, HIDDEN_REL, "pooler", g->t.dir, (int)text, 0);
     free(ids);
     free(hidden);
     free(pooled);
@@ -143,9 +109,8 @@ static void check_text(const golden *g, size_t text)
 static void check_pair(const golden *g, size_t pair)
 {
     size_t n = 0, n_types = 0, n_labels = g->t.net->tower[0].n_labels, n_logits = 0;
-    const ilki_tensor *t;
-    float *ids = read_golden(g, "pair", pair, &t, &n), *types = read_golden(g, "types", pair, &t, &n_types);
-    float *want = read_golden(g, "logits", pair, &t, &n_logits), *got = calloc(n_labels + 1, sizeof *got);
+    float *ids = read_golden(g, "pair", pair, &n), *types = read_golden(g, "types", pair, &n_types);
+    float *want = read_golden(g, "logits", pair, &n_logits), *got = calloc(n_labels + 1, sizeof *got);
     int32_t lists[2][4096];
     uint32_t offsets[2] = {0, (uint32_t)n};
     ilk_error err;
@@ -159,7 +124,7 @@ static void check_pair(const golden *g, size_t pair)
     ilki_logits head = {.head = "classifier", .out = got, .n_classes = n_labels};
     ilki_tower_out out = {.logits = &head, .n_logits = 1};
     if (ok && CHECK_OK(test_net_run(&g->t, g->t.rt->pool, &in, &out, &err), &err))
-        same(got, want, n_labels, LOGITS_ABS, LOGITS_ABS, "logits", g->t.dir, pair, 0);
+        is_near(got, want, n_labels, LOGITS_ABS, LOGITS_ABS, "logits", g->t.dir, (int)pair, 0);
     free(ids);
     free(types);
     free(want);
@@ -169,9 +134,8 @@ static void check_pair(const golden *g, size_t pair)
 /* The same pair through the public call, tokenizer and activation included. */
 static void check_score(const golden *g, ilk_model *m, size_t pair, const char *const text[2])
 {
-    const ilki_tensor *t;
     size_t n = 0, n_score = 0;
-    float *logit = read_golden(g, "logits", pair, &t, &n), *want = read_golden(g, "score", pair, &t, &n_score);
+    float *logit = read_golden(g, "logits", pair, &n), *want = read_golden(g, "score", pair, &n_score);
     float got = 0;
     ilk_part parts[2];
     ilk_input in[2];
@@ -193,10 +157,10 @@ static void check_score(const golden *g, ilk_model *m, size_t pair, const char *
         CHECK_STATUS(ilk_rerank(m, &in[0], &in[1], 1, NULL, NULL, &got, &err), ILK_UNSUPPORTED, &err);
     } else if (CHECK(logit && want && n_score == 1)) {
         CHECK_OK(ilk_rerank(m, &in[0], &in[1], 1, NULL, NULL, &got, &err), &err);
-        same(&got, want, 1, LOGITS_ABS, LOGITS_ABS, "score", g->t.dir, pair, 0);
+        is_near(&got, want, 1, LOGITS_ABS, LOGITS_ABS, "score", g->t.dir, (int)pair, 0);
         opt.raw_scores = 1;
         CHECK_OK(ilk_rerank(m, &in[0], &in[1], 1, &opt, NULL, &got, &err), &err);
-        same(&got, logit, 1, LOGITS_ABS, LOGITS_ABS, "raw score", g->t.dir, pair, 0);
+        is_near(&got, logit, 1, LOGITS_ABS, LOGITS_ABS, "raw score", g->t.dir, (int)pair, 0);
     }
     free(logit);
     free(want);
@@ -222,12 +186,11 @@ static void check_scores(const golden *g, ilki_json_node pairs)
 /* Ids of the public tokenizer, and the vector behind all modules. */
 static void check_vector(const golden *g, ilk_model *m, const ilk_vectors *all, size_t text, const char *s)
 {
-    const ilki_tensor *t;
     ilk_tokens *tokens = NULL;
     ilk_error err;
     ilk_error_init(&err);
     size_t n = 0, n_ids = 0, n_vector = 0, n_got = 0, n_bad = 0;
-    float *ids = read_golden(g, "ids", text, &t, &n), *want = read_golden(g, "vector", text, &t, &n_vector);
+    float *ids = read_golden(g, "ids", text, &n), *want = read_golden(g, "vector", text, &n_vector);
     if (CHECK(ids && want) && CHECK_OK(ilk_tokenize(m, s, strlen(s), &tokens, &err), &err)) {
         const int32_t *got = ilk_tokens_get_ids(tokens, &n_ids);
         for (size_t i = 0; i < n && i < n_ids; i++)
@@ -240,7 +203,7 @@ static void check_vector(const golden *g, ilk_model *m, const ilk_vectors *all, 
     for (size_t i = 0; want && i < n_vector; i++)
         length += (double)want[i] * (double)want[i];
     if (CHECK(got && want && n_got == n_vector))
-        same(got, want, n_got, VECTOR_ABS * (length > 1 ? sqrt(length) : 1), 0, "vector", g->t.dir, text, 0);
+        is_near(got, want, n_got, VECTOR_ABS * (length > 1 ? sqrt(length) : 1), 0, "vector", g->t.dir, (int)text, 0);
     ilk_tokens_free(tokens);
     free(ids);
     free(want);
@@ -275,12 +238,11 @@ static void check_public(const golden *g, ilki_json_node texts, size_t n)
     free(in);
 }
 
-static bool check_folder(const char *dir)
+static void check_folder(const char *dir)
 {
     golden g;
     size_t n_pairs = 0;
-    bool ok = open_golden(&g, dir);
-    if (ok) {
+    if (open_golden(&g, dir)) {
         ilki_json_node texts = ilki_base_json_get(g.j, ilki_base_json_root(g.j), "texts");
         size_t n = ilki_base_json_count(g.j, texts);
         CHECK(n > 0);
@@ -294,27 +256,11 @@ static bool check_folder(const char *dir)
         check_public(&g, texts, n);
     }
     close_golden(&g);
-    return ok;
 }
 
 static void every_fixture(void)
 {
-    const char *other = getenv("ILK_TEST_FIXTURES"), *root = other ? other : ILK_TEST_DIR "/fixtures";
-    int n = 0;
-    DIR *d = opendir(root);
-    REQUIRE(CHECK(d != NULL));
-    for (struct dirent *e; (e = readdir(d));) {
-        char dir[1024], file[1100];
-        snprintf(dir, sizeof dir, "%s/%s", root, e->d_name);
-        snprintf(file, sizeof file, "%s/golden.json", dir);
-        FILE *f = fopen(file, "rb");
-        if (f) {
-            fclose(f);
-            n += check_folder(dir);
-        }
-    }
-    closedir(d);
-    CHECK(n >= (other ? 1 : 22));
+    each_golden("golden.json", check_folder, 22);
 }
 
 TEST_MAIN({"every_fixture", every_fixture})

@@ -2,7 +2,6 @@
  * Every folder of tests/fixtures that holds a family.json (tools/make_families.py): text in, vector or score out, through
  * the library, against sentence-transformers: the tokenizer, the prompts of either side, the limit, the network and the
  * modules behind it at once. golden/checkpoints has the stages. ILK_TEST_FIXTURES names another folder of folders. */
-#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +9,10 @@
 #include "base/json.h"
 #include "base/vfs.h"
 #include "ilk.h"
+#include "stages.h"
 #include "test.h"
 
-#define VECTOR_ABS 5e-6 /* entries of a unit vector; of another, in proportion to its length */
-#define SCORE_ABS  1e-4
+#define SCORE_ABS 1e-4
 
 typedef struct family {
     const char *dir;
@@ -142,23 +141,7 @@ static void check_family(const char *dir)
 
 static void folders(void)
 {
-    const char *other = getenv("ILK_TEST_FIXTURES"), *root = other ? other : ILK_TEST_DIR "/fixtures";
-    DIR *d = opendir(root);
-    size_t n = 0;
-    REQUIRE(d != NULL);
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        char dir[512], file[600];
-        snprintf(dir, sizeof dir, "%s/%s", root, e->d_name);
-        snprintf(file, sizeof file, "%s/family.json", dir);
-        FILE *f = fopen(file, "rb");
-        if (!f)
-            continue;
-        fclose(f);
-        check_family(dir);
-        n++;
-    }
-    closedir(d);
-    CHECK_THAT(n >= (other ? 1 : 15), "%zu families", n);
+    each_golden("family.json", check_family, 15);
 }
 
 TEST_MAIN({"folders", folders})

@@ -2,15 +2,11 @@
  * Every folder of tests/fixtures that holds a towers.json (tools/make_clip_goldens.py) against the reference, stage by
  * stage: ids, hidden states and own vector of texts; rows, hidden states and own vector of pictures; what the two
  * together are worth. A new folder needs no line here. ILK_TEST_FIXTURES names another folder of folders. */
-#include <dirent.h>
-
 #include "embed/state.h"
 #include "net.h"
 #include "nn/layers.h"
+#include "stages.h"
 
-#define HIDDEN_ABS 1e-5
-#define HIDDEN_REL 1e-5
-#define VECTOR_ABS 5e-6 /* entries of a unit vector */
 #define LOGITS_ABS 5e-5 /* a cosine's error times the scale */
 
 typedef struct golden {
@@ -21,43 +17,11 @@ typedef struct golden {
     bool public; /* what opens it is above the models: the public calls alone */
 } golden;
 
-typedef struct numbers {
-    float *x;
-    size_t n;
-} numbers;
-
 static numbers read_golden(const golden *g, const char *kind, int i)
 {
-    char name[64];
-    numbers to = {0};
-    snprintf(name, sizeof name, i < 0 ? "%s" : "%s.%d", kind, i);
-    const ilki_tensor *t = ilki_format_find(g->w, name);
-    if (!CHECK_THAT(t && ilki_tensor_count(t, &to.n), "%s: expected %s", g->t.dir, name))
-        return (numbers){0};
-    to.x = malloc((to.n + 1) * sizeof *to.x);
-    if (!CHECK(to.x) || !CHECK_OK(ilki_tensor_read_f32(t, 0, to.n, to.x, NULL), NULL))
-        return (numbers){0};
+    numbers to = read_numbers(g->w, kind, i);
+    CHECK_THAT(to.x != NULL, "%s: expected %s of input %d", g->t.dir, kind, i);
     return to;
-}
-
-static bool same(const float *got, const float *want, size_t n, double abs, double rel, const char *what,
-                 const char *dir, int i, int layer)
-{
-    double worst = 0;
-    for (size_t k = 0; k < n; k++) {
-        double over = fabs((double)got[k] - (double)want[k]) / (abs + rel * fabs((double)want[k]));
-        worst = over > worst || isnan(over) ? over : worst;
-    }
-    return CHECK_THAT(worst <= 1, "%s: input %d: %s %d: %.2f times the bound", dir, i, what, layer, worst);
-}
-
-static void make_unit(float *x, size_t n)
-{
-    double sum = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)x[i] * (double)x[i];
-    for (size_t i = 0; i < n && sum > 0; i++)
-        x[i] = (float)((double)x[i] / sqrt(sum));
 }
 
 /* Every tensor has its place: nothing to warn of. */
@@ -120,17 +84,17 @@ static void check_sequence(const golden *g, unsigned t, const ilki_tower_in *in,
     for (uint32_t k = 0; ok && k <= tower->n_layers; k++) {
         ilki_tower_out out = {.layer = (int32_t)k, .layer_tokens = got};
         ok = CHECK_OK(test_net_run_tower(&g->t, t, g->t.rt->pool, in, &out, &err), &err) &&
-             same(got, hidden.x + k * n, n, HIDDEN_ABS, HIDDEN_REL, kind, g->t.dir, i, (int)k);
+             is_near(got, hidden.x + k * n, n, HIDDEN_ABS, HIDDEN_REL, kind, g->t.dir, i, (int)k);
     }
     ilki_tower_out out = {.embedded = own}, both = {.embedded = with, .tokens = got};
     if (ok && CHECK_OK(test_net_run_tower(&g->t, t, g->t.rt->pool, in, &out, &err), &err) &&
         CHECK_OK(test_net_run_tower(&g->t, t, g->t.rt->pool, in, &both, &err), &err)) {
         CHECK_THAT(memcmp(own, with, want.n * sizeof *own) == 0, "%s: %s %d: other bits beside all tokens", g->t.dir,
                    kind, i);
-        same(own, want.x, want.n, HIDDEN_ABS, HIDDEN_REL, "embedded", g->t.dir, i, 0);
+        is_near(own, want.x, want.n, HIDDEN_ABS, HIDDEN_REL, "embedded", g->t.dir, i, 0);
         make_unit(own, want.n);
         make_unit(want.x, want.n);
-        same(own, want.x, want.n, VECTOR_ABS, 0, "unit vector", g->t.dir, i, 0);
+        is_near(own, want.x, want.n, VECTOR_ABS, 0, "unit vector", g->t.dir, i, 0);
     }
     free(hidden.x);
     free(want.x);
@@ -183,6 +147,7 @@ static void check_picture(const golden *g, int i)
     free(rows);
     free(values.x);
 }
+
 /* ---- the same through the public calls */
 
 /* The pixels as the processor leaves them, every number exactly. */
@@ -279,7 +244,7 @@ static void check_unit(const golden *g, const ilk_vectors *v, size_t row, const 
     const float *got = ilk_vectors_get_dense(v, row, &n);
     make_unit(want.x, want.n);
     if (CHECK(got && n == want.n))
-        same(got, want.x, n, VECTOR_ABS, 0, kind, g->t.dir, i, 0);
+        is_near(got, want.x, n, VECTOR_ABS, 0, kind, g->t.dir, i, 0);
     CHECK_INT(ilk_vectors_get_fused(v, row), 0);
     free(want.x);
 }
@@ -296,7 +261,7 @@ static void check_fused(const golden *g, const ilk_vectors *v, size_t row, size_
     for (size_t k = 0; k < n; k++)
         want[k] = share * a[k] + (1 - share) * b[k];
     make_unit(want, n);
-    same(got, want, n, 1e-6, 0, "fused", g->t.dir, (int)text, 0);
+    is_near(got, want, n, 1e-6, 0, "fused", g->t.dir, (int)text, 0);
     CHECK_INT(ilk_vectors_get_fused(v, row), 1 << ILK_TEXT | 1 << ILK_IMAGE);
     free(want);
 }
@@ -318,10 +283,10 @@ static void check_comparison(const golden *g, const ilk_model_info *info, const 
             got[k] = (float)row[k];
             sum += exp(row[k]);
         }
-        same(got, logits.x + i * g->n_texts, g->n_texts, LOGITS_ABS, 0, "logits", g->t.dir, (int)i, 0);
+        is_near(got, logits.x + i * g->n_texts, g->n_texts, LOGITS_ABS, 0, "logits", g->t.dir, (int)i, 0);
         for (size_t k = 0; k < g->n_texts; k++)
             got[k] = (float)(strcmp(info->compare_by, "softmax") == 0 ? exp(row[k]) / sum : 1 / (1 + exp(-row[k])));
-        same(got, probs.x + i * g->n_texts, g->n_texts, LOGITS_ABS, 0, "probabilities", g->t.dir, (int)i, 0);
+        is_near(got, probs.x + i * g->n_texts, g->n_texts, LOGITS_ABS, 0, "probabilities", g->t.dir, (int)i, 0);
     }
     free(logits.x);
     free(probs.x);
@@ -439,23 +404,7 @@ static void check_folder(const char *dir)
 
 static void every_fixture(void)
 {
-    const char *other = getenv("ILK_TEST_FIXTURES"), *root = other ? other : ILK_TEST_DIR "/fixtures";
-    int n = 0;
-    DIR *d = opendir(root);
-    REQUIRE(CHECK(d != NULL));
-    for (struct dirent *e; (e = readdir(d));) {
-        char dir[1024], file[1100];
-        snprintf(dir, sizeof dir, "%s/%s", root, e->d_name);
-        snprintf(file, sizeof file, "%s/towers.json", dir);
-        FILE *f = fopen(file, "rb");
-        if (!f)
-            continue;
-        fclose(f);
-        check_folder(dir);
-        n++;
-    }
-    closedir(d);
-    CHECK(n >= (other ? 1 : 15));
+    each_golden("towers.json", check_folder, 15);
 }
 
 TEST_MAIN({"every_fixture", every_fixture})
