@@ -76,6 +76,9 @@ bool cli_store_space(ilk_store *s, ilk_space *space);
 /* The filter "`field` is `text`"; both are borrowed, and *value has to live as long as the filter. */
 ilk_filter cli_store_equals(const char *field, const char *text, ilk_value *value);
 
+/* True, and told: the store has no space at all, and no -m says what to ask it with. */
+bool cli_store_is_bare(cli *c, const cli_place *p, ilk_store *s);
+
 /* A path of a hit as it can be opened from here: relative to the current directory where it is below it. */
 void cli_place_path(ilki_buf *b, const cli_place *p, const char *path);
 

@@ -214,16 +214,27 @@ bool cli_store_need(cli *c, const cli_place *p, cli_open_mode mode, ilk_store **
     ilki_base_buf_init(&b, 65536);
     cli_quote(&b, p->folder);
     if (p->exists) /* the directory is there */
-        cli_fail(c,
-                 "%s: expected a store, found none: its manifest is missing (if there is a log, ilk check --repair "
-                 "makes it again)",
-                 p->store);
+        cli_fail(
+            c,
+            "%s: expected a store, found none: its manifest is missing: ilk check --repair makes it again of a log "
+            "that has something in it, ilk index begins anew where none has",
+            p->store);
     else if (cli_setting_text(c, "store", NULL))
         cli_fail(c, "there is no store at %s; to make one: ilk index --store %s FOLDER", p->store, p->store);
     else
         cli_fail(c, "there is no store in %s or above; to make one: ilk index %s", p->folder, ilki_base_buf_view(&b));
     ilki_base_buf_deinit(&b);
     return false;
+}
+
+bool cli_store_is_bare(cli *c, const cli_place *p, ilk_store *s)
+{
+    ilk_store_info info;
+    ilk_store_info_init(&info);
+    if (cli_given(c, "model") || ilk_store_get_info(s, &info, NULL) != ILK_OK || info.n_spaces > 0)
+        return false;
+    cli_note(c, "%s: nothing is in this store yet; ilk index fills it", p->store);
+    return true;
 }
 
 bool cli_store_space(ilk_store *s, ilk_space *space)

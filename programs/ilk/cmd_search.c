@@ -17,11 +17,12 @@ static bool ask(cli *c, const char *folder)
     return yes;
 }
 
+/* *s with the models it takes; with none, it is bare. */
 static bool open_or_index(cli *c, const cli_place *p, ilk_store **s, cli_models *m)
 {
     ilk_status st = cli_store_open(c, p, CLI_OPEN_READ, s);
     if (st == ILK_OK)
-        return cli_choose_models(c, *s, cli_text(c, "space"), m);
+        return cli_store_is_bare(c, p, *s) || cli_choose_models(c, *s, cli_text(c, "space"), m);
     if (st != ILK_NOT_FOUND)
         return false;
     const char *folder = p->folder;
@@ -57,6 +58,8 @@ static int search(cli *c, const cli_place *p, ilk_store *s, const cli_models *m,
     q.vector.space = cli_text(c, "space");
     cli_question_fill(c, question, &asked);
     int status = CLI_FAILED;
+    if (m->n == 0)
+        return cli_hits_show(c, p, s, NULL, question, NULL);
     if (ilk_ask(s, m->list, m->n, &asked, &q, c->job, &h, &c->err) == ILK_OK)
         status = cli_hits_show(c, p, s, h, question, reader_of(m));
     else

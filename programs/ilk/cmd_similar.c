@@ -119,8 +119,8 @@ static ilk_model *reader_of(cli *c, ilk_store *s, const cli_models *m, ilk_modal
     }
     cli_fail(
         c,
-        "no space of the store was made by a model that reads %s; `ilk reindex --model NAME` gives it one, and -m says "
-        "where a model is now",
+        "no space of the store was made by a model that reads %s; `ilk index -m MODEL` with one that does gives the store "
+        "such a space, and -m says where a model is now",
         modality == ILK_IMAGE ? "pictures" : "texts");
     return NULL;
 }
@@ -166,7 +166,10 @@ static int similar(cli *c, const cli_place *p, ilk_store *s, const char *file)
     cli_hits_query(c, &q);
     q.vector.space = cli_text(c, "space");
     ilk_status st = ilk_similar(s, name ? name : c->operands[0], &q, c->job, &h, &c->err);
-    if (st == ILK_NOT_FOUND && file)
+    bool bare = st == ILK_NOT_FOUND && file && cli_store_is_bare(c, p, s);
+    if (bare)
+        st = ILK_OK;
+    else if (st == ILK_NOT_FOUND && file)
         st = ask_with_file(c, s, c->operands[0], &q, &h);
     else if (st != ILK_OK)
         cli_fail_err(c);

@@ -8,7 +8,7 @@
 #include "cli/sink.h"
 #include "show_hits.h"
 
-enum { SIDE = 320, EXCERPT_BYTES = 480 };
+enum { SIDE = 320, EXCERPT_BYTES = 480, QUESTION_BYTES = 200 };
 
 /* By day and by night, from a telephone to a wall; on paper no card is cut in two. */
 static const char style[] =
@@ -27,9 +27,11 @@ static const char style[] =
     ".look{display:flex;align-items:center;justify-content:center;height:13rem;padding:.5rem;background:var(--page);"
     "border-bottom:1px solid var(--line);color:var(--soft);text-align:center;overflow:hidden}"
     "img{max-width:100%;max-height:100%;width:auto;height:auto;object-fit:contain;border-radius:.2rem}"
+    ".look span{min-width:0;max-height:100%;overflow-wrap:anywhere}"
     "blockquote{flex:1;margin:0;padding:.8rem .9rem;max-height:13rem;overflow:auto;border-bottom:1px solid var(--line);"
     "white-space:pre-wrap;overflow-wrap:anywhere}"
     ".about{padding:.6rem .9rem .8rem}"
+    ".name{max-height:4.35em;overflow:auto;overflow-wrap:anywhere}"
     ".about p{margin:.15rem 0 0;color:var(--soft);font-size:.875rem;overflow-wrap:anywhere}"
     ".about p:first-child{margin:0;display:flex;justify-content:space-between;gap:.5rem;font-variant-numeric:tabular-nums}"
     "a{color:var(--mark);overflow-wrap:anywhere;text-decoration-thickness:1px;text-underline-offset:.15em}"
@@ -63,16 +65,30 @@ static void add_html(ilki_buf *b, const char *s, size_t n)
     }
 }
 
-static void add_text(sheet *t, const char *s, size_t n)
+/* `keep`: what may stand as it is: a newline of a passage, but none of a name. */
+static void add_text(sheet *t, const char *s, size_t n, const char *keep)
 {
     ilki_base_buf_reset(&t->safe);
-    cli_escape(&t->safe, s, n, "\n");
+    cli_escape(&t->safe, s, n, keep);
     add_html(t->b, ilki_base_buf_view(&t->safe), t->safe.len);
 }
 
 static void add_string(sheet *t, const char *s)
 {
-    add_text(t, s, strlen(s));
+    add_text(t, s, strlen(s), "");
+}
+
+/* Bytes of a text that is to be cut at `most`: up to the last blank near there, or to a character's beginning. */
+static size_t cut_at(const char *s, size_t n, size_t most)
+{
+    enum { NEAR = 64 };
+    if (n <= most)
+        return n;
+    for (n = most; n > most - NEAR && s[n] != ' ';)
+        n--;
+    while (n && ((unsigned char)s[n] & 0xC0) == 0x80)
+        n--;
+    return n;
 }
 
 /* Every byte but those that mean nothing in an address. */
@@ -106,7 +122,7 @@ static void add_name(sheet *t, const ilk_hit *h)
         ilki_base_buf_adds(t->b, "\">");
     }
     ilki_base_buf_adds(t->b, "<bdi>");
-    add_text(t, ilki_base_buf_view(&path), path.len);
+    add_text(t, ilki_base_buf_view(&path), path.len, "");
     ilki_base_buf_adds(t->b, absolute[0] == '/' ? "</bdi></a>" : "</bdi>");
     ilki_base_buf_deinit(&path);
     free(full);
@@ -125,9 +141,9 @@ static void add_picture(sheet *t, const ilk_hit *h, size_t i)
         cli_add_base64(t->b, small.data, small.n_bytes);
         ilki_base_buf_adds(t->b, "\">");
     } else {
+        st = st == ILK_OK ? small.status : st;
         ilki_base_buf_adds(t->b, "<span>no picture: ");
-        add_string(t,
-                   st == ILK_OK && small.message ? small.message : ilk_status_string(st == ILK_OK ? small.status : st));
+        add_string(t, st == ILK_NOT_FOUND ? "the file is gone" : small.message ? small.message : ilk_status_string(st));
         ilki_base_buf_adds(t->b, "</span>");
     }
     ilki_base_buf_adds(t->b, "</div>");
@@ -138,16 +154,10 @@ static void add_passage(sheet *t, const ilk_hit *h)
     ilki_buf clean;
     ilki_base_buf_init(&clean, (size_t)1 << 30);
     cli_excerpt_clean(&clean, h->text ? h->text : "", cli_hit_field(h, "language", ILK_VALUE_TEXT) != NULL);
-    size_t n = clean.len;
-    bool cut = n > EXCERPT_BYTES;
-    if (cut) /* at the last blank, or at a character's beginning */
-        for (n = EXCERPT_BYTES; n > EXCERPT_BYTES - 64 && clean.data[n] != ' ';)
-            n--;
-    while (cut && n && ((unsigned char)clean.data[n] & 0xC0) == 0x80)
-        n--;
+    size_t n = cut_at(ilki_base_buf_view(&clean), clean.len, EXCERPT_BYTES);
     ilki_base_buf_adds(t->b, "<blockquote tabindex=\"0\">");
-    add_text(t, ilki_base_buf_view(&clean), n);
-    ilki_base_buf_adds(t->b, cut ? "\xe2\x80\xa6</blockquote>" : "</blockquote>");
+    add_text(t, ilki_base_buf_view(&clean), n, "\n");
+    ilki_base_buf_adds(t->b, n < clean.len ? "\xe2\x80\xa6</blockquote>" : "</blockquote>");
     ilki_base_buf_deinit(&clean);
 }
 
@@ -156,7 +166,7 @@ static void add_line(sheet *t, const char *s, size_t n)
     if (n == 0)
         return;
     ilki_base_buf_adds(t->b, "<p><bdi>");
-    add_text(t, s, n);
+    add_text(t, s, n, "");
     ilki_base_buf_adds(t->b, "</bdi></p>");
 }
 
@@ -170,8 +180,8 @@ static void add_hit(sheet *t, const ilk_hit *h, size_t i)
         add_picture(t, h, i);
     else
         add_passage(t, h);
-    ilki_base_buf_addf(t->b, "<div class=\"about\"><p><span>%u</span><span>%.4f %s</span></p><div>", h->rank,
-                       (double)h->score, ilk_score_kind_string(h->score_kind));
+    ilki_base_buf_addf(t->b, "<div class=\"about\"><p><span>%u</span><span>%.4f %s</span></p><div class=\"name\">",
+                       h->rank, (double)h->score, ilk_score_kind_string(h->score_kind));
     add_name(t, h);
     if (h->segment.page != ILK_ABSENT)
         ilki_base_buf_addf(t->b, ", page %u", h->segment.page);
@@ -189,22 +199,36 @@ static void add_hit(sheet *t, const ilk_hit *h, size_t i)
 
 /* ------------------------------------------------------------------ the sheet */
 
+/* What was asked for, as one line that is not too long for a heading. */
+static void add_title(ilki_buf *title, const sheet *t, const cli_question *question)
+{
+    ilki_buf all;
+    ilki_base_buf_init(&all, (size_t)1 << 30);
+    if (question)
+        cli_question_text(&all, question);
+    else
+        ilki_base_buf_addf(&all, "like %s", t->c->operands[0]);
+    for (size_t i = 0; i < all.len; i++)
+        all.data[i] = all.data[i] == '\n' || all.data[i] == '\t' ? ' ' : all.data[i];
+    size_t n = cut_at(ilki_base_buf_view(&all), all.len, QUESTION_BYTES);
+    ilki_base_buf_add(title, ilki_base_buf_view(&all), n);
+    ilki_base_buf_adds(title, n < all.len ? "\xe2\x80\xa6" : "");
+    ilki_base_buf_deinit(&all);
+}
+
 static void add_sheet(sheet *t, const ilk_hit *hits, size_t n, const cli_question *question)
 {
     ilki_buf title;
-    ilki_base_buf_init(&title, (size_t)1 << 30);
-    if (question)
-        cli_question_text(&title, question);
-    else
-        ilki_base_buf_addf(&title, "like %s", t->c->operands[0]);
+    ilki_base_buf_init(&title, 4096);
+    add_title(&title, t, question);
     ilki_base_buf_adds(t->b,
                        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                        "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
                        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; "
                        "style-src 'unsafe-inline'\"><meta name=\"referrer\" content=\"no-referrer\"><title>");
-    add_text(t, ilki_base_buf_view(&title), title.len);
+    add_text(t, ilki_base_buf_view(&title), title.len, "");
     ilki_base_buf_addf(t->b, "</title><style>%s</style></head>\n<body><header><h1><bdi>", style);
-    add_text(t, ilki_base_buf_view(&title), title.len);
+    add_text(t, ilki_base_buf_view(&title), title.len, "");
     ilki_base_buf_addf(t->b, "</bdi></h1><p>%zu %s in <bdi>", n, n == 1 ? "hit" : "hits");
     add_string(t, t->p->folder);
     ilki_base_buf_adds(t->b, "</bdi></p></header>\n<main><ol>\n");
@@ -255,7 +279,7 @@ bool cli_contact_sheet(cli *c, const cli_place *p, ilk_store *s, const ilk_hit *
     if (st == ILK_OK && !cli_signal_caught())
         st = cli_sink_close(&sink, &c->err);
     if (st == ILK_OK && sink.path)
-        cli_note(c, "%s: %zu hits", cli_text(c, "html"), n);
+        cli_note(c, "%s: %zu %s", cli_text(c, "html"), n, n == 1 ? "hit" : "hits");
     else if (st != ILK_OK && !cli_signal_caught())
         cli_fail_err(c);
     ilki_base_buf_deinit(&t.safe);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/vfs.h"
 #include "show_hits.h"
 
 const cli_flag cli_chunk_flags[] = {
@@ -277,10 +278,32 @@ static ilk_status ingest(cli *c, ilk_store *s, const cli_models *m, const char *
     return ilk_ingest(s, m->list, m->n, paths, n, &o, c->job, result, &c->err);
 }
 
-static void tell_interrupted(cli *c, const ilk_ingest_result *result)
+static int count_indexed(void *user, const ilk_source *source)
 {
-    cli_warn(c, "interrupted: %llu files are in the store; the same command goes on from there",
-             (unsigned long long)(result->n_indexed + result->n_unchanged + result->n_moved));
+    *(uint64_t *)user += source->state == ILK_SOURCE_INDEXED;
+    return 1;
+}
+
+/* What an end before the end has left. */
+static void tell_kept(cli *c, ilk_store *s, const char *why)
+{
+    uint64_t n = 0;
+    if (ilk_store_list_sources(s, count_indexed, &n, NULL) == ILK_OK)
+        cli_warn(c, "%s%llu %s in the store; the same command goes on from there", why, (unsigned long long)n,
+                 n == 1 ? "file is" : "files are");
+}
+
+/* Whoever removed a store while it was filled should not read that it was. */
+static bool still_there(cli *c, const cli_place *p)
+{
+    ilki_stat st;
+    char *manifest = ilki_base_path_join(p->store, "manifest");
+    bool there = !manifest ||
+                 ilki_base_vfs_posix.stat(&ilki_base_vfs_posix, manifest, true, &st, NULL) != ILK_NOT_FOUND;
+    free(manifest);
+    if (!there)
+        cli_fail(c, "%s: the store was removed while it was written; nothing of it is left", p->store);
+    return there;
 }
 
 /* A new store's models keep the precision that they begin with. */
@@ -315,11 +338,13 @@ int cli_index(cli *c, const cli_place *p, const char *const *paths, size_t n, il
     st = ingest(c, store, &models, paths, n, r, &result);
     cli_progress_erase(c);
     if (st == ILK_CANCELLED && cli_signal_caught()) {
-        tell_interrupted(c, &result);
+        tell_kept(c, store, "interrupted: ");
     } else if (st != ILK_OK) {
         if (c->err.message[0])
             cli_fail_err(c);
-    } else {
+        if (result.n_indexed)
+            tell_kept(c, store, "");
+    } else if (still_there(c, p)) {
         tell(c, r, &result);
         if (strcmp(c->command->name, "index") == 0 && cli_on(c, "json"))
             put_json(c, p, &result);

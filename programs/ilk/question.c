@@ -50,6 +50,28 @@ static bool take_words(cli *c, cli_term *t, const char *s, size_t n)
     return t->data != NULL;
 }
 
+/* What --image names: a file that is something else is told at once, and what to ask with instead; one that cannot be read,
+ * or that seems to be nothing, is told when it is decoded. */
+static bool check_picture(cli *c, const char *file)
+{
+    char head[4096];
+    ilki_file *f = NULL;
+    ilk_file_info info;
+    size_t n = 0;
+    const ilki_vfs *vfs = &ilki_base_vfs_posix;
+    ilk_file_info_init(&info);
+    if (vfs->open(vfs, &f, file, ILKI_OPEN_READ, NULL) != ILK_OK)
+        return true;
+    bool known = vfs->read(f, 0, head, sizeof head, &n, NULL) == ILK_OK && n > 0 &&
+                 ilk_file_probe(file, head, n, &info, NULL) == ILK_OK;
+    vfs->close(f);
+    if (!known || info.modality == ILK_IMAGE)
+        return true;
+    cli_fail(c, "--image %s: expected a picture, found text (%s); --plus @%s asks with what it says", file, info.kind,
+             file);
+    return false;
+}
+
 /* A file of words, or a picture. Standard input can be read once. */
 static bool take_file(cli *c, cli_term *t, const char *file, bool *stdin_read)
 {
@@ -61,7 +83,7 @@ static bool take_file(cli *c, cli_term *t, const char *file, bool *stdin_read)
     }
     *stdin_read |= is_input;
     if (t->picture)
-        return !is_input || cli_file_read(c, file, &t->data, &t->n_data);
+        return is_input ? cli_file_read(c, file, &t->data, &t->n_data) : check_picture(c, file);
     return cli_file_take(c, file, &t->picture, &t->data, &t->n_data);
 }
 
@@ -109,9 +131,10 @@ static bool add_operands(cli *c, cli_question *q, bool *stdin_read)
         if (!ok)
             return false;
     }
-    if (t->n_data == 0 && !cli_signal_caught())
+    bool blank = strspn(t->data, " \t\r\n\v\f") == t->n_data;
+    if (blank && !cli_signal_caught())
         cli_usage(c, "%s: the query is empty", c->command->name);
-    return t->n_data > 0;
+    return !blank;
 }
 
 static bool is_ours(const cli_flag *flag)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "base/utf8.h"
 
 const cli_flag cli_hit_flags[] = {
@@ -217,13 +218,15 @@ static void show_jsonl(cli *c, const cli_place *p, const ilk_hit *hits, size_t n
 static void show_paths(cli *c, const cli_place *p, const ilk_hit *hits, size_t n, bool null)
 {
     ilki_buf b, safe;
+    ilki_map shown = {0};
     ilki_base_buf_init(&b, 1 << 20);
     ilki_base_buf_init(&safe, 1 << 22);
     for (size_t i = 0; i < n; i++) {
-        bool seen = !hits[i].path;
-        for (size_t k = 0; k < i && !seen; k++)
-            seen = hits[k].path && strcmp(hits[k].path, hits[i].path) == 0;
-        if (seen)
+        uint32_t before = ILKI_MAP_NONE;
+        if (!hits[i].path)
+            continue;
+        ilki_base_map_put(&shown, hits[i].path, strlen(hits[i].path), 0, &before); /* without memory: shown twice */
+        if (before != ILKI_MAP_NONE)
             continue;
         ilki_base_buf_reset(&b);
         ilki_base_buf_reset(&safe);
@@ -235,6 +238,7 @@ static void show_paths(cli *c, const cli_place *p, const ilk_hit *hits, size_t n
         cli_put(c, ilki_base_buf_view(&safe), safe.len);
         cli_put(c, null ? "" : "\n", 1);
     }
+    ilki_base_map_deinit(&shown);
     ilki_base_buf_deinit(&b);
     ilki_base_buf_deinit(&safe);
 }

@@ -64,6 +64,19 @@ void ilki_engine_close(ilk_store *s)
 
 /* ------------------------------------------------------------------ spaces */
 
+static ilk_status no_space_called(const ilk_store *s, const char *name, ilk_error *err)
+{
+    const ilk_space *space = NULL;
+    ilki_buf others;
+    ilki_base_buf_init(&others, 4096);
+    for (size_t i = 0; s->backend->type->space(s->backend, i, &space, NULL) == ILK_OK; i++)
+        ilki_base_buf_addf(&others, "%s\"%s\"", i ? ", " : "", space->name);
+    ilk_status st = ilki_base_fail(err, ILK_MISMATCH, "store %s has no space \"%s\"; it has %s", s->path, name,
+                                   others.len ? ilki_base_buf_view(&others) : "none");
+    ilki_base_buf_deinit(&others);
+    return st;
+}
+
 ilk_status ilki_engine_space_by_name(ilk_store *s, const char *name, const ilk_space **out, ilk_error *err)
 {
     const ilk_space *space = NULL;
@@ -78,7 +91,7 @@ ilk_status ilki_engine_space_by_name(ilk_store *s, const char *name, const ilk_s
         return ILK_OK;
     *out = NULL;
     if (name)
-        return ilki_base_fail(err, ILK_MISMATCH, "store %s has no space \"%s\"", s->path, name);
+        return no_space_called(s, name, err);
     return ilki_base_fail(err, ILK_MISMATCH, "store %s: the query names no space, and the store has %zu", s->path,
                           n_dense);
 }

@@ -3,9 +3,11 @@
  * double and in the order of the terms. What terms say against each other is gone from the sum; where nothing is left, the
  * question has no direction and is refused. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/runtime.h"
 #include "embed/embed.h"
 #include "embed/state.h"
 #include "engine/collection.h"
@@ -65,6 +67,21 @@ static ilk_status check_terms(const ilk_question *question, const ilk_vectors *v
     return ILK_OK;
 }
 
+/* A model reads so many tokens of a text and no more: whoever asks should know what was not asked for. */
+static void tell_cut(ilk_model *m, const ilk_question *question, const ilk_vectors *v)
+{
+    char which[32] = "";
+    for (size_t i = 0; i < v->n; i++) {
+        if (v->state[i].n_dropped == 0)
+            continue;
+        if (question->n_terms > 1)
+            snprintf(which, sizeof which, " (term %zu)", i + 1);
+        ilki_base_log(ilki_embed_runtime(m), ILK_LOG_WARN,
+                      "the query%s is longer than %s reads: its first %zu tokens ask", which, ilki_embed_info(m)->id,
+                      v->state[i].n_tokens);
+    }
+}
+
 ilk_status ilki_engine_compose(ilk_model *m, const ilk_question *question, ilk_job *job, float **vector, ilk_error *err)
 {
     ilk_vectors *v = NULL;
@@ -82,6 +99,8 @@ ilk_status ilki_engine_compose(ilk_model *m, const ilk_question *question, ilk_j
     ilk_status st = ilki_embed_run(m, terms, question->n_terms, &opt, job, &v, err);
     if (!st)
         st = check_terms(question, v, err);
+    if (!st)
+        tell_cut(m, question, v);
     if (!st && !(*vector = ilki_base_zalloc(v->dim, sizeof **vector)))
         st = ilki_base_fail_memory(err, v->dim * sizeof **vector, "a vector");
     if (!st && is_plain(question))

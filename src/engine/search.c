@@ -97,8 +97,8 @@ static ilk_status nobody_reads(const asking *a, ilki_models models, ilk_error *e
     }
     ilk_status st = ilki_base_fail(
         err, ILK_MISMATCH,
-        "no space of %s can answer: the question is made of %s, and %s; `ilk reindex --model "
-        "NAME` gives the store a model that reads them",
+        "no space of %s can answer: the question is made of %s, and %s; `ilk index -m MODEL` with a model that reads "
+        "them gives the store such a space",
         a->s->path, reads(a->needs), ilki_base_buf_view(&made_by));
     ilki_base_buf_deinit(&made_by);
     return st;

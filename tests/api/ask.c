@@ -253,7 +253,7 @@ static void several_spaces(void)
     CHECK_INT(folder_hit(h, 0).score_kind, ILK_SCORE_COSINE);
     ilk_hits_free(h);
     ask(&r, models, 2, &see, NULL, 1, 0, &q, ILK_MISMATCH);
-    CHECK_THAT(strstr(r.f.err.message, "ilk reindex --model"), "%s", r.f.err.message);
+    CHECK_THAT(strstr(r.f.err.message, "`ilk index -m MODEL`"), "%s", r.f.err.message);
     ask(&r, models, 1, &ask_cat, NULL, 1, 0, &q, ILK_MISMATCH);
     CHECK_THAT(strstr(r.f.err.message, "words") && strstr(r.f.err.message, "clip-quick"), "%s", r.f.err.message);
     q.vector.space = "nothing";

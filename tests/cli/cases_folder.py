@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import time
@@ -300,6 +301,23 @@ def test_interrupt_and_go_on():
         equal(r.status, 0, "the store is sound: %s" % r)
         doc = json.loads(p.run("index", "--json").out)
         equal((doc["unchanged"] >= done, doc["unchanged"] + doc["indexed"]), (True, 1200), "and goes on")
+
+
+def test_a_full_disk():
+    def small_files():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6000000, resource.RLIM_INFINITY))
+    with Place() as p:
+        make_large(p, 700)
+        r = p.run("index", "-m", model(), preexec=small_files)
+        equal(r.status, 2, "no room: %s" % r)
+        matches(r.err, r": File too large$")
+        told = re.search(r"^ilk: (\d+) files are in the store; the same command goes on from there$", r.err, re.M)
+        if check(told, "what is kept: %s" % r):
+            equal(json.loads(p.run("status", "--json").out)["indexed"], int(told.group(1)), "and so it is")
+        equal(p.run("check").status, 0, "sound")
+        equal(p.run("index", "-m", model()).status, 0, "with room again")
+        equal(json.loads(p.run("status", "--json").out)["indexed"], 700, "all of them")
 
 
 def test_terminate_twice():

@@ -41,6 +41,14 @@ def junk(p):
     put(p, "png-bomb.png", "bomb.png")
 
 
+def many(p, n):
+    """Files that differ behind the picture's end, so that each is another one."""
+    for i in range(n):
+        put(p, "jpeg-420.jpg", "%d.jpg" % i)
+        with open(os.path.join(p.dir, "%d.jpg" % i), "ab") as f:
+            f.write(b"%d" % i)
+
+
 def hits(r):
     return [json.loads(s) for s in r.out.split("\n") if s]
 
@@ -134,10 +142,7 @@ def test_dry_run_and_limits():
 
 def test_cancel_goes_on_later():
     with Place() as p:
-        for i in range(60):
-            put(p, "jpeg-420.jpg", "%d.jpg" % i)
-            with open(os.path.join(p.dir, "%d.jpg" % i), "ab") as f:
-                f.write(b"%d" % i)  # behind the end: another file, the same picture
+        many(p, 60)
         proc = p.start("index", "-m", model("clip-quick"))
         time.sleep(0.3)
         proc.send_signal(signal.SIGINT)
@@ -146,6 +151,19 @@ def test_cancel_goes_on_later():
         r = p.run("index", "-m", model("clip-quick"))
         equal(r.status, 0, "again: %s" % r)
         equal(json.loads(p.run("status", "--json").out)["pictures"], 60, "all of them")
+
+
+def test_a_store_removed_while_it_is_written():
+    with Place() as p:
+        many(p, 600)
+        store = os.path.join(p.dir, ".ilk")
+        proc = p.start("index", "-m", model("clip-quick"))
+        end = time.monotonic() + 20
+        while not os.path.exists(os.path.join(store, "manifest")) and time.monotonic() < end:
+            time.sleep(0.001)
+        shutil.rmtree(store, ignore_errors=True)
+        _, err = proc.communicate(timeout=60)
+        equal(proc.returncode, 2, "it does not say that all is well: %s" % err)
 
 
 def test_words_in_pictures():

@@ -80,7 +80,11 @@ def test_a_picture_asks():
         matches(r.err, "absent.png")
         r = p.run("search", "--image", "a.txt")
         equal(r.status, 2, "no picture")
-        matches(r.err, "the query: .*a.txt")
+        matches(r.err, r"--image a\.txt: expected a picture, found text \(text\); --plus @a\.txt asks")
+        p.write("odd.png", b"\x89PNG\r\n\x1a\n and no more")
+        r = p.run("search", "--image", "odd.png")
+        equal(r.status, 2, "a broken picture")
+        matches(r.err, "the query: odd.png: ")
 
 
 def test_terms_with_weights():
@@ -129,9 +133,46 @@ def test_what_no_model_reads():
         equal(p.run("index", "-m", model()).status, 0, "index")
         r = p.run("search", "--image", picture("png-rgb8.png"))
         equal(r.status, 2, "a picture and a model of texts")
-        matches(r.err, "made of pictures, and .*bert-mean reads texts; `ilk reindex --model NAME`")
-        matches(p.run("search", "--space", "nothing", "x").err, 'has no space "nothing"')
+        matches(r.err, "made of pictures, and .*bert-mean reads texts; `ilk index -m MODEL` with a model that reads them")
+        matches(p.run("search", "--space", "nothing", "x").err, 'has no space "nothing"; it has "text"$')
         equal(p.run("search", "--space", "text", "red").status, 0, "a space by its name")
+        # what the message advises
+        shutil.copy(picture("png-rgb8.png"), p.dir)
+        equal(p.run("index", "-m", model("clip-quick")).status, 0, "a model that sees")
+        equal(paths(p.run("search", "-l", "--modality", "image", "--image", "png-rgb8.png")), ["png-rgb8.png"], "and it does")
+
+
+def test_odd_questions():
+    with Place() as p:
+        filled(p)
+        for blank in ("", " ", "\t\n "):
+            r = p.run("search", blank)
+            equal((r.status, r.out), (2, ""), "a blank query: %r" % blank)
+            matches(r.err, "the query is empty")
+        matches(p.run("search", "-", input=" \n\n").err, "the query is empty")
+        r = p.run("search", "-l", "dogs " * 4000)
+        equal(r.status, 0, "longer than the model reads")
+        matches(r.err, r"^ilk: the query is longer than [^ ]*clip-quick reads: its first \d+ tokens ask$")
+        r = p.run("search", "-l", "cat", "--minus", "dogs " * 4000)
+        matches(r.err, r"^ilk: the query \(term 2\) is longer than ")
+        lacks(p.run("search", "-l", "cat").err, "longer", "what fits")
+        for n in ("0", "-1", "100001", "1e3", "99999999999999999999"):
+            matches(p.run("search", "-k", n, "cat").err, "--top: expected a whole number from 1 to 100000, found")
+        equal(sorted(paths(p.run("search", "-l", "-k", "100000", "cat"))), sorted([*TEXTS, *PICTURES]), "all, each once")
+        check(p.run("search", "-k", "3", "\udcff\udcfe cat").status == 0, "bytes that are no UTF-8")
+
+
+def test_nothing_in_the_store_yet():
+    with Place() as p:
+        equal(p.run("index", "-m", model("clip-quick")).status, 1, "an empty folder")
+        r = p.run("search", "cat")
+        equal((r.status, r.out), (1, ""), "nothing is found: %s" % r)
+        matches(r.err, r"^ilk: [^ ]*/\.ilk: nothing is in this store yet; ilk index fills it$")
+        equal(json.loads(p.run("search", "--json", "cat").out)["results"], [], "a document all the same")
+        r = p.run("similar", picture("png-rgb8.png"))
+        equal(r.status, 1, "similar: %s" % r)
+        matches(r.err, "nothing is in this store yet")
+        matches(p.run("search", "-m", model(), "cat").err, "no space of [^ ]* was made by a model")
 
 
 def test_several_models_in_one_store():
@@ -210,7 +251,7 @@ def test_similar_to_a_file_that_is_not_stored():
         equal(p.run("index", "-m", model()).status, 0, "index")
         r = p.run("similar", picture("png-rgb8.png"))
         equal(r.status, 2, "a picture and a model of texts")
-        matches(r.err, "a model that reads pictures; `ilk reindex --model NAME`")
+        matches(r.err, "a model that reads pictures; `ilk index -m MODEL`")
 
 
 class Sheet(html.parser.HTMLParser):
@@ -245,6 +286,28 @@ def hostile(p):
     shutil.copy(picture("jpeg-422.jpg"), os.path.join(p.dir, "gone.jpg"))
     equal(p.run("index", "-m", model("clip-quick")).status, 0, "index")
     os.unlink(os.path.join(p.dir, "gone.jpg"))
+
+
+def test_contact_sheet_of_long_things():
+    with Place() as p:
+        filled(p)
+        shutil.copy(picture("jpeg-422.jpg"), os.path.join(p.dir, "x" * 250 + ".jpg"))
+        shutil.copy(picture("jpeg-420.jpg"), os.path.join(p.dir, "two\nlines.jpg"))
+        shutil.copy(picture("jpeg-422.jpg"), os.path.join(p.dir, "gone.jpg"))
+        equal(p.run("index", "-m", model("clip-quick")).status, 0, "index")
+        os.unlink(os.path.join(p.dir, "gone.jpg"))
+        os.unlink(os.path.join(p.dir, "x" * 250 + ".jpg"))
+        with open(os.path.join(p.dir, "two\nlines.jpg"), "wb") as f:
+            f.write(b"not a picture any more")
+        text = p.run("search", "a long\nquestion " * 50, "-k", "50", "--html", "-").out
+        sheet = Sheet(text)
+        title = text.split("<title>")[1].split("</title>")[0]
+        check(len(title) <= 203 and title.endswith(("question\u2026", "long\u2026", "a\u2026")), "the heading is cut at a word: %r" % title)
+        check("two\\x0alines.jpg" in sheet.text, "a name is one line")
+        equal(sheet.text.count("no picture: the file is gone"), 2, "what became of a file")
+        lacks(sheet.text, "no picture: open", "no path in a small box")
+        r = p.run("search", "cat", "-k", "1", "--html", "one.html")
+        matches(r.err, r"^ilk: one\.html: 1 hit$")
 
 
 def test_contact_sheet():
