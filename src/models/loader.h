@@ -10,8 +10,8 @@
 #define ILKI_WEIGHT_NAME 256 /* bytes of the longest name */
 
 typedef struct ilki_pack_job {
-    ilki_linear *to;
-    ilki_tensor *table; /* to be filled with codes and scales instead; NULL: none */
+    ilki_linear *to;    /* NULL: of a table */
+    ilki_tensor *table; /* to be filled with codes and scales; NULL: none, as of a table that is read where it lies */
     int8_t *codes;
     float *scales;
     const ilki_pack *ready, *ready_scales; /* what was packed before: of a linear, or of a table codes and scales */
@@ -61,13 +61,16 @@ void ilki_models_warn_unused(const ilki_loader *l);
 
 /* ---- weight_tables.c */
 
-/* A job for a TABLE that is to be coded; its member then points to what the job will fill. */
+/* A job for a large TABLE, where layers are of 8 bits: of one that is to be coded the member then points to what the job
+ * will fill. */
 ilk_status ilki_models_code_rows(ilki_loader *l, const ilki_weight *row, uint32_t layer, ilk_error *err);
 /* The job's codes and scales. From any thread. */
 ilk_status ilki_models_code_table(const ilki_loader *l, const ilki_pack_job *job, ilk_error *err);
 
 /* ---- weight_packs.c */
 
+/* What was packed before of a job, where l->ready. Asked for in the order of jobs. CORRUPT: something else was. */
+ilk_status ilki_models_find_packs(ilki_loader *l, ilki_pack_job *job, ilk_error *err);
 /* Does all jobs, or takes what was packed before, and adds what was made to src->packs. */
 ilk_status ilki_models_pack(ilki_loader *l, ilk_error *err);
 

@@ -45,6 +45,12 @@ static ilk_status take_packed(const ilki_loader *l, const ilki_pack_job *job, il
     return ilki_tensor_linear_init_at(job->to, &how, l->src->ops, job->weights, biases, job->n_parts, err);
 }
 
+/* Of a table that is read where it lies. */
+static bool is_plain(const ilki_pack_job *job)
+{
+    return !job->to && !job->table;
+}
+
 static void pack_one(void *arg, size_t i, unsigned slot)
 {
     ilki_loader *l = arg;
@@ -52,6 +58,8 @@ static void pack_one(void *arg, size_t i, unsigned slot)
     ilk_error err;
     ilk_error_init(&err);
     (void)slot;
+    if (is_plain(job))
+        return;
     ilk_status s = l->ready     ? take_packed(l, job, &err)
                    : job->table ? ilki_models_code_table(l, job, &err)
                                 : pack_linear(l, job, &err);
@@ -102,9 +110,14 @@ static ilk_status pack_all(ilki_loader *l, ilk_error *err)
 
 /* ---- packed weights on disk */
 
-/* What a job makes: of a linear its packed form, of a table codes and scales. */
+/* What a job makes: of a linear its packed form, of a table codes and scales, or that it has none. */
 static unsigned describe_packs(const ilki_loader *l, const ilki_pack_job *job, ilki_pack to[2])
 {
+    if (is_plain(job)) {
+        to[0] = (ilki_pack){
+            .kind = ILKI_PACK_PLAIN, .n_out = job->weights[0]->shape[0], .n_in = job->weights[0]->shape[1]};
+        return 1;
+    }
     if (job->table) {
         uint64_t rows = job->table->shape[0], cols = job->table->shape[1];
         to[0] = (ilki_pack){.kind = ILKI_PACK_CODES, .n_out = rows, .n_in = cols, .n_bytes = rows * cols};
@@ -120,21 +133,19 @@ static unsigned describe_packs(const ilki_loader *l, const ilki_pack_job *job, i
     to[0].n_in = job->weights[0]->shape[1];
     if (ilki_tensor_packed_bytes(l->src->ops, job->form, (size_t)to[0].n_out, (size_t)to[0].n_in, &n_bytes))
         to[0].n_bytes = n_bytes; /* what was checked when the block was measured */
-    to[0].data = l->block + job->at;
+    to[0].data = l->block ? l->block + job->at : NULL;
     return 1;
 }
 
-static ilk_status find_packs(ilki_loader *l, ilk_error *err)
+ilk_status ilki_models_find_packs(ilki_loader *l, ilki_pack_job *job, ilk_error *err)
 {
-    ilk_status s = ILK_OK;
-    for (size_t i = 0; i < l->n_jobs && s == ILK_OK; i++) {
-        ilki_pack_job *job = &l->jobs[i];
-        ilki_pack wanted[2];
-        unsigned n = describe_packs(l, job, wanted);
-        s = ilki_tensor_packs_next(l->src->packs, &wanted[0], &job->ready, err);
-        if (s == ILK_OK && n > 1)
-            s = ilki_tensor_packs_next(l->src->packs, &wanted[1], &job->ready_scales, err);
-    }
+    ilki_pack wanted[2];
+    if (!l->ready)
+        return ILK_OK;
+    unsigned n = describe_packs(l, job, wanted);
+    ilk_status s = ilki_tensor_packs_next(l->src->packs, &wanted[0], &job->ready, err);
+    if (s == ILK_OK && n > 1)
+        s = ilki_tensor_packs_next(l->src->packs, &wanted[1], &job->ready_scales, err);
     return s;
 }
 
@@ -152,7 +163,7 @@ static ilk_status add_packs(const ilki_loader *l, ilk_error *err)
 
 ilk_status ilki_models_pack(ilki_loader *l, ilk_error *err)
 {
-    ilk_status s = l->ready ? find_packs(l, err) : alloc_block(l, err);
+    ilk_status s = l->ready ? ILK_OK : alloc_block(l, err);
     if (s == ILK_OK)
         s = pack_all(l, err);
     if (s == ILK_OK && l->src->packs && !l->ready)

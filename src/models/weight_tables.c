@@ -64,33 +64,42 @@ static ilk_status may_be_coded(const ilki_loader *l, const ilki_weight *row, con
     return s;
 }
 
-/* With layers of 8 bits a large table (of words, not of positions) becomes codes with a scale per row, since a run over
- * many texts would touch most of its pages; else it is read where it lies in the file. */
+/* Whether the table is to be coded: what an earlier start found out, or a look at it. */
+static ilk_status decide(const ilki_loader *l, const ilki_weight *row, const ilki_tensor *t, bool *may, ilk_error *err)
+{
+    if (!l->ready)
+        return may_be_coded(l, row, t, may, err);
+    *may = ilki_tensor_packs_peek(l->src->packs) != ILKI_PACK_PLAIN;
+    return ILK_OK;
+}
+
 ilk_status ilki_models_code_rows(ilki_loader *l, const ilki_weight *row, uint32_t layer, ilk_error *err)
 {
     const ilki_tensor **to = ilki_models_weight_member(l, row, layer), *from = *to;
     bool may = false;
     if (!from || l->src->form < ILKI_FORM_I8 || from->shape[0] < CODED_ROWS)
         return ILK_OK;
-    ilk_status s = may_be_coded(l, row, from, &may, err);
-    if (s != ILK_OK || !may)
+    ilk_status s = decide(l, row, from, &may, err);
+    if (s != ILK_OK)
         return s;
+    ilki_pack_job *job = &l->jobs[l->n_jobs++];
+    *job = (ilki_pack_job){.weights = {from}, .n_parts = 1};
+    if (!may)
+        return ilki_models_find_packs(l, job, err);
     size_t rows = (size_t)from->shape[0], n = rows * (size_t)from->shape[1]; /* it is in the file */
-    ilki_tensor *table = ilki_base_arena_alloc(l->to->arena, 1, sizeof *table);
-    int8_t *codes = l->ready ? NULL : ilki_base_arena_alloc(l->to->arena, n, 1);
-    float *scales = l->ready ? NULL : ilki_base_arena_alloc(l->to->arena, rows, sizeof *scales);
-    if (!table || (!l->ready && (!codes || !scales)))
-        return ilki_base_fail_memory(err, n + rows * sizeof *scales, from->name);
-    *table = *from;
-    table->data = (const unsigned char *)codes;
-    table->n_bytes = n;
-    table->dtype = ILKI_DTYPE_I8;
-    table->row_scales = scales;
-    l->jobs[l->n_jobs++] = (ilki_pack_job){
-        .table = table, .codes = codes, .scales = scales, .weights = {from}, .n_parts = 1};
-    l->to->memory_bytes += n + rows * sizeof *scales;
-    *to = table;
-    return ILK_OK;
+    job->table = ilki_base_arena_alloc(l->to->arena, 1, sizeof *job->table);
+    job->codes = l->ready ? NULL : ilki_base_arena_alloc(l->to->arena, n, 1);
+    job->scales = l->ready ? NULL : ilki_base_arena_alloc(l->to->arena, rows, sizeof *job->scales);
+    if (!job->table || (!l->ready && (!job->codes || !job->scales)))
+        return ilki_base_fail_memory(err, n + rows * sizeof *job->scales, from->name);
+    *job->table = *from;
+    job->table->data = (const unsigned char *)job->codes;
+    job->table->n_bytes = n;
+    job->table->dtype = ILKI_DTYPE_I8;
+    job->table->row_scales = job->scales;
+    l->to->memory_bytes += n + rows * sizeof *job->scales;
+    *to = job->table;
+    return ilki_models_find_packs(l, job, err);
 }
 
 /* ---- coding */

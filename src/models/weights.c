@@ -182,6 +182,8 @@ static ilk_status find_linear(ilki_loader *l, const ilki_weight *row, uint32_t l
     if (n_found == 0)
         return ILK_OK;
     ilk_status s = measure_linear(l, row, job, n_out, err);
+    if (s == ILK_OK)
+        s = ilki_models_find_packs(l, job, err);
     l->n_jobs += s == ILK_OK;
     return s;
 }

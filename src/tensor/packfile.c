@@ -2,14 +2,15 @@
  * Packed weights on disk. Little-endian:
  *
  *     0  8  "ilkpack" 0x0a
- *     8  4  format, 1
+ *     8  4  format, 2
  *    12  4  number of packs, n
  *    16  8  size of the file
  *    24 32  key: what the packs are of, and for which kernels
  *    56  4  CRC-32C of the table
  *    60  4  CRC-32C of bytes 0 to 59
  *    64 80n the table, one row a pack:
- *            0 4 kind    4 4 form    8 8 n_out    16 8 n_in    24 8 where its bytes begin, a multiple of 64
+ *            0 4 kind    4 4 form    8 8 n_out    16 8 n_in    24 8 where its bytes begin, a multiple of 64;
+ *              0 where it has none
  *           32 8 n_bytes 40 4 CRC-32C of the bytes 44 4 number of exact channels  48 32 these, ascending, the rest 0
  *         the packs in the order of the table, the first at a multiple of 4096, zeros between them
  *
@@ -31,7 +32,7 @@
 #include "base/cpu.h"
 #include "base/hash.h"
 
-#define FORMAT    1
+#define FORMAT    2
 #define HEAD      ((size_t)64)
 #define ROW       ((size_t)80)
 #define FIRST     ((uint64_t)4096)
@@ -113,11 +114,17 @@ static uint64_t align(uint64_t at, uint64_t to)
     return (at + to - 1) / to * to;
 }
 
+/* Where the bytes of a pack begin, at the next place behind `at`; one without any takes no room. */
+static uint64_t place(const ilki_pack *pack, uint64_t at)
+{
+    return pack->n_bytes ? align(at, ILKI_ALIGN) : at;
+}
+
 uint64_t ilki_tensor_packs_bytes(const ilki_packs *p)
 {
     uint64_t at = align(HEAD + p->n * ROW, FIRST);
     for (size_t i = 0; i < p->n; i++)
-        at = align(at, ILKI_ALIGN) + p->list[i].n_bytes;
+        at = place(&p->list[i], at) + p->list[i].n_bytes;
     return at;
 }
 
@@ -147,8 +154,8 @@ static ilk_status make_front(const ilki_packs *p, const uint8_t key[ILKI_PACK_KE
     uint64_t at = align(HEAD + p->n * ROW, FIRST);
     ilki_base_buf_init(&table, MAX_PACKS * ROW);
     for (size_t i = 0; i < p->n; i++) {
-        at = align(at, ILKI_ALIGN);
-        put_row(&table, &p->list[i], at);
+        at = place(&p->list[i], at);
+        put_row(&table, &p->list[i], p->list[i].n_bytes ? at : 0);
         at += p->list[i].n_bytes;
     }
     ilki_base_buf_add(front, magic, N_MAGIC);
@@ -174,7 +181,7 @@ static ilk_status write_packs(const ilki_packs *p, ilki_file *f, const ilki_buf 
     for (size_t i = 0; i < p->n && st == ILK_OK; i++) {
         const unsigned char *data = p->list[i].data;
         uint64_t n = p->list[i].n_bytes;
-        at = align(at, ILKI_ALIGN);
+        at = place(&p->list[i], at);
         for (uint64_t done = 0; done < n && st == ILK_OK; done += STEP)
             st = f->vfs->write(f, at + done, data + done, n - done < STEP ? (size_t)(n - done) : STEP, err);
         at += n;
@@ -233,11 +240,12 @@ static ilk_status take_row(ilki_packs *p, ilki_cur *c, uint64_t *end, ilk_error 
     pack.n_exact = ilki_base_cur_u32(c);
     for (size_t i = 0; i < ILKI_I8_EXACT; i++)
         pack.exact[i] = ilki_base_cur_u32(c);
-    if (kind < ILKI_PACK_LINEAR || kind > ILKI_PACK_SCALES || form > ILKI_FORM_I8W)
+    if (kind < ILKI_PACK_LINEAR || kind > ILKI_PACK_PLAIN || form > ILKI_FORM_I8W)
         return damaged(p, "a kind and a form that are known", err);
     pack.kind = (ilki_pack_kind)kind;
     pack.form = (ilki_form)form;
-    if (at % ILKI_ALIGN || at < *end || at > p->file.size || pack.n_bytes > p->file.size - at)
+    bool bare = pack.n_bytes == 0;
+    if (bare ? at != 0 : at % ILKI_ALIGN || at < *end || at > p->file.size || pack.n_bytes > p->file.size - at)
         return damaged(p, "packs one behind the other inside the file", err);
     bool exact = kind == ILKI_PACK_LINEAR && form >= ILKI_FORM_I8;
     if (pack.n_exact != 0 && !(exact && (pack.n_exact == 4 || pack.n_exact == ILKI_I8_EXACT)))
@@ -245,7 +253,8 @@ static ilk_status take_row(ilki_packs *p, ilki_cur *c, uint64_t *end, ilk_error 
     for (size_t i = 0; i < pack.n_exact; i++)
         if (pack.exact[i] >= pack.n_in || (i && pack.exact[i] <= pack.exact[i - 1]))
             return damaged(p, "exact channels in ascending order", err);
-    *end = at + pack.n_bytes;
+    if (!bare)
+        *end = at + pack.n_bytes;
     pack.data = p->file.data + at;
     return add(p, &pack, err);
 }
@@ -352,6 +361,12 @@ ilk_status ilki_tensor_packs_parse(ilki_packs **out, const void *data, size_t n,
                                    const uint8_t key[ILKI_PACK_KEY], ilk_error *err)
 {
     return open_packs(out, NULL, name, &(ilki_mapped){data, n, NULL}, key, err);
+}
+
+ilki_pack_kind ilki_tensor_packs_peek(const ilki_packs *p)
+{
+    const ilki_pack *pack = ilki_tensor_packs_view(p, p->next);
+    return pack ? pack->kind : (ilki_pack_kind)0;
 }
 
 ilk_status ilki_tensor_packs_next(ilki_packs *p, const ilki_pack *expected, const ilki_pack **out, ilk_error *err)

@@ -12,7 +12,8 @@
 typedef enum ilki_pack_kind {
     ILKI_PACK_LINEAR = 1, /* what a linear's `packed` points to */
     ILKI_PACK_CODES,      /* [n_out][n_in] int8 */
-    ILKI_PACK_SCALES      /* [n_out] f32; n_in 1 */
+    ILKI_PACK_SCALES,     /* [n_out] f32; n_in 1 */
+    ILKI_PACK_PLAIN       /* of a table that is read where it lies: no bytes, what was found out about it */
 } ilki_pack_kind;
 
 typedef struct ilki_pack {
@@ -52,7 +53,9 @@ const ilki_pack *ilki_tensor_packs_view(const ilki_packs *p, size_t i);
 uint64_t ilki_tensor_packs_bytes(const ilki_packs *p); /* of the file */
 int64_t ilki_tensor_packs_mtime_ns(const ilki_packs *p);
 
-/* The next pack of one that was opened, which has to be what is expected (kind, form, n_out, n_in, n_bytes); else CORRUPT. */
+/* The kind of the next pack of one that was opened; 0 behind the last. */
+ilki_pack_kind ilki_tensor_packs_peek(const ilki_packs *p);
+/* That pack itself, which has to be what is expected (kind, form, n_out, n_in, n_bytes); else CORRUPT. */
 ilk_status ilki_tensor_packs_next(ilki_packs *p, const ilki_pack *expected, const ilki_pack **out, ilk_error *err);
 /* Reads the bytes of one and compares their sum; CORRUPT. The pages of a table's codes are given back. From any thread. */
 ilk_status ilki_tensor_packs_check(const ilki_packs *p, const ilki_pack *pack, ilk_error *err);

@@ -30,7 +30,7 @@ static void make_right(unsigned char *file, size_t n, const uint8_t *key)
     for (size_t i = 0; i < 4; i++)
         rows |= (uint64_t)file[12 + i] << 8 * i;
     memcpy(file, "ilkpack\n", 8);
-    put(file + 8, 1, 4);
+    put(file + 8, 2, 4);
     put(file + 16, n, 8);
     memcpy(file + 24, key, ILKI_PACK_KEY);
     if (rows * ROW <= n - HEAD)

@@ -23,7 +23,8 @@ static const ilki_pack packs[] = {
      .n_exact = 4,
      .exact = {0, 7, 8, 39}},
     {.kind = ILKI_PACK_CODES, .n_out = 7, .n_in = 11, .n_bytes = 77, .data = codes},
-    {.kind = ILKI_PACK_SCALES, .n_out = 7, .n_in = 1, .n_bytes = sizeof scales, .data = scales}};
+    {.kind = ILKI_PACK_SCALES, .n_out = 7, .n_in = 1, .n_bytes = sizeof scales, .data = scales},
+    {.kind = ILKI_PACK_PLAIN, .n_out = 9, .n_in = 4, .data = codes}};
 enum { N_PACKS = sizeof packs / sizeof *packs };
 
 static char *write_example(const char *dir)
@@ -56,6 +57,7 @@ static void check_whole(ilki_packs *p)
     ilk_error err;
     ilk_error_init(&err);
     CHECK(ilki_tensor_packs_mapped(p));
+    CHECK_INT(ilki_tensor_packs_peek(p), ILKI_PACK_LINEAR);
     CHECK_INT(ilki_tensor_packs_count(p), N_PACKS);
     for (size_t i = 0; i < N_PACKS; i++) {
         const ilki_pack *got = NULL;
@@ -68,6 +70,7 @@ static void check_whole(ilki_packs *p)
         CHECK_MEM(got->exact, packs[i].exact, sizeof got->exact);
     }
     const ilki_pack *none;
+    CHECK_INT(ilki_tensor_packs_peek(p), 0);
     CHECK_STATUS(ilki_tensor_packs_next(p, &packs[0], &none, &err), ILK_CORRUPT, &err);
 }
 

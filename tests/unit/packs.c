@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "embed/state.h"
 #include "models/settle.h"
 #include "test.h"
@@ -160,7 +161,7 @@ static void tables_of_words(void)
         CHECK((*file != 0) == (i > 0));
     }
     CHECK_MEM(got, want, sizeof want);
-    size_t n_of[4] = {0};
+    size_t n_of[5] = {0};
     CHECK_OK(ilk_model_open(&m, p.rt, p.model, &o, &p.err), &p.err);
     for (size_t i = 0; m && i < ilki_tensor_packs_count(m->packs); i++)
         n_of[ilki_tensor_packs_view(m->packs, i)->kind]++;
@@ -189,8 +190,8 @@ static void uneven_tables(void)
         ilk_model_close(m);
         CHECK_OK(ilk_model_open(&m, p.rt, p.model, &o, &p.err), &p.err);
         CHECK(m && ilki_tensor_packs_count(m->packs) >= 8);
-        for (size_t i = 0; m && i < ilki_tensor_packs_count(m->packs); i++)
-            CHECK_INT(ilki_tensor_packs_view(m->packs, i)->kind, ILKI_PACK_LINEAR);
+        for (size_t i = 0, n = m ? ilki_tensor_packs_count(m->packs) : 0; i < n; i++)
+            CHECK_INT(ilki_tensor_packs_view(m->packs, i)->kind, i + 1 < n ? ILKI_PACK_LINEAR : ILKI_PACK_PLAIN);
         ilk_model_close(m);
         end(&p);
     }
@@ -301,6 +302,36 @@ static void damage(void)
         CHECK(stat(file, &st) == 0);
         CHECK_INT(st.st_mode & 07777, 0600);
     }
+    CHECK_INT(look(&p).n_files, 1);
+    end(&p);
+}
+
+/* A file of an earlier format is no error: the same name gets a new one. */
+static void an_earlier_format(void)
+{
+    enum { HEAD = 64, AT_FORMAT = 8, AT_SUM = 60 };
+    place p;
+    float want[MAX_DIM], got[MAX_DIM];
+    char file[512], again[512];
+    unsigned char head[HEAD];
+    ilk_model_options o = options(ILK_PRECISION_INT8);
+    begin(&p, "bert-mean");
+    vector(&p, &o, want, file);
+    vector(&p, &o, got, file);
+    FILE *f = fopen(file, "r+be");
+    REQUIRE(CHECK(f != NULL) && CHECK_INT(fread(head, 1, HEAD, f), HEAD));
+    head[AT_FORMAT]--;
+    uint32_t sum = ilki_base_crc32c(0, head, AT_SUM);
+    for (int i = 0; i < 4; i++)
+        head[AT_SUM + i] = (unsigned char)(sum >> 8 * i);
+    CHECK(fseek(f, 0, SEEK_SET) == 0 && fwrite(head, 1, HEAD, f) == HEAD);
+    fclose(f);
+    vector(&p, &o, got, again);
+    CHECK_STR(again, "");
+    CHECK_MEM(got, want, sizeof want);
+    vector(&p, &o, got, again);
+    CHECK_STR(again, file);
+    CHECK_MEM(got, want, sizeof want);
     CHECK_INT(look(&p).n_files, 1);
     end(&p);
 }
@@ -575,7 +606,7 @@ static void writers_at_once_and_killed(void)
 
 TEST_MAIN({"text_models", text_models}, {"two_towers", two_towers}, {"tables_of_words", tables_of_words},
           {"uneven_tables", uneven_tables}, {"pages_are_given_back", pages_are_given_back},
-          {"the_real_one", the_real_one}, {"damage", damage}, {"others_have_their_own", others_have_their_own},
-          {"the_models_layout", the_models_layout}, {"switches", switches}, {"nowhere", nowhere},
-          {"the_ceiling", the_ceiling}, {"used_is_young", used_is_young},
+          {"the_real_one", the_real_one}, {"damage", damage}, {"an_earlier_format", an_earlier_format},
+          {"others_have_their_own", others_have_their_own}, {"the_models_layout", the_models_layout},
+          {"switches", switches}, {"nowhere", nowhere}, {"the_ceiling", the_ceiling}, {"used_is_young", used_is_young},
           {"writers_at_once_and_killed", writers_at_once_and_killed})
