@@ -6,8 +6,9 @@
  *
  * A check that fails prints where, what was got and what was wanted, and the test goes on; every check is an expression
  * that is true when it held, and REQUIRE(check) leaves the test when it did not. Checks may be made from any thread. A
- * test that makes no check fails, unless it called TEST_SKIP; a program in which every test was skipped exits 77. An
- * argument is a part of the names of the tests to run. */
+ * test that makes no check fails, unless it called TEST_SKIP; a program in which every test was skipped exits 77, and one
+ * that needs more seconds of the processors than ILK_TEST_BUDGET fails. An argument is a part of the names of the tests
+ * to run. */
 #ifndef ILK_TEST_H
 #define ILK_TEST_H
 #include <math.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "ilk.h"
 #include "random.h"
@@ -127,6 +129,20 @@ static inline bool test_status(ilk_status got, ilk_status want, const ilk_error 
                       ilk_status_string(want), err && got ? ": " : "", err && got ? err->message : "");
 }
 
+/* What this process and the children it waited for have had of the processors. */
+static inline double test_seconds(void)
+{
+    double seconds = 0;
+    static const int whose[] = {RUSAGE_SELF, RUSAGE_CHILDREN};
+    for (int i = 0; i < 2; i++) {
+        struct rusage r;
+        if (getrusage(whose[i], &r) == 0)
+            seconds += (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
+                       1e-6 * (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec);
+    }
+    return seconds;
+}
+
 static inline int test_run(const test_case *tests, size_t n, int argc, char **argv)
 {
     int n_run = 0, n_bad = 0, n_skipped = 0;
@@ -144,7 +160,12 @@ static inline int test_run(const test_case *tests, size_t n, int argc, char **ar
         n_bad += bad;
         n_run++;
     }
-    printf("%d tests: %d failed, %d skipped, %d checks\n", n_run, n_bad, n_skipped, (int)test_n_checks);
+    const char *budget = getenv("ILK_TEST_BUDGET");
+    double seconds = test_seconds();
+    if (budget && !test_check(seconds <= strtod(budget, NULL), TEST_AT, "%.1f s of work, at most %s", seconds, budget))
+        n_bad++;
+    printf("%d tests: %d failed, %d skipped, %d checks, %.1f s of work\n", n_run, n_bad, n_skipped, (int)test_n_checks,
+           seconds);
     return n_bad || n_run == 0 ? 1 : n_skipped == n_run ? 77 : 0;
 }
 

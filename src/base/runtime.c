@@ -17,11 +17,7 @@
 enum { MAX_THREADS = 1024, MAX_SPARE = 64 << 20 };
 static const long poll_ns = 20 * 1000 * 1000; /* a cancel cannot wake a waiter: it may come from a signal handler */
 
-/* One thread that waits for memory, on its own stack. */
-typedef struct ilki_waiter {
-    struct ilki_waiter *next;
-    int priority;
-} waiter;
+typedef ilki_waiter waiter;
 
 static void list_features(uint32_t features, char *out, size_t n)
 {

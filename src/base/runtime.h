@@ -12,8 +12,13 @@
 #include "base/vfs.h"
 
 struct ilki_kern_ops;
-struct ilki_waiter;
 struct ilki_media;
+
+/* One thread that waits for memory, on its own stack. */
+typedef struct ilki_waiter {
+    struct ilki_waiter *next;
+    int priority;
+} ilki_waiter;
 
 struct ilk_runtime {
     ilki_pool *pool;
@@ -35,8 +40,8 @@ struct ilk_runtime {
     uint64_t used_bytes;
     void *spare; /* a workspace that was given back; counted in used_bytes; NULL: none */
     uint64_t spare_bytes;
-    struct ilki_waiter *waiters; /* for memory: by priority, then in order of arrival */
-    struct ilki_media *media;    /* the helpers, made by the room that needs them first, and how they end */
+    ilki_waiter *waiters;     /* for memory: by priority, then in order of arrival */
+    struct ilki_media *media; /* the helpers, made by the room that needs them first, and how they end */
     void (*media_free)(void *);
 };
 

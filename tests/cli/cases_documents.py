@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shutil
-import time
 
 import harness
 from harness import Place, Skip, check, equal, lacks, matches, model
@@ -155,13 +154,6 @@ def is_alive(pid):
         return False
 
 
-def wait_for(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
-
-
 def test_killed_with_helpers():
     """No helper outlives the program, not even one that is killed."""
     need_kinds("html")
@@ -169,9 +161,9 @@ def test_killed_with_helpers():
         for i in range(300):
             p.write("%03d.html" % i, "<p>%s</p>" % ("word %d " % i * 3000))
         child = p.start("index", "-m", model())
-        check(wait_for(lambda: helpers_of(child.pid) or child.poll() is not None), "a helper is started")
+        check(harness.wait_for(lambda: helpers_of(child.pid) or child.poll() is not None), "a helper is started")
         helpers = helpers_of(child.pid)
         child.kill()
         child.communicate()
         check(helpers, "helpers were seen")
-        check(wait_for(lambda: not any(is_alive(h) for h in helpers)), "helpers outlive the program: %r" % helpers)
+        check(harness.wait_for(lambda: not any(is_alive(h) for h in helpers)), "helpers outlive the program: %r" % helpers)

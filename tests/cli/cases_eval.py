@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import signal
-import time
 
 import harness
 from harness import Place, check, equal, lacks, matches, model
@@ -207,10 +205,7 @@ def test_cancel():
             for i in range(400000):
                 f.write(json.dumps({"_id": str(i), "text": "the red planet is mars and venus " * 8}) + "\n")
         running = p.start("eval", "retrieval", "-m", model(), "tiny", "--run", "a.run")
-        time.sleep(0.7)
-        running.send_signal(signal.SIGINT)
-        start = time.monotonic()
-        out, _ = running.communicate(timeout=30)
-        equal((running.returncode, out), (130, b""), "interrupted")
-        check(time.monotonic() - start < 5, "soon")
+        status, out, waited, worked = harness.interrupt(running)
+        equal((status, out), (130, b""), "interrupted")
+        check(min(waited, worked) < 5, "soon: %.1f s of work" % worked)
         check(not os.path.exists(os.path.join(p.dir, "a.run")), "no run")

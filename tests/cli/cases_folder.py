@@ -7,7 +7,6 @@ import re
 import resource
 import shutil
 import signal
-import time
 
 import harness
 from harness import Place, check, equal, lacks, matches, model
@@ -324,9 +323,7 @@ def test_terminate_twice():
     with Place() as p:
         make_large(p, 600)
         run = p.start("index", "-m", model(), ILK_THREADS="1")
-        end = time.monotonic() + 30
-        while not os.path.exists(os.path.join(p.dir, ".ilk/log")) and time.monotonic() < end:
-            time.sleep(0.01)
+        harness.wait_for(lambda: os.path.exists(os.path.join(p.dir, ".ilk/log")))
         run.send_signal(signal.SIGTERM)
         run.send_signal(signal.SIGTERM)
         run.communicate(timeout=harness.PATIENCE)

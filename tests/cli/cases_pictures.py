@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import signal
-import time
 
 import harness
 from harness import Place, check, equal, lacks, matches, model
@@ -144,10 +142,8 @@ def test_cancel_goes_on_later():
     with Place() as p:
         many(p, 60)
         proc = p.start("index", "-m", model("clip-quick"))
-        time.sleep(0.3)
-        proc.send_signal(signal.SIGINT)
-        proc.communicate(timeout=30)
-        check(proc.returncode in (0, 130), "interrupted, or done by then: %d" % proc.returncode)
+        status = harness.interrupt(proc, after=0.2)[0]
+        check(status in (0, 130), "interrupted, or done by then: %d" % status)
         r = p.run("index", "-m", model("clip-quick"))
         equal(r.status, 0, "again: %s" % r)
         equal(json.loads(p.run("status", "--json").out)["pictures"], 60, "all of them")
@@ -158,11 +154,9 @@ def test_a_store_removed_while_it_is_written():
         many(p, 600)
         store = os.path.join(p.dir, ".ilk")
         proc = p.start("index", "-m", model("clip-quick"))
-        end = time.monotonic() + 20
-        while not os.path.exists(os.path.join(store, "manifest")) and time.monotonic() < end:
-            time.sleep(0.001)
+        harness.wait_for(lambda: os.path.exists(os.path.join(store, "manifest")), pause=0.001)
         shutil.rmtree(store, ignore_errors=True)
-        _, err = proc.communicate(timeout=60)
+        _, err = proc.communicate(timeout=harness.PATIENCE)
         equal(proc.returncode, 2, "it does not say that all is well: %s" % err)
 
 

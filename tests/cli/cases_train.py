@@ -4,9 +4,8 @@ mean nothing are not; a store of pictures then answers the other model."""
 import json
 import os
 import random
-import signal
-import time
 
+import harness
 from harness import Place, check, equal, lacks, matches, model
 
 CLIP, BERT = "clip-quick", "bert-mean"
@@ -152,10 +151,7 @@ def test_cancel():
                 os.link(source, os.path.join(p.dir, "photos", name))
                 f.write(json.dumps({"image": name, "caption": "%s %d" % (lines[i % 125]["caption"], i)}) + "\n")
         running = p.start("train", "projection", "photos", "--from", model(CLIP), "--into", model(BERT), "-o", "p")
-        time.sleep(0.7)
-        running.send_signal(signal.SIGINT)
-        start = time.monotonic()
-        out, _ = running.communicate(timeout=30)
-        equal((running.returncode, out), (130, b""), "interrupted")
-        check(time.monotonic() - start < 5, "soon")
+        status, out, waited, worked = harness.interrupt(running)
+        equal((status, out), (130, b""), "interrupted")
+        check(min(waited, worked) < 5, "soon: %.1f s of work" % worked)
         check(not os.path.exists(os.path.join(p.dir, "p")), "no folder")

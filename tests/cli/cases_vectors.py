@@ -9,7 +9,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import time
 
 import harness
 from harness import Place, check, equal, lacks, matches, model
@@ -197,9 +196,7 @@ def test_a_file_appears_whole_or_not_at_all():
                                    stderr=subprocess.PIPE, cwd=p.dir, env=env)
             os.close(read)
             os.write(write, b"hello\n" * 3)
-            end = time.monotonic() + 30
-            while len(os.listdir(p.dir)) < 2 and time.monotonic() < end:
-                time.sleep(0.01)
+            harness.wait_for(lambda: len(os.listdir(p.dir)) >= 2)
             run.send_signal(sig)
             run.communicate()
             os.close(write)
@@ -218,7 +215,7 @@ def test_a_line_is_answered_when_the_input_pauses():
             run.stdin.flush()
             equal(json.loads(run.stdout.readline())["id"], i, "an answer before the end of input")
         run.stdin.close()
-        equal(run.wait(timeout=30), 0, "status")
+        equal(run.wait(timeout=harness.PATIENCE), 0, "status")
 
 
 def test_many_lines():
@@ -266,7 +263,7 @@ def test_a_reader_that_stops():
         p.write("many.txt", "the cat\n" * 20000)
         code = '"$1" embed -m "$2" many.txt | head -n 1; echo "${PIPESTATUS[0]}"'
         r = subprocess.run(["bash", "-c", code, "bash", harness.ILK, model()], stdout=subprocess.PIPE,
-                           stderr=subprocess.PIPE, cwd=p.dir, env=harness.environment(p.home), timeout=60)
+                           stderr=subprocess.PIPE, cwd=p.dir, env=harness.environment(p.home), timeout=harness.PATIENCE)
         out = r.stdout.decode().split("\n")
         equal((json.loads(out[0])["id"], out[1], r.stderr), (1, "0", b""), "| head -n 1")
 

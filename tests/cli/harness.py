@@ -5,6 +5,7 @@ import fcntl
 import os
 import pty
 import re
+import resource
 import select
 import shutil
 import signal
@@ -15,8 +16,8 @@ import tempfile
 import termios
 import time
 
-# Seconds that a program may take; more where it is built with a sanitizer.
-PATIENCE = 60 * int(os.environ.get("ILK_TEST_PATIENCE", "1"))
+# Seconds that a program may take, on a machine however busy; more where it is built with a sanitizer.
+PATIENCE = 300 * int(os.environ.get("ILK_TEST_PATIENCE", "1"))
 
 ILK = FIXTURES = None
 failures = []
@@ -136,6 +137,42 @@ class Place:
         _, status = os.waitpid(pid, 0)
         os.close(fd)
         return Result(os.waitstatus_to_exitcode(status), out, b"")
+
+
+def wait_for(condition, pause=0.01):
+    """Whether it comes true; for as long as a program may take."""
+    end = time.monotonic() + PATIENCE
+    while not condition() and time.monotonic() < end:
+        time.sleep(pause)
+    return condition()
+
+
+def _catches(pid, sig):
+    try:
+        with open("/proc/%d/status" % pid) as f:
+            return int(re.search(r"^SigCgt:\s*(\w+)", f.read(), re.M).group(1), 16) >> (sig - 1) & 1
+    except (OSError, AttributeError):
+        return False
+
+
+def _work_of(pid):
+    """Seconds that a process and the children it waited for have had of the processors."""
+    with open("/proc/%d/stat" % pid) as f:
+        return sum(int(x) for x in f.read().rsplit(")", 1)[1].split()[11:15]) / os.sysconf("SC_CLK_TCK")
+
+
+def interrupt(child, after=0.7):
+    """Lets a program work for a while from when it is ready for Ctrl-C, which is then sent, and waits for the end.
+    Gives its status, its output and how long it went on after that: seconds of the clock, and of work, which a busy machine
+    does not stretch."""
+    wait_for(lambda: child.poll() is not None or _catches(child.pid, signal.SIGINT))
+    time.sleep(after)
+    spent = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) + (_work_of(child.pid) if child.poll() is None else 0)
+    start = time.monotonic()
+    child.send_signal(signal.SIGINT)
+    out, _ = child.communicate(timeout=PATIENCE)
+    worked = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - spent
+    return child.returncode, out, time.monotonic() - start, worked
 
 
 def model(name="bert-mean"):

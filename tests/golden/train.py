@@ -4,9 +4,10 @@
 what ilk gives with --projection, and a SentenceTransformer with it at its end encodes so.
 
     train.py ILK
-Exit 77 where sentence-transformers is not installed.
+Run by ILK_TEST_PYTHON where this Python has no sentence-transformers; exit 77 where that has none either.
 """
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -17,7 +18,10 @@ try:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Dense
 except ImportError as e:
-    print(f"SKIPPED: sentence-transformers is not installed ({e})")
+    other = os.environ.get("ILK_TEST_PYTHON")
+    if other and os.path.realpath(sys.prefix) != os.path.realpath(os.path.dirname(os.path.dirname(other))):
+        os.execv(other, [other] + sys.argv)
+    print(f"SKIPPED: {sys.executable} has no sentence-transformers ({e}); ILK_TEST_PYTHON names a Python that has it")
     sys.exit(77)
 
 FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "fixtures"

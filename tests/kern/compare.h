@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "base/cpu.h"
+#include "clock.h"
 #include "kern/ops.h"
 #include "test.h"
 

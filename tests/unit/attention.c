@@ -3,11 +3,9 @@
  * and cancelling on long texts. */
 #include "nn/layers.h"
 
-#include <pthread.h>
-#include <time.h>
-
 #include "alloc_count.h"
 #include "base/runtime.h"
+#include "cancel.h"
 #include "nn_test.h"
 
 enum { MAX_SEQS = 8 };
@@ -434,41 +432,17 @@ static void memory(void)
     CHECK(ws.peak < (size_t)8192 * 768 * 4 + (1 << 20));
 }
 
-typedef struct canceller {
-    ilk_job *job;
-    uint64_t at; /* when it was cancelled */
-} canceller;
+typedef struct long_pass {
+    const ilki_kern_ops *ops;
+    ilki_pool *pool;
+    batch *b;
+} long_pass;
 
-static void *cancel_soon(void *arg)
+static ilk_status attend_under(void *arg, ilk_job *job, ilk_error *err)
 {
-    canceller *c = arg;
-    nanosleep(&(struct timespec){0, 30000000}, NULL);
-    c->at = ilki_base_now_ns();
-    ilk_job_cancel(c->job);
-    return NULL;
+    long_pass *l = arg;
+    return nn_pass(&(ilki_nn){.ops = l->ops, .pool = l->pool, .job = job}, attend, l->b, err);
 }
-
-/* ms from the cancel to the return */
-static double cancel_once(const ilki_kern_ops *ops, ilki_pool *pool, batch *b)
-{
-    ilk_error err;
-    ilk_error_init(&err);
-    canceller c = {.job = ilk_job_new(NULL)};
-    pthread_t thread;
-    pthread_create(&thread, NULL, cancel_soon, &c);
-    ilk_status status = nn_pass(&(ilki_nn){.ops = ops, .pool = pool, .job = c.job}, attend, b, &err);
-    uint64_t end = ilki_base_now_ns();
-    CHECK_STATUS(status, ILK_CANCELLED, &err);
-    pthread_join(thread, NULL);
-    ilk_job_free(c.job);
-    return (double)(end - c.at) / 1e6;
-}
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-static const double most_ms = 500; /* the kernels are many times slower, tasks as many times longer */
-#else
-static const double most_ms = 50;
-#endif
 
 static void cancel(void)
 {
@@ -482,13 +456,10 @@ static void cancel(void)
             ilki_pool *pool = NULL;
             if (threads)
                 CHECK_OK(ilki_base_pool_new(&pool, threads, NULL), NULL);
-            double best = 1e9; /* of three: the machine has other work too */
-            for (int i = 0; i < 3 && best > most_ms; i++) {
-                double ms = cancel_once(&ops[t], pool, &b);
-                best = ms < best ? ms : best;
-            }
-            if (!CHECK(best <= most_ms))
-                printf("    %.1f ms on %u threads, table %s\n", best, threads, ops[t].name);
+            cancelled c = {
+                .what = ops[t].name, .after_ms = 30, .run = attend_under, .arg = &(long_pass){&ops[t], pool, &b}};
+            if (!cancel_in_time(&c))
+                printf("    on %u threads\n", threads);
             ilki_base_pool_free(pool);
         }
     free_batch(&b);

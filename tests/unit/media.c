@@ -18,8 +18,8 @@
 #include <sys/syscall.h>
 #endif
 
-#include "base/cpu.h"
 #include "base/vfs.h"
+#include "cancel.h"
 #include "children.h"
 #include "media/process.h"
 #include "test.h"
@@ -137,33 +137,23 @@ static void absent(void)
     ilki_media_free(m);
 }
 
-static void *cancel_soon(void *job)
+static ilk_status ask_in_vain(void *arg, ilk_job *job, ilk_error *err)
 {
-    nanosleep(&(struct timespec){0, 100 * 1000 * 1000}, NULL);
-    ilk_job_cancel(job);
-    return NULL;
+    ilki_media_result r;
+    ilk_status st = ask(arg, "html", "x", 30, job, &r, err);
+    CHECK_INT(signal_children(0), 0);
+    return st;
 }
 
 static void cancel(void)
 {
-    ilk_error err;
-    ilki_media_result r;
-    pthread_t t;
-    ilk_error_init(&err);
     if (!top)
         top = tree_new();
     static const char *const ways[] = {"hang", "mute"};
     for (int i = 0; i < 2; i++) {
         ilki_media *m = open_helper(liar(ways[i]), 1);
-        ilk_job *job = ilk_job_new(NULL);
-        uint64_t begin = ilki_base_now_ns();
-        REQUIRE(CHECK(pthread_create(&t, NULL, cancel_soon, job) == 0));
-        CHECK_STATUS(ask(m, "html", "x", 30, job, &r, &err), ILK_CANCELLED, &err);
-        double ms = (double)(ilki_base_now_ns() - begin) * 1e-6 - 100;
-        CHECK_THAT(ms < 50 * (double)test_scale() + 400, "the cancel took %.0f ms", ms); /* 20 on a machine at rest */
-        CHECK_INT(signal_children(0), 0);
-        pthread_join(t, NULL);
-        ilk_job_free(job);
+        cancel_in_time(
+            &(cancelled){.what = ways[i], .kind = CANCEL_WAIT, .after_ms = 100, .run = ask_in_vain, .arg = m});
         ilki_media_free(m);
     }
 }

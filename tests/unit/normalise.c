@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Normalizers, normal forms and pre-tokenizers on single strings, with the places of characters. */
-#include "base/cpu.h"
 #include "base/utf8.h"
+#include "clock.h"
 #include "test.h"
 #include "text/normal_form.h"
 #include "text/part.h"
@@ -85,9 +85,9 @@ static void many_marks(void)
         s->str.c[i] = (ilki_text_char){i % 3 == 0 ? 0x345 : i % 3 == 1 ? 0x301 : 0x323, {i, i + 1}};
     s->str.c[N] = (ilki_text_char){'x', {N, N + 1}};
     s->str.n = N + 1;
-    uint64_t start = ilki_base_now_ns();
+    double start = test_thread_ms();
     CHECK(ilki_text_normal_form(s, false, true));
-    CHECK(ilki_base_now_ns() - start < 5000000000U);
+    CHECK(test_thread_ms() - start < 5000);
     REQUIRE(CHECK_INT(s->str.n, N + 1));
     bool sorted = true;
     for (size_t i = 0; i < N; i++)

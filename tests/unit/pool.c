@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The thread pool: results, slots, priorities, cancel, fork, signals, floating-point mode, posts. Tasks that stand for
- * long work sleep, so that the figures hold on a machine with one core too. */
+ * long work sleep, so that the figures hold on a machine with one core too; what is held is how many tasks ran and who
+ * ran them, not how long it took, and where a thread may come late because the machine is busy, one of several tries. */
 #include "base/pool.h"
 
 #include <float.h>
@@ -8,22 +9,16 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "alloc_count.h"
 #include "base/cpu.h"
 #include "base/fpmode.h"
 #include "base/runtime.h"
+#include "clock.h"
 #include "test.h"
 
-enum { MAX_TASKS = 2000, MAX_SLOTS = 64 };
-
-static void sleep_ms(double ms)
-{
-    struct timespec t = {(time_t)(ms / 1000), (long)(ms * 1e6) % 1000000000L};
-    nanosleep(&t, NULL);
-}
+enum { MAX_TASKS = 2000, MAX_SLOTS = 64, TRIES = 8 };
 
 static ilki_pool *new_pool(unsigned n)
 {
@@ -152,7 +147,7 @@ static void trace_task(void *arg, size_t i, unsigned slot)
     (void)i;
     atomic_fetch_add(&t->running, 1);
     if (t->ms > 0)
-        sleep_ms(t->ms);
+        test_sleep_ms(t->ms);
     atomic_fetch_add(pthread_equal(t->caller, pthread_self()) ? &t->by_caller : &t->by_others, 1);
     atomic_fetch_add(&t->seen[slot], 1);
     atomic_fetch_sub(&t->running, 1);
@@ -162,22 +157,38 @@ static void sharing(void)
 {
     ilki_pool *p = new_pool(3);
     REQUIRE(CHECK(p != NULL));
-    trace t = {.caller = pthread_self(), .ms = 1};
-    ilki_run run = {trace_task, &t, 30, 0, NULL};
-    CHECK_OK(ilki_base_pool_run(p, &run, NULL), NULL);
-    CHECK_INT(t.by_caller + t.by_others, 30);
+    trace t;
+    ilki_run run;
+    for (int i = 0; i == 0 || (i < TRIES && (t.by_others < 10 || !t.seen[1] || !t.seen[2])); i++) {
+        t = (trace){.caller = pthread_self(), .ms = 1};
+        run = (ilki_run){trace_task, &t, 30, 0, NULL};
+        CHECK_OK(ilki_base_pool_run(p, &run, NULL), NULL);
+        CHECK_INT(t.by_caller + t.by_others, 30);
+        CHECK_INT(t.seen[0], t.by_caller);
+    }
     CHECK(t.by_others >= 10);
     CHECK(t.seen[1] > 0 && t.seen[2] > 0);
-    CHECK_INT(t.seen[0], t.by_caller);
     trace small = {.caller = pthread_self(), .ms = 1};
     run = (ilki_run){trace_task, &small, 10, 299999, NULL}; /* a cheap run stays here, whatever it says it is */
     CHECK_OK(ilki_base_pool_run(p, &run, NULL), NULL);
     CHECK_INT(small.by_caller, 10);
     trace large = {.caller = pthread_self(), .ms = 1};
     run = (ilki_run){trace_task, &large, 30, 300000, NULL};
-    CHECK_OK(ilki_base_pool_run(p, &run, NULL), NULL);
+    for (int i = 0; i < TRIES && large.by_others == 0; i++)
+        CHECK_OK(ilki_base_pool_run(p, &run, NULL), NULL);
     CHECK(large.by_others > 0);
     ilki_base_pool_free(p);
+}
+
+/* Holds its thread until every other one has a task too, or for ten seconds. */
+static void meet(void *arg, size_t i, unsigned slot)
+{
+    trace *t = arg;
+    (void)i;
+    t->seen[slot]++;
+    t->running++;
+    for (int k = 0; k < 10000 && t->running < 16; k++)
+        test_sleep_ms(1);
 }
 
 /* More sleepers than one thread wakes: the woken wake the rest. */
@@ -185,16 +196,12 @@ static void wake_all(void)
 {
     ilki_pool *p = new_pool(16);
     REQUIRE(CHECK(p != NULL));
-    sleep_ms(20);
-    trace t = {.caller = pthread_self(), .ms = 20};
-    ilki_run run = {trace_task, &t, 16, 0, NULL};
-    uint64_t start = ilki_base_now_ns();
+    test_sleep_ms(20);
+    trace t = {.ms = 0};
+    ilki_run run = {meet, &t, 16, 0, NULL};
     CHECK_OK(ilki_base_pool_run(p, &run, NULL), NULL);
-    CHECK((double)(ilki_base_now_ns() - start) / 1e6 < 150); /* one by one it would be 320 */
-    int n = 0;
     for (int i = 0; i < 16; i++)
-        n += t.seen[i] > 0;
-    CHECK(n >= 14);
+        CHECK_INT(t.seen[i], 1);
     ilki_base_pool_free(p);
 }
 
@@ -237,7 +244,7 @@ static int tasks_taken_over(ilk_priority first, ilk_priority second)
     pthread_t thread;
     pthread_create(&thread, NULL, run_in_thread, &r);
     while (ta.by_others == 0)
-        sleep_ms(1);
+        test_sleep_ms(1);
     ilki_run run = {trace_task, &tb, 20, 0, b};
     CHECK_OK(ilki_base_pool_run(p, &run, NULL), NULL);
     CHECK(!r.over);
@@ -251,11 +258,21 @@ static int tasks_taken_over(ilk_priority first, ilk_priority second)
     return tb.by_others;
 }
 
+static void overtakes(ilk_priority first, ilk_priority second)
+{
+    int most = 0;
+    for (int i = 0; i < TRIES && most < 6; i++) {
+        int n = tasks_taken_over(first, second);
+        most = n > most ? n : most;
+    }
+    CHECK_THAT(most >= 6, "%d over %d: %d tasks at best", (int)second, (int)first, most);
+}
+
 static void priorities(void)
 {
-    CHECK(tasks_taken_over(ILK_PRIORITY_LOW, ILK_PRIORITY_HIGH) >= 6);
-    CHECK(tasks_taken_over(ILK_PRIORITY_NORMAL, ILK_PRIORITY_HIGH) >= 6);
-    CHECK(tasks_taken_over(ILK_PRIORITY_LOW, ILK_PRIORITY_NORMAL) >= 6);
+    overtakes(ILK_PRIORITY_LOW, ILK_PRIORITY_HIGH);
+    overtakes(ILK_PRIORITY_NORMAL, ILK_PRIORITY_HIGH);
+    overtakes(ILK_PRIORITY_LOW, ILK_PRIORITY_NORMAL);
     CHECK_INT(tasks_taken_over(ILK_PRIORITY_HIGH, ILK_PRIORITY_LOW), 0);
     CHECK_INT(tasks_taken_over(ILK_PRIORITY_NORMAL, ILK_PRIORITY_NORMAL), 0); /* the older one first */
 }
@@ -273,16 +290,15 @@ static void oldest_first(void)
     for (int i = 0; i < 3; i++) {
         pthread_create(&threads[i], NULL, run_in_thread, &r[i]);
         while (r[i].t->by_caller == 0)
-            sleep_ms(1);
+            test_sleep_ms(1);
     }
     CHECK_INT(ta.by_others + tb.by_others, 0);
     ilk_job_cancel(high);
-    sleep_ms(40);
+    TEST_WAIT_UNTIL(ta.by_others + tb.by_others >= 5);
+    CHECK_INT(tb.by_others, 0);
     ilk_job_cancel(end);
     for (int i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
-    CHECK(ta.by_others >= 5);
-    CHECK_INT(tb.by_others, 0);
     ilk_job_free(high);
     ilk_job_free(end);
     ilki_base_pool_free(p);
@@ -296,16 +312,15 @@ static void cancel(void)
     runner r = {.pool = p, .job = job, .t = &t, .n = 100000};
     pthread_t thread;
     pthread_create(&thread, NULL, run_in_thread, &r);
-    sleep_ms(30);
-    uint64_t start = ilki_base_now_ns();
+    TEST_WAIT_UNTIL(t.by_caller + t.by_others >= 9);
     ilk_job_cancel(job);
+    int at_cancel = t.by_caller + t.by_others;
     pthread_join(thread, NULL);
-    CHECK((double)(ilki_base_now_ns() - start) / 1e6 < 50);
     CHECK_INT(r.status, ILK_CANCELLED);
     CHECK_INT(t.running, 0); /* nobody works for a run that is over */
     int n = t.by_caller + t.by_others;
-    CHECK(n > 0 && n < 1000);
-    sleep_ms(10);
+    CHECK_THAT(n <= at_cancel + 3, "%d tasks at the cancel, %d at the end", at_cancel, n); /* each thread's own */
+    test_sleep_ms(10);
     CHECK_INT(t.by_caller + t.by_others, n);
 
     ilki_run run = {trace_task, &t, 4, 0, job}; /* stopped before it begins */
@@ -320,9 +335,9 @@ static void cancel(void)
     job = job_of(ILK_PRIORITY_NORMAL, 0.03);
     trace d = {.ms = 2, .caller = pthread_self()};
     run = (ilki_run){trace_task, &d, 100000, 0, job};
-    start = ilki_base_now_ns();
     CHECK_STATUS(ilki_base_pool_run(p, &run, &err), ILK_DEADLINE, &err);
-    CHECK((double)(ilki_base_now_ns() - start) / 1e6 < 80);
+    n = d.by_caller + d.by_others;
+    CHECK_THAT(n <= 3 * (30 / 2 + 1), "%d tasks of 2 ms on 3 threads in 30 ms", n);
     ilk_job_free(job);
     ilki_base_pool_free(p);
 }
@@ -332,7 +347,7 @@ static void cancel_in_last(void *arg, size_t i, unsigned slot)
     (void)slot;
     if (i == 4)
         ilk_job_cancel(arg);
-    sleep_ms(1);
+    test_sleep_ms(1);
 }
 
 /* A run whose tasks were all begun before the cancel is whole: OK, at most. Never a run with a hole that says OK. */
@@ -435,7 +450,7 @@ static void host_task(void *arg, size_t i, unsigned slot)
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGALRM, SIGCHLD, SIGPROF, SIGPIPE};
     host *h = arg;
     (void)i;
-    sleep_ms(1);
+    test_sleep_ms(1);
     if (smallest / 4 == 0)
         atomic_fetch_add(&h->n_flushed, 1);
     if (slot == 0)
@@ -495,7 +510,7 @@ static void quiet_when_idle(void)
     CHECK_OK(ilki_base_pool_run(p, &run, NULL), NULL);
     struct timespec a, b;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
-    sleep_ms(100);
+    test_sleep_ms(100);
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
     double ms = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) / 1e6;
     CHECK(ms < 20);
@@ -527,7 +542,7 @@ static double ms_of_joins(unsigned n_threads, int n_joins)
 }
 
 /* A process that hogs a core, and more threads than cores, cost their share and no more. */
-static void does_not_collapse(void)
+static bool holds_up(bool last)
 {
     enum { JOINS = 60 };
     double alone = ms_of_joins(1, JOINS);
@@ -538,12 +553,18 @@ static void does_not_collapse(void)
     double hogged = ms_of_joins(ilki_base_cpu_count(), JOINS), both = ms_of_joins(16, JOINS);
     stop = true;
     pthread_join(thread, NULL);
+    double bound = 4 * alone + JOINS * 10;
     printf("%d joins: 1 thread %.1f ms, 16 threads %.1f ms, a hog beside %.1f ms, both %.1f ms\n", JOINS, alone,
            crowded, hogged, both);
-    double bound = 4 * alone + JOINS * 10;
-    CHECK(crowded < bound);
-    CHECK(hogged < bound);
-    CHECK(both < bound);
+    bool good = crowded < bound && hogged < bound && both < bound;
+    CHECK_THAT(good || !last, "more than %.1f ms", bound);
+    return good;
+}
+
+static void does_not_collapse(void)
+{
+    for (int i = 1; i <= TRIES && !holds_up(i == TRIES); i++)
+        ;
 }
 
 static void allocates_nothing(void)
@@ -567,7 +588,7 @@ static void allocates_nothing(void)
 
 typedef struct order {
     atomic_int n;
-    atomic_bool go;
+    atomic_bool taken, go;
     char text[16];
 } order;
 
@@ -579,8 +600,9 @@ typedef struct letter {
 static void write_letter(void *arg)
 {
     letter *l = arg;
+    l->to->taken = true;
     while (l->c == '.' && !l->to->go)
-        sleep_ms(1);
+        test_sleep_ms(1);
     l->to->text[l->to->n++] = l->c;
 }
 
@@ -594,7 +616,7 @@ static void posts(void)
     for (int i = 0; i < 6; i++) {
         CHECK_OK(ilki_base_pool_post(p, priority[i], write_letter, &letters[i], NULL), NULL);
         if (i == 0)
-            sleep_ms(20); /* the first one is taken before the others come */
+            TEST_WAIT_UNTIL(o.taken); /* before the others come */
     }
     CHECK_INT(o.n, 0);
     o.go = true;
@@ -674,7 +696,7 @@ static void started_beside(void)
     ilki_started_run w;
     ilki_base_pool_start(p, &w, &(ilki_run){.fn = record_thread, .arg = &by, .n_tasks = 1});
     for (int i = 0; i < 2000 && !by.done; i++)
-        sleep_ms(5);
+        test_sleep_ms(5);
     CHECK(by.done);
     CHECK_OK(ilki_base_pool_finish(p, &w, NULL), NULL);
     CHECK(!pthread_equal(by.thread, pthread_self()));

@@ -503,8 +503,9 @@ static void the_real_one(void)
                    c.tokens_per_second[p], c.cosine_mean[p], c.cosine_least[p]);
         printf("%s: %s; %u texts, %.1f s\n", ilk_precision_name(c.chosen), c.why, c.n_texts, c.seconds);
         CHECK(c.chosen > ILK_PRECISION_F32);
-        CHECK(c.cosine_mean[ILK_PRECISION_INT8W] > 0.999 && c.cosine_mean[ILK_PRECISION_INT8] > 0.999);
-        CHECK(c.tokens_per_second[ILK_PRECISION_INT8] > 0);
+        CHECK(c.tokens_per_second[c.chosen] > 0);
+        for (int p = ILK_PRECISION_F32; ilk_precision_name((ilk_precision)p); p++) /* a busy machine tries fewer */
+            CHECK(c.tokens_per_second[p] == 0 || c.cosine_mean[p] > 0.999);
     }
     CHECK_OK(ilk_model_open(&m, rt, dir, NULL, &err), &err);
     CHECK_INT(ilki_embed_info(m)->precision, c.chosen);
