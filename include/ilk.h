@@ -777,9 +777,13 @@ typedef struct ilk_ingest_options {
     int dry_run;
     ilk_runtime *runtime;
     const char *where;
-    int no_exif; /* of pictures: not turned as EXIF says, and nothing that it says is kept */
-    /* Languages as tesseract names them, "eng+deu": text in pictures is read, kept as the item's "text", and gets vectors of
-     * the models that read text and do not see. NULL: it is not looked for. UNSUPPORTED where tesseract is absent. */
+    /* 1: pictures are not turned as EXIF says, and nothing that it says is kept; -1: they are, and it is; 0: as the store's
+     * pictures were read, of a new store as -1 */
+    int no_exif;
+    /* Languages as tesseract names them, "eng+deu": text in pictures is read, kept as the item's "text", and gets a vector of
+     * the models that read text and do not see; where no model sees, pictures are indexed for their words. "": it is not
+     * looked for; NULL: as the store's pictures were read, of a new store not. UNSUPPORTED where tesseract is absent or lacks a
+     * language. */
     const char *ocr;
 } ilk_ingest_options;
 ILK_API void ilk_ingest_options_init_sized(void *opt, size_t size);

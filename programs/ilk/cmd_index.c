@@ -11,8 +11,10 @@
 static const cli_flag flags[] = {
     {"dry-run", 'n', CLI_SWITCH, NULL, "only say what would be done, and why", 0, 0},
     {"no-exif", 0, CLI_SWITCH, NULL, "pictures: do not turn them as EXIF says, keep nothing that it tells", 0, 0},
+    {"exif", 0, CLI_SWITCH, NULL, "the opposite: the default, but where the store was made with --no-exif", 0, 0},
     {"ocr", 0, CLI_SWITCH, NULL, "pictures: read the text in them with tesseract, and find them by it", 0, 0},
     {"ocr-languages", 0, CLI_TEXT, "LANG", "of that text, as tesseract names them: eng+deu (default: eng)", 0, 0},
+    {"no-ocr", 0, CLI_SWITCH, NULL, "the opposite: the default, but where the store was made with --ocr", 0, 0},
     {"strict", 0, CLI_SWITCH, NULL, "a file that cannot be read is fatal", 0, 0},
     {"json", 0, CLI_SWITCH, NULL, "print what was done as one JSON document", 0, 0},
     {0},
@@ -39,9 +41,21 @@ static bool check_folders(cli *c, const cli_place *p)
     return true;
 }
 
+static bool check_opposites(cli *c)
+{
+    bool words = cli_on(c, "ocr") || cli_given(c, "ocr-languages");
+    if (!(words && cli_on(c, "no-ocr")) && !(cli_on(c, "exif") && cli_on(c, "no-exif")))
+        return true;
+    cli_usage(c, words && cli_on(c, "no-ocr") ? "--ocr and --no-ocr exclude each other"
+                                              : "--exif and --no-exif exclude each other");
+    return false;
+}
+
 static int run(cli *c)
 {
     cli_place p;
+    if (!check_opposites(c))
+        return CLI_FAILED;
     cli_config_read_user(c);
     if (!cli_place_find(c, c->n_operands ? c->operands[0] : "", &p))
         return CLI_FAILED;
@@ -76,6 +90,7 @@ const cli_command cli_cmd_index = {
     "with size, date, camera and place as metadata. What a hostile file could break is "
     "read by a helper program in a sandbox (ilk doctor tells what it reads). The store is DIR/.ilk, or the nearest .ilk above DIR. .gitignore and .ignore are honoured, "
     "hidden and binary files passed over. A moved file keeps its vectors; what a file that is gone left is removed.\n\n"
+    "A store keeps to how it was made: later runs take its models, and --ocr or --no-exif where its pictures were read so.\n\n"
     "Work is kept as it is done: after Ctrl-C, or worse, the same command goes on from there.\n\n"
     "With --dry-run files are read and judged, nothing is written or embedded. Every file that is not as the store has it is "
     "a line on standard output: index, move, remove, skip or fail, the path, and why, with a tab between.",

@@ -253,6 +253,18 @@ static bool read_options(cli *c, ilk_ingest_options *o, const char **exclude)
     return true;
 }
 
+/* What is not said here is as the store's pictures were read. */
+static void read_picture_options(cli *c, ilk_ingest_options *o)
+{
+    o->no_exif = cli_on(c, "no-exif") - cli_on(c, "exif");
+    if (cli_given(c, "ocr-languages"))
+        o->ocr = cli_text(c, "ocr-languages");
+    else if (cli_on(c, "ocr"))
+        o->ocr = "eng";
+    else if (cli_on(c, "no-ocr"))
+        o->ocr = "";
+}
+
 static ilk_status ingest(cli *c, ilk_store *s, const cli_models *m, const char *const *paths, size_t n, report *r,
                          ilk_ingest_result *result)
 {
@@ -266,9 +278,8 @@ static ilk_status ingest(cli *c, ilk_store *s, const cli_models *m, const char *
     }
     bool full = strcmp(c->command->name, "index") == 0; /* search has only the configuration */
     o.strict = full && cli_on(c, "strict");
-    o.no_exif = full && cli_on(c, "no-exif");
-    if (full && (cli_on(c, "ocr") || cli_given(c, "ocr-languages")))
-        o.ocr = cli_given(c, "ocr-languages") ? cli_text(c, "ocr-languages") : "eng";
+    if (full)
+        read_picture_options(c, &o);
     o.max_file_bytes = full ? cli_count(c, "max-file-mb", 0) << 20 : 0;
     o.event = on_event;
     o.event_user = r;

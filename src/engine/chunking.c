@@ -291,6 +291,14 @@ static ilk_status route(ilki_ingest *g, ilki_file_work *w, ilk_status st, const 
         w->src.mtime_ns = 0;
     if (st) /* what docs cannot read is not a failure of the file */
         return ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, why->message, err);
+    if (w->picture && g->n_models && !g->sees && !g->opt->dry_run && w->n_passages == 1) {
+        char *own = w->reason;
+        w->reason = NULL;
+        st = ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, own ? own : "a picture without words: no model here sees",
+                                err);
+        free(own);
+        return st;
+    }
     if (!w->picture && (g->n_models ? w->n_passages == 0 : w->doc->n_segments == 0))
         return ilki_engine_settle(g, w, ILK_EVENT_SKIPPED, "no text in it", err);
     st = g->opt->dry_run || w->picture ? ILK_OK : ilki_engine_reuse(g, w, err);

@@ -363,7 +363,7 @@ static bool add_vectors(batch_build *b, const ilki_ingest *g, const ilki_file_wo
 static bool add_picture(batch_build *b, const ilki_ingest *g, const ilki_file_work *w)
 {
     const char *title = ilki_base_path_name(w->src.path);
-    ilk_field *f = ilki_base_arena_alloc(&b->a, 7 + ILKI_MEDIA_MAX_FIELDS, sizeof *f);
+    ilk_field *f = ilki_base_arena_alloc(&b->a, 9 + ILKI_MEDIA_MAX_FIELDS, sizeof *f);
     ilk_item *item = &b->items[b->n_items++];
     *item = (ilk_item){.size = sizeof *item, .id = w->src.id, .segment = ilki_engine_no_place, .fields = f};
     if (!f || !add_vectors(b, g, w, 0, item))
@@ -375,6 +375,11 @@ static bool add_picture(batch_build *b, const ilki_ingest *g, const ilki_file_wo
     f[item->n_fields++] = int_field("bytes", (int64_t)w->src.n_bytes);
     f[item->n_fields++] = int_field("width", w->width);
     f[item->n_fields++] = int_field("height", w->height);
+    if (g->ocr)
+        f[item->n_fields++] = text_field(ILKI_FIELD_OCR, g->ocr, strlen(g->ocr));
+    if (g->no_exif)
+        f[item->n_fields++] = (ilk_field){
+            .size = sizeof *f, .name = ILKI_FIELD_EXIF, .value = {.size = sizeof(ilk_value), .type = ILK_VALUE_BOOL}};
     if (w->doc)
         f[item->n_fields++] = text_field("text", w->doc->text, w->doc->n_text);
     for (size_t i = 0; w->about && i < w->about->n; i++)

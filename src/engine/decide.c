@@ -189,9 +189,9 @@ static void hash_settings(ilki_ingest *g)
         if (k == ILKI_DOCUMENT)
             ilki_base_sha256_add(&h, numbers, sizeof numbers);
         else
-            ilki_base_sha256_add(&h, g->opt->no_exif ? "as is" : "turned", 6);
-        if (k == ILKI_PICTURE && g->opt->ocr) {
-            ilki_base_sha256_add(&h, g->opt->ocr, strlen(g->opt->ocr));
+            ilki_base_sha256_add(&h, g->no_exif ? "as is" : "turned", 6);
+        if (k == ILKI_PICTURE && g->ocr) {
+            ilki_base_sha256_add(&h, g->ocr, strlen(g->ocr));
             ilki_base_sha256_add(&h, numbers, sizeof numbers);
         }
         add_models(g, &h, k == ILKI_DOCUMENT ? g->reads_text : g->sees | g->reads_words);
@@ -212,14 +212,16 @@ ilk_status ilki_engine_decide_settings(ilki_ingest *g, ilk_error *err)
     g->spaces = ilki_base_zalloc(g->n_models, sizeof *g->spaces);
     bool ok = g->own && g->names && g->spaces;
     ilk_status st = ok ? sort_models(g, err) : ilki_base_fail_memory(err, g->n_models * sizeof *g->own, "an ingest");
+    if (!st)
+        st = ilki_engine_recall_pictures(g, err);
     for (size_t m = 0; !st && m < g->n_models; m++)
         st = decide_space(g, m, err);
     if (!st)
         st = check_spaces(g, err);
     if (!st && g->reads_text)
         st = ilki_engine_decide_room(g, err);
-    g->reads_words = g->opt->ocr ? g->reads_text & ~g->sees : 0;
-    if (!st && g->opt->ocr)
+    g->reads_words = g->ocr ? g->reads_text & ~g->sees : 0;
+    if (!st && g->ocr)
         st = ilki_engine_check_words(g, err);
     if (!st)
         hash_settings(g);

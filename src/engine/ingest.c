@@ -74,6 +74,7 @@ static void tear_down(ilki_ingest *g)
     free(g->own);
     free(g->names);
     free(g->spaces);
+    free(g->kept_ocr);
     ilki_engine_work_list_deinit(&g->read);
     ilki_engine_work_list_deinit(&g->open);
     ilki_engine_work_list_deinit(&g->done);

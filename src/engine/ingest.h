@@ -17,6 +17,10 @@
 
 enum { ILKI_DOCUMENT, ILKI_PICTURE }; /* of settings */
 
+/* Fields of a picture that tell the next ingest how it was read. */
+#define ILKI_FIELD_OCR  "ocr"  /* text: languages in which words were looked for */
+#define ILKI_FIELD_EXIF "exif" /* false: nothing of EXIF was taken */
+
 /* What gets a vector. A passage: bytes [start, end) of the document's text; or the picture itself. */
 typedef struct ilki_passage {
     size_t start, end;
@@ -72,6 +76,9 @@ typedef struct ilki_ingest {
     char (*names)[32];
     bool ensured;
     const ilk_ingest_options *opt;
+    const char *ocr; /* languages of text in pictures; NULL: it is not looked for */
+    char *kept_ocr;  /* owned: the same, where the store's pictures say it */
+    bool no_exif, ocr_checked;
     ilk_job *job;
     ilk_ingest_result *result;
     uint32_t reads_text, sees;                 /* bits of models */
@@ -132,14 +139,25 @@ char *ilki_engine_absolute(const ilk_store *s, const ilki_source *src);
 /* Makes w->doc of w->data, by docs or by the helper program. */
 ilk_status ilki_engine_read_document(ilki_ingest *g, ilki_file_work *w, ilk_error *err);
 
+/* ---- words.c */
+
+/* How pictures are read, where the caller does not say it: as those of the store were. */
+ilk_status ilki_engine_recall_pictures(ilki_ingest *g, ilk_error *err);
+/* UNSUPPORTED where text in pictures is asked for and cannot be read. */
+ilk_status ilki_engine_check_words(ilki_ingest *g, ilk_error *err);
+/* Likewise where tesseract lacks a language; of a white picture, before the first real one is read, so that none loses its
+ * words over it. */
+ilk_status ilki_engine_check_language(ilki_ingest *g, ilk_error *err);
+/* w->doc of the words in a picture. One without any, or that tesseract fails at, is a picture all the same. */
+ilk_status ilki_engine_read_words(ilki_ingest *g, ilki_file_work *w, ilki_media *media, const ilki_media_picture *p,
+                                  ilk_error *err);
+/* Words that became passages get their mean, at unit length where the space's vectors have it, as the picture's own. */
+void ilki_engine_join_words(const ilki_ingest *g, ilki_file_work *w);
+
 /* ---- pictures.c */
 
 /* Says what a picture gets vectors of, and takes those that it has already. */
 ilk_status ilki_engine_plan_picture(ilki_ingest *g, ilki_file_work *w, ilk_error *err);
-/* UNSUPPORTED where text in pictures is asked for and cannot be read. */
-ilk_status ilki_engine_check_words(ilki_ingest *g, ilk_error *err);
-/* Words that became passages get their mean, at unit length where the space's vectors have it, as the picture's own. */
-void ilki_engine_join_words(const ilki_ingest *g, ilki_file_work *w);
 /* Is one decoding by a helper all that it needs? Then, of ilki_media_series: what is to be asked, and what becomes of the
  * answer, on the pool. */
 bool ilki_engine_is_serial(ilki_ingest *g, ilki_file_work *w);

@@ -15,13 +15,13 @@
 static void hash_picture(const ilki_ingest *g, const ilki_file_work *w, uint8_t hash[32])
 {
     static const char ways[2][16] = {"picture 1", "picture 1 as is"};
-    const char *how = ways[g->opt->no_exif != 0];
+    const char *how = ways[g->no_exif != 0];
     ilki_sha256 h;
     ilki_base_sha256_init(&h);
     ilki_base_sha256_add(&h, w->src.content_hash, 32);
     ilki_base_sha256_add(&h, how, sizeof ways[0]);
-    if (g->opt->ocr)
-        ilki_base_sha256_add(&h, g->opt->ocr, strlen(g->opt->ocr));
+    if (g->ocr)
+        ilki_base_sha256_add(&h, g->ocr, strlen(g->ocr));
     ilki_base_sha256_end(&h, hash);
 }
 
@@ -46,12 +46,15 @@ static size_t rows_bytes(const ilki_ingest *g, size_t m)
 
 ilk_status ilki_engine_plan_picture(ilki_ingest *g, ilki_file_work *w, ilk_error *err)
 {
-    ilk_status st = ILK_OK;
+    ilk_status st = g->ocr && !g->ocr_checked && !g->opt->dry_run ? ilki_engine_check_language(g, err) : ILK_OK;
+    if (st)
+        return st;
     w->passages = ilki_base_zalloc(1, sizeof *w->passages);
     if (!w->passages)
         return ilki_base_fail_memory(err, sizeof *w->passages, "a picture");
     w->n_passages = w->cap_passages = 1;
     w->passages[0] = (ilki_passage){.picture = true, .context = "", .todo = g->sees};
+    w->n_embedded = g->sees == 0; /* it is there for its words alone */
     hash_picture(g, w, w->passages[0].hash);
     if (!g->opt->dry_run)
         st = make_vectors(g, w, err);
@@ -115,73 +118,12 @@ static ilk_status make_rows(ilki_ingest *g, ilki_file_work *w, uint32_t which, c
     return st;
 }
 
-/* ------------------------------------------------------------------ words */
-
-ilk_status ilki_engine_check_words(ilki_ingest *g, ilk_error *err)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_+";
-    const char *l = g->opt->ocr;
-    ilki_media *media;
-    if (!*l || *l == '+' || l[strspn(l, letters)] || strlen(l) > 64)
-        return ilki_base_fail(err, ILK_BAD_ARGUMENT, "ocr: expected languages as \"eng+deu\", found \"%s\"", l);
-    ilk_status st = ilki_media_of(g->rt, &media, err);
-    if (!st && ilki_media_check(media, "ocr", g->job, NULL))
-        st = ilki_base_fail(err, ILK_UNSUPPORTED,
-                            "ocr: text in pictures is read by tesseract, which is not installed (Debian's package "
-                            "tesseract-ocr, and tesseract-ocr-deu and the like for other languages)");
-    return st;
-}
-
-/* A picture without words, or one that tesseract fails at, is a picture all the same. */
-static ilk_status read_words(ilki_ingest *g, ilki_file_work *w, ilki_media *media, const ilki_media_picture *p,
-                             ilk_error *err)
-{
-    char *text = NULL;
-    size_t n = 0;
-    ilk_error why;
-    ilk_error_init_sized(&why, sizeof why);
-    ilk_status st = ilki_media_read_words(media, p, g->opt->ocr, g->job, &text, &n, &why);
-    if (!st && strspn(text, " \t\r\n\f") < n)
-        st = ilki_docs_read_under(g->job, &w->doc, "words.txt", text, n, (size_t)g->max_bytes, &why);
-    free(text);
-    if (st == ILK_NO_MEMORY || st == ILK_CANCELLED || st == ILK_DEADLINE) {
-        ilki_base_error_copy(err, &why);
-        return st;
-    }
-    if (st && st != ILK_UNSUPPORTED && !w->reason) {
-        ilki_buf b;
-        ilki_base_buf_init(&b, 2048);
-        ilki_base_buf_addf(&b, "no text was read in it: %s", why.message);
-        w->reason = ilki_base_buf_take(&b, &n);
-    }
-    return ILK_OK;
-}
-
-void ilki_engine_join_words(const ilki_ingest *g, ilki_file_work *w)
-{
-    for (size_t m = 0; w->vectors && w->n_passages > 1 && m < g->n_models; m++) {
-        size_t dim = g->spaces[m]->dim;
-        if (!(g->reads_words >> m & 1) || !w->vectors[m])
-            continue;
-        double squares = 0;
-        for (size_t i = 0; i < dim; i++) {
-            double sum = 0;
-            for (size_t k = 1; k < w->n_passages; k++)
-                sum += (double)w->vectors[m][k * dim + i];
-            w->vectors[m][i] = (float)(sum / (double)(w->n_passages - 1));
-            squares += (double)w->vectors[m][i] * (double)w->vectors[m][i];
-        }
-        for (size_t i = 0; g->spaces[m]->normalized && squares > 0 && i < dim; i++)
-            w->vectors[m][i] = (float)((double)w->vectors[m][i] / sqrt(squares));
-    }
-}
-
 /* ------------------------------------------------------------------ decoding */
 
 /* What the file says is taken the first time. */
 static unsigned ask_fields(const ilki_ingest *g, const ilki_file_work *w)
 {
-    return g->opt->no_exif ? 0 : ILKI_MEDIA_TURNED | (w->about ? 0 : ILKI_MEDIA_WITH_FIELDS);
+    return g->no_exif ? 0 : ILKI_MEDIA_TURNED | (w->about ? 0 : ILKI_MEDIA_WITH_FIELDS);
 }
 
 static ilk_status take(ilki_ingest *g, ilki_file_work *w, uint32_t which, ilki_media_picture *p, ilk_error *err)
@@ -204,8 +146,8 @@ static ilk_status decode(ilki_ingest *g, ilki_file_work *w, ilki_media *media, u
     if (st)
         return st;
     st = take(g, w, which, &p, err);
-    if (!st && g->opt->ocr && !g->opt->dry_run && !(how & ILKI_MEDIA_AS_STORED))
-        st = read_words(g, w, media, &p, err);
+    if (!st && g->ocr && !g->opt->dry_run && !(how & ILKI_MEDIA_AS_STORED))
+        st = ilki_engine_read_words(g, w, media, &p, err);
     ilki_media_end_picture(media, &p);
     return st;
 }
@@ -236,7 +178,7 @@ bool ilki_engine_is_serial(ilki_ingest *g, ilki_file_work *w)
 {
     ilki_media *media;
     uint32_t stored = want_stored(g, w);
-    return !g->opt->ocr && (!stored || stored == w->passages[0].todo) && !ilki_media_is_dicom(w->data, w->n_data) &&
+    return !g->ocr && (!stored || stored == w->passages[0].todo) && !ilki_media_is_dicom(w->data, w->n_data) &&
            check(g, w, &media, NULL) == ILK_OK;
 }
 
@@ -256,7 +198,7 @@ ilk_status ilki_engine_read_picture(ilki_ingest *g, ilki_file_work *w, ilk_error
     ilki_media *media;
     uint32_t stored = want_stored(g, w), todo = w->passages[0].todo;
     ilk_status st = check(g, w, &media, err);
-    if (!st && (todo & ~stored || !stored || g->opt->ocr))
+    if (!st && (todo & ~stored || !stored || g->ocr))
         st = decode(g, w, media, 0, todo & ~stored, err);
     if (!st && stored)
         st = decode(g, w, media, ILKI_MEDIA_AS_STORED, stored, err);

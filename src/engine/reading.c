@@ -42,7 +42,9 @@ static ilk_status check_head(const ilki_ingest *g, const char *name, ilki_conten
     if (c->is.is == ILKI_SNIFFED_LATER)
         return ilki_base_fail(err, ILK_UNSUPPORTED, "not supported yet: %s", c->is.what);
     if (c->is.is == ILKI_SNIFFED_PICTURE)
-        return g->n_models && !g->sees ? ilki_base_fail(err, ILK_UNSUPPORTED, "a picture: no model here sees") : ILK_OK;
+        return g->n_models && !g->sees && !g->reads_words
+                   ? ilki_base_fail(err, ILK_UNSUPPORTED, "a picture: no model here sees")
+                   : ILK_OK;
     ilk_status st = ilki_docs_probe(name, c->data, c->n, err);
     if (!st && g->n_models && !g->reads_text)
         st = ilki_base_fail(err, ILK_UNSUPPORTED, "a text: no model here reads it");

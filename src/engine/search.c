@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/runtime.h"
 #include "embed/embed.h"
 #include "embed/modality.h"
 #include "embed/state.h"
@@ -248,7 +249,14 @@ static ilk_status merge(asking *a, size_t k, ilk_hits *h, ilk_error *err)
     for (size_t i = 0; i < a->n; i++)
         a->answers[i].n = 0;
     if (!st) {
+        double best = all.n ? (double)all.found[0].score : -1; /* of ranks: above 0 */
         cut(&all, k, a->q->min_score);
+        if (!all.n && best > 0)
+            ilki_base_log(
+                a->s->rt, ILK_LOG_WARN,
+                "no hit has a score of %g: %zu lists are merged by rank, and the best has %.4f; one modality, or "
+                "one space, has its own scores",
+                (double)a->q->min_score, n_with_hits, best);
         st = ilki_engine_hits_set(h, 0, a->s, &all, err);
     }
     free(all.found);

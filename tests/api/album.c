@@ -397,6 +397,17 @@ static void exif_becomes_fields(void)
         }
     }
     ilk_hits_free(h);
+    o = folder_options(&f); /* what nobody says is as it was */
+    CHECK_OK(folder_ingest(&f, f.dir, &o), &f.err);
+    CHECK_TOLD(&f, "unchanged a.jpg");
+    o.no_exif = -1;
+    o.ocr = "";
+    CHECK_OK(folder_ingest(&f, f.dir, &o), &f.err);
+    CHECK_TOLD(&f, "indexed a.jpg");
+    CHECK(n_of(&f, "camera_make", "Canon") > 0);
+    o = folder_options(&f);
+    CHECK_OK(folder_ingest(&f, f.dir, &o), &f.err);
+    CHECK_TOLD(&f, "unchanged a.jpg");
 end:
     folder_close(&f);
 }

@@ -87,6 +87,15 @@ def test_metadata():
         about = got["2024/IMG_1.JPG"]["metadata"]
         equal((about["width"], about["height"]), (19, 11), "not turned")
         check(not {"taken", "latitude", "camera_make", "lens"} & set(about), "nothing of EXIF is kept")
+        equal(about["exif"], False, "which is told")
+        put(p, "jpeg-camera.jpg", "2024/later.jpg")
+        matches(p.run("index").err, r"5 files, 1 indexed, 4 unchanged;")
+        for h in hits(p.run("search", "--jsonl", "--modality", "image", "-k", "9", "cat")):
+            check(not {"taken", "latitude"} & set(h["metadata"]), "nor of a file that comes later: %s" % h)
+        equal(p.run("index", "--exif", "--no-exif").status, 2, "both")
+        matches(p.run("index", "--exif").err, r"4 indexed, 1 unchanged;")
+        matches(p.run("index").err, r"5 files, 5 unchanged;")
+        check(any("latitude" in h["metadata"] for h in hits(p.run("search", "--jsonl", "--modality", "image", "cat"))), "again")
 
 
 def test_a_model_of_texts_alone():
@@ -177,7 +186,35 @@ def test_words_in_pictures():
         check(found[0]["score"] > 0.9 and found[0]["modality"] == "image", "score: %s" % found[0])
         equal(found[0]["text"].split(), "The red bicycle is lovely. Seven dogs in the market".split(), "the text is kept")
         matches(p.run("index", "--ocr").err, r"2 files, 2 unchanged;")
-        r = p.run("index", "--ocr-languages", "xyz")  # tesseract lacks it: the pictures stay
-        matches(r.err, r"sign\.png: no text was read in it: tesseract: ")
-        matches(p.run("index").err, r"2 files, 2 indexed; 2 pictures;")
-        equal(json.loads(p.run("status", "--json").out)["vectors"], 2, "no words any more")
+        equal(found[0]["metadata"]["ocr"], "eng", "in which languages")
+        matches(p.run("index").err, r"2 files, 2 unchanged;")
+        r = p.run("index", "--ocr-languages", "xyz")
+        equal(r.status, 2, "tesseract lacks it")
+        matches(r.err, r'ocr: expected languages that tesseract has, found "xyz": tesseract: ')
+        equal(json.loads(p.run("status", "--json").out)["vectors"], 3, "the words stay")
+        r = p.run("index", PATH="/nowhere")
+        equal(r.status, 2, "words that cannot be read any more")
+        matches(r.err, "the store's pictures were read so, and --no-ocr forgets their words")
+        put(p, "sign.png", "another.png")
+        matches(p.run("index").err, r"3 files, 1 indexed, 2 unchanged; 1 picture;")
+        equal(json.loads(p.run("status", "--json").out)["vectors"], 5, "a new picture is read like the others")
+        equal(p.run("index", "--ocr", "--no-ocr").status, 2, "both")
+        matches(p.run("index", "--no-ocr").err, r"3 files, 3 indexed; 3 pictures;")
+        equal(json.loads(p.run("status", "--json").out)["vectors"], 3, "no words any more")
+        matches(p.run("index").err, r"3 files, 3 unchanged;")
+
+
+def test_words_alone():
+    """Scans, and a model that reads and does not see."""
+    harness.need("tesseract")
+    with Place() as p:
+        put(p, "sign.png", "sign.png")
+        put(p, "jpeg-420.jpg", "noise.jpg")
+        matches(p.run("index", "-m", model()).err, r"2 files, 2 skipped;\D.*a picture: no model here sees")
+        r = p.run("index", "-m", model(), "--ocr")
+        matches(r.err, r"2 files, 1 indexed, 1 skipped; 1 picture;.*\n  1 skipped: a picture without words: no model here sees \(noise\.jpg\)\n")
+        found = hits(p.run("search", "--jsonl", "seven dogs in the market"))
+        equal([(h["path"], h["modality"]) for h in found], [("sign.png", "image")], "found by its words")
+        matches(p.run("index").err, r"2 files, 1 unchanged, 1 skipped;")
+        matches(p.run("index", "-m", model("clip-quick")).err, r"2 files, 2 indexed; 2 pictures;")
+        equal(json.loads(p.run("status", "--json").out)["vectors"], 3, "and by their looks")

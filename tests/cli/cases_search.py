@@ -162,6 +162,18 @@ def test_odd_questions():
         check(p.run("search", "-k", "3", "\udcff\udcfe cat").status == 0, "bytes that are no UTF-8")
 
 
+def test_a_least_score():
+    with Place() as p:
+        filled(p)
+        r = p.run("search", "--min-score", "0.4", "a red bicycle")
+        equal((r.status, r.out), (1, ""), "ranks make small scores")
+        matches(r.err, r"^ilk: no hit has a score of 0\.4: 2 lists are merged by rank, and the best has 0\.0164; one modality, ")
+        r = p.run("search", "--min-score", "0.4", "--modality", "text", "a red bicycle")
+        equal((r.status, r.err), (0, ""), "one list: %s" % r)
+        r = p.run("search", "--min-score", "2", "--modality", "text", "a red bicycle")
+        equal((r.status, r.err), (1, ""), "none is so near: %s" % r)
+
+
 def test_nothing_in_the_store_yet():
     with Place() as p:
         equal(p.run("index", "-m", model("clip-quick")).status, 1, "an empty folder")
