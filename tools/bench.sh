@@ -24,22 +24,36 @@ if [ -z "${ILK_BENCH_VENV:-}" ] && [ "$(cat "$venv/installed" 2>/dev/null)" != "
     echo "$peers" >"$venv/installed"
 fi
 
-# llama.cpp as its Python package vendors it: the converter needs the source, the library is compiled for this machine. Where
-# that fails, its rows are missing and the rest goes on.
+# llama.cpp as its Python package vendors it: the converter needs the source, which is made once and kept; the library is
+# compiled for this machine into the environment, and anew where that was made anew. Where either fails, its rows are missing
+# and the rest goes on.
+pip="$venv/bin/python -m pip --disable-pip-version-check --quiet"
 if [ ! -e "$cache/llama.cpp" ] && [ ! -e "$cache/llama-failed" ]; then
-    echo "Building llama.cpp (llama-cpp-python $llama) …" >&2
+    echo "Unpacking llama.cpp (llama-cpp-python $llama) …" >&2
     mkdir -p "$cache"
-    build=$(mktemp -d "$cache/llama-XXXXXX")
-    pip="$venv/bin/python -m pip --disable-pip-version-check --quiet"
-    if $pip download --no-deps --no-binary llama-cpp-python -d "$build" "llama-cpp-python==$llama" >&2 &&
-        tar xzf "$build"/llama_cpp_python-*.tar.gz -C "$build" &&
-        { [ -n "${ILK_BENCH_VENV:-}" ] ||
-            CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF" $pip install "$build"/llama_cpp_python-*.tar.gz >&2; }; then
-        mv "$build"/llama_cpp_python-*/vendor/llama.cpp "$cache/llama.cpp"
+    source=$(mktemp -d "$cache/llama-XXXXXX")
+    if $pip download --no-deps --no-binary llama-cpp-python -d "$source" "llama-cpp-python==$llama" >&2 &&
+        tar xzf "$source"/llama_cpp_python-*.tar.gz -C "$source"; then
+        mv "$source"/llama_cpp_python-*/vendor/llama.cpp "$cache/llama.cpp"
     else
-        echo "llama.cpp cannot be built here and is left out; remove $cache/llama-failed to try again." >&2
+        echo "llama.cpp cannot be fetched here and is left out; remove $cache/llama-failed to try again." >&2
         : >"$cache/llama-failed"
     fi
-    rm -rf "$build"
+    rm -rf "$source"
+fi
+if [ -z "${ILK_BENCH_VENV:-}" ] && [ -e "$cache/llama.cpp" ]; then
+    case $(cat "$venv/llama" 2>/dev/null) in
+    "$llama" | "$llama failed") ;;
+    *)
+        echo "Building llama.cpp (llama-cpp-python $llama) …" >&2
+        if CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF" $pip install --no-binary llama-cpp-python \
+            "llama-cpp-python==$llama" >&2; then
+            echo "$llama" >"$venv/llama"
+        else
+            echo "llama.cpp cannot be built here and is left out; remove $venv/llama to try again." >&2
+            echo "$llama failed" >"$venv/llama"
+        fi
+        ;;
+    esac
 fi
 exec python3 bench/compare.py --build build --model "$model" --venv "$venv" --cache "$cache" "$@"
