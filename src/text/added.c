@@ -36,11 +36,16 @@ static bool enter(ilki_tokenizer *t, size_t index)
 
 static ilk_status set_pattern(ilki_tokenizer *t, ilki_added *a, ilki_text_scratch *s, ilk_error *err)
 {
-    if (!ilki_text_load(s, a->content, a->n, 0) || (a->normalized && !ilki_text_normalise(t, s)))
-        return s->too_long ? ilki_base_fail(err, ILK_LIMIT,
-                                            "the normalizers make more than %zu characters of added token \"%s\"",
-                                            s->max_chars, a->content)
-                           : ilki_base_fail_memory(err, a->n, "an added token");
+    if (!ilki_text_load(s, a->content, a->n, 0) || (a->normalized && !ilki_text_normalise(t, s))) {
+        if (s->too_long)
+            return ilki_base_fail(err, ILK_LIMIT, "the normalizers make more than %zu characters of added token \"%s\"",
+                                  s->max_chars, a->content);
+        if (s->ran_wild)
+            return ilki_base_fail(err, ILK_LIMIT,
+                                  "the normalizers' pattern needs more steps for added token \"%s\" than are allowed",
+                                  a->content);
+        return ilki_base_fail_memory(err, a->n, "an added token");
+    }
     uint32_t *cps = ilki_base_arena_alloc(&t->arena, s->str.n, sizeof *cps);
     if (!cps)
         return ilki_base_fail_memory(err, s->str.n * sizeof *cps, "an added token");

@@ -58,6 +58,7 @@ struct ilki_text_scratch {
     ilki_text_tokens tokens[2]; /* of the text and of its pair */
     void *work;                 /* a model's own, for the length of one call */
     size_t work_bytes;
+    uint32_t base;    /* the byte of the text where str begins; set by load */
     bool at_start;    /* str begins where the text does; set by load */
     bool fresh;       /* str begins a stretch: the text, or what is behind an added token; set by load */
     size_t max_chars; /* that Replace may let str grow to; set by load */
@@ -115,6 +116,7 @@ ilk_status ilki_text_read_string(const ilki_text_reader *r, ilki_json_node o, co
 ilk_status ilki_text_read_chars(const ilki_text_reader *r, const char *s, size_t n, const uint32_t **cps,
                                 size_t *n_cps);
 
+typedef struct ilki_regex ilki_regex;
 typedef struct ilki_normalizer ilki_normalizer;
 typedef struct ilki_normalizer_row {
     const char *type;
@@ -133,10 +135,10 @@ struct ilki_normalizer {
     size_t n_find, n_put;
     bool lines;        /* … and a line feed, a return or a tab alone */
     size_t least;      /* Replace of a run: so many of `find`, or of white space where that is NULL; 0: no run */
+    ilki_regex *regex; /* … or what it matches */
     const void *state; /* Precompiled */
 };
 
-typedef struct ilki_regex ilki_regex;
 typedef struct ilki_splitter ilki_splitter;
 typedef struct ilki_splitter_row {
     const char *type;

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
- * A pattern of a checkpoint that no matcher of pattern.c knows, by PCRE2. It is untrusted, and so is the text:
+ * A pattern of a checkpoint that no matcher of pattern.c or replace.c knows, by PCRE2. It is untrusted, and so is the text:
  *   - the pattern's length, nesting and compiled size are limited, it is interpreted (no JIT), and what would mean
- *     something else to the reference's engine (Oniguruma, Ruby's syntax) is refused by name;
+ *     something else to the reference's engine (Oniguruma, Ruby's syntax) is put in PCRE2's words or refused by name;
  *   - a match sees WINDOW bytes ahead, and more only where it asks for more, out of an allowance that grows with the text;
  *     its steps are limited likewise: few at first, many out of the same allowance. A pattern that runs wild is an error.
- * What still differs: the classes \p{…} are those of the Unicode that PCRE2 was built with, case is folded character by
- * character, and an empty match makes a border but no piece. */
+ * What still differs: the classes \p{…} are those of the Unicode that PCRE2 was built with, and case is folded character
+ * by character ("ß" is not "ss"). Of a splitter an empty match makes a border but no piece. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/regex.h"
 
 #include <pcre2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +36,7 @@ struct ilki_regex {
 
 /* ------------------------------------------------------------------ the pattern */
 
-/* What Oniguruma reads otherwise than PCRE2. */
+/* What Oniguruma reads otherwise than PCRE2, wherever it stands. */
 static const struct {
     const char *text, *why;
 } foreign[] = {
@@ -51,61 +52,198 @@ static const struct {
     {"\\X", "other clusters there"},
     {"\\g", "a call there"},
     {"\\Z", "another place there"},
+    {"\\Q", "a letter there"},
+    {"\\E", "a letter there"},
     {"&&", "an intersection there"},
     {"(*", "a verb"},
-    {"}+", "a repetition there"},
-    {"(?m", "another option there"},
-    {"(?s", "no option there"},
+    {"{,", "a repetition there"},
     {"(?C", "a callout"},
     {"(?R", "a recursion"},
+    {"(?P", "no group there"},
     {"(?|", "a reset of groups"},
 };
 
-/* s[at] closes a count ("{2,3}") and not the name of a class ("\\p{L}"). */
-static bool closes_count(const char *s, size_t at)
+/* s[at] closes a count ("{2,3}") and not the name of a class ("\\p{L}"); *exact: a count without a comma. */
+static bool closes_count(const char *s, size_t at, bool *exact)
 {
     size_t open = at;
+    *exact = true;
     while (open > 0 && s[open] != '{')
-        open--;
+        *exact &= s[open--] != ',';
     return open < 2 || s[open - 2] != '\\' || !strchr("pPx", s[open - 1]);
+}
+
+/* Why what begins at s[i] is no pattern of both engines; NULL: it is. `in_class`: between brackets. */
+static const char *why_not(const char *s, size_t n, size_t i, bool in_class)
+{
+    bool exact;
+    for (size_t k = 0; k < sizeof foreign / sizeof *foreign; k++)
+        if (n - i >= strlen(foreign[k].text) && memcmp(s + i, foreign[k].text, strlen(foreign[k].text)) == 0)
+            return foreign[k].why;
+    if (s[i] == '}' && i + 1 < n && (s[i + 1] == '+' || s[i + 1] == '?') && closes_count(s, i, &exact) &&
+        (exact || s[i + 1] == '+'))
+        return "a repetition there";
+    if (s[i] == '\\' && i + 1 < n && (s[i + 1] == 'p' || s[i + 1] == 'P') && (i + 2 == n || s[i + 2] != '{'))
+        return "a letter there";
+    if (s[i] == '[' && in_class && (i + 1 == n || s[i + 1] != ':'))
+        return "a class inside a class there";
+    if (i + 2 < n && memcmp(s + i, "(?", 2) == 0) {
+        size_t len = strspn(s + i + 2, "imsxnaJU^-");
+        if (len && (s[i + 2 + len] == ')' || s[i + 2 + len] == ':') && strspn(s + i + 2, "ix-") != len)
+            return "another option there";
+    }
+    return NULL;
+}
+
+/* Sets *in_class as it is behind s[i], an unescaped character. */
+static void step_class(const char *s, size_t i, size_t *opened, bool *in_class)
+{
+    if (s[i] == '[' && !*in_class) {
+        *in_class = true;
+        *opened = i + 1 + (s[i + 1] == '^');
+    } else if (s[i] == ']' && i != *opened) { /* the first one stands for itself */
+        *in_class = false;
+    }
 }
 
 static ilk_status check_pattern(const char *s, size_t n, const ilki_text_reader *r)
 {
+    bool in_class = false;
+    size_t opened = 0;
     if (n > MAX_PATTERN)
         return ilki_base_fail(r->err, ILK_LIMIT, "%s: a pattern of %zu bytes, at most %d are taken", r->name, n,
                               MAX_PATTERN);
     for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < sizeof foreign / sizeof *foreign; k++) {
-            size_t len = strlen(foreign[k].text);
-            if (n - i < len || memcmp(s + i, foreign[k].text, len) != 0)
-                continue;
-            if (s[i] != '}' || closes_count(s, i))
-                return ilki_base_fail(r->err, ILK_UNSUPPORTED, "%s: the pattern %.200s is not built: \"%s\" is %s",
-                                      r->name, s, foreign[k].text, foreign[k].why);
-        }
-        i += s[i] == '\\';
+        const char *why = why_not(s, n, i, in_class), *end = in_class && s[i] == '[' ? strstr(s + i, ":]") : NULL;
+        if (why)
+            return ilki_base_fail(r->err, ILK_UNSUPPORTED, "%s: the pattern %.200s is not built: \"%.*s\" is %s",
+                                  r->name, s, (int)(n - i < 3 ? n - i : 3), s + i, why);
+        if (end)
+            i = (size_t)(end + 1 - s);
+        else if (s[i] == '\\')
+            i++;
+        else
+            step_class(s, i, &opened, &in_class);
     }
     return ILK_OK;
 }
 
-/* \w of Oniguruma: letters, marks, decimal digits and connectors; also inside a class. */
-static bool translate(const char *s, size_t n, ilki_buf *to)
+/* What Oniguruma means by names of classes, for use between brackets: in its \w alone also six numbers of Latin-1. */
+#define WORD    "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+#define NUMBERS "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
+#define SPACE   "\\p{Z}\\t-\\r\\x{85}"
+
+static const struct {
+    const char *name, *as;
+} posix[] = {
+    {"[:alpha:]", "\\p{Alphabetic}"},
+    {"[:alnum:]", "\\p{Alphabetic}\\p{Nd}"},
+    {"[:upper:]", "\\p{Uppercase}"},
+    {"[:lower:]", "\\p{Lowercase}"},
+    {"[:digit:]", "\\p{Nd}"},
+    {"[:xdigit:]", "0-9A-Fa-f"},
+    {"[:punct:]", "\\p{P}\\p{S}"},
+    {"[:space:]", SPACE},
+    {"[:blank:]", "\\p{Zs}\\t"},
+    {"[:cntrl:]", "\\p{Cc}"},
+    {"[:word:]", WORD},
+};
+
+/* How long the name at s[i] is of a class between brackets, put as both engines know it; 0: it is not built. */
+static size_t put_posix(const char *s, size_t n, size_t i, ilki_buf *to)
 {
-    static const char word[] = "\\p{L}\\p{M}\\p{Nd}\\p{Pc}";
+    for (size_t k = 0; k < sizeof posix / sizeof *posix; k++) {
+        size_t len = strlen(posix[k].name);
+        if (n - i < len || memcmp(s + i, posix[k].name, len) != 0)
+            continue;
+        ilki_base_buf_addf(to, "%s", posix[k].as);
+        return len;
+    }
+    return 0;
+}
+
+/* PCRE2 takes a script's name for all that is used with the script; "sc:" in front says the script alone. */
+static bool is_script(const char *name, size_t n)
+{
+    char pattern[64];
+    int code = 0;
+    size_t at = 0;
+    if (n < 3 || n > 32 || memchr(name, ':', n) || memchr(name, '=', n))
+        return false;
+    int len = snprintf(pattern, sizeof pattern, "\\p{sc:%.*s}", (int)n, name);
+    pcre2_code *c = pcre2_compile((PCRE2_SPTR)pattern, (size_t)len, PCRE2_UTF, &code, &at, NULL);
+    pcre2_code_free(c);
+    return c != NULL;
+}
+
+/* \p{…} or \P{…} at s[i]: how long it is. */
+static size_t put_property(const char *s, size_t n, size_t i, ilki_buf *to)
+{
+    size_t name = i + 3, end = name;
+    while (end < n && s[end] != '}')
+        end++;
+    bool not_it = name < end && s[name] == '^';
+    name += not_it;
+    ilki_base_buf_add(to, s + i, 3);
+    ilki_base_buf_addf(to, "%s%s", not_it ? "^" : "", end < n && is_script(s + name, end - name) ? "sc:" : "");
+    end += end < n;
+    ilki_base_buf_add(to, s + name, end - name);
+    return end - i;
+}
+
+static bool is_hex(const char *s, size_t n)
+{
+    return n >= 4 && strspn(s, "0123456789abcdefABCDEF") >= 4;
+}
+
+/* An escape at s[i]: how long it is; 0: it is not built there. */
+static size_t put_escape(const char *s, size_t n, size_t i, bool in_class, ilki_buf *to)
+{
+    switch (s[i + 1]) {
+    case 'w':
+        ilki_base_buf_addf(to, "%s", in_class ? WORD : "[" WORD NUMBERS "]");
+        return 2;
+    case 'W':
+        ilki_base_buf_addf(to, "%s", in_class ? "" : "[^" WORD NUMBERS "]");
+        return in_class ? 0 : 2;
+    case 's':
+        ilki_base_buf_addf(to, "%s", in_class ? SPACE : "[" SPACE "]");
+        return 2;
+    case 'S': /* PCRE2 has U+180E among spaces */
+        ilki_base_buf_addf(to, "%s", in_class ? "\\S\\x{180e}" : "[^" SPACE "]");
+        return 2;
+    case 'p':
+    case 'P':
+        return put_property(s, n, i, to);
+    case 'u':
+        if (!is_hex(s + i + 2, n - i - 2))
+            return 0;
+        ilki_base_buf_addf(to, "\\x{%.4s}", s + i + 2);
+        return 6;
+    default:
+        ilki_base_buf_add(to, s + i, 2);
+        return 2;
+    }
+}
+
+/* The pattern in PCRE2's words; *failed: at what it is not built. */
+static bool translate(const char *s, size_t n, ilki_buf *to, size_t *failed)
+{
     bool in_class = false;
-    for (size_t i = 0; i < n; i++) {
-        bool escape = s[i] == '\\' && i + 1 < n;
-        if (escape && s[i + 1] == 'w')
-            ilki_base_buf_addf(to, in_class ? "%s" : "[%s]", word);
-        else if (escape && s[i + 1] == 'W' && !in_class)
-            ilki_base_buf_addf(to, "[^%s]", word);
-        else if (escape && s[i + 1] == 'W')
+    size_t opened = 0;
+    for (size_t i = 0, len; i < n; i += len) {
+        *failed = i;
+        len = 1;
+        if (s[i] == '\\' && i + 1 < n) {
+            len = put_escape(s, n, i, in_class, to);
+        } else if (s[i] == '[' && in_class) {
+            len = put_posix(s, n, i, to);
+        } else {
+            ilki_base_buf_add(to, s + i, 1);
+            step_class(s, i, &opened, &in_class);
+        }
+        if (len == 0)
             return false;
-        else
-            ilki_base_buf_add(to, s + i, escape ? 2 : 1);
-        in_class = !escape && s[i] == '[' ? true : !escape && s[i] == ']' ? false : in_class;
-        i += escape;
     }
     return true;
 }
@@ -138,15 +276,16 @@ static ilk_status compile(ilki_regex *x, const ilki_buf *text, const char *patte
 ilk_status ilki_text_regex_new(ilki_regex **out, const char *pattern, size_t n, const ilki_text_reader *r)
 {
     ilki_buf text;
+    size_t at = 0;
     *out = NULL;
     ilk_status status = check_pattern(pattern, n, r);
     ilki_regex *x = status ? NULL : ilki_base_zalloc(1, sizeof *x);
     if (!status && !x)
         status = ilki_base_fail_memory(r->err, sizeof *x, "a pattern");
     ilki_base_buf_init(&text, (size_t)MAX_PATTERN * 16);
-    if (!status && !translate(pattern, n, &text))
-        status = ilki_base_fail(r->err, ILK_UNSUPPORTED, "%s: the pattern %.200s is not built: \\W inside a class",
-                                r->name, pattern);
+    if (!status && !translate(pattern, n, &text, &at))
+        status = ilki_base_fail(r->err, ILK_UNSUPPORTED, "%s: the pattern %.200s is not built: \"%.10s\" there",
+                                r->name, pattern, pattern + at);
     if (!status)
         status = ilki_base_buf_check(&text, "a pattern", r->err);
     if (!status)

@@ -120,6 +120,7 @@ bool ilki_text_load(ilki_text_scratch *s, const char *text, size_t n, size_t bas
     ilki_text_str *str = &s->str;
     s->max_chars = n * GROWTH + GROWTH_MIN;
     s->too_long = false;
+    s->base = (uint32_t)base;
     s->at_start = base == 0;
     s->fresh = true;
     s->goes_on = false;

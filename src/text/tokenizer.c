@@ -348,6 +348,8 @@ void ilki_text_tokenizer_free(ilki_tokenizer *t)
     ilki_text_vocab_deinit(&t->vocab);
     for (size_t i = 0; i < t->n_splitters; i++)
         ilki_text_regex_free(t->splitters[i].regex);
+    for (size_t i = 0; i < t->n_normalizers; i++)
+        ilki_text_regex_free(t->normalizers[i].regex);
     ilki_base_arena_deinit(&t->arena);
     free(t->added);
     free(t->is_special);

@@ -50,6 +50,9 @@ static const char *const normalizers[] = {
     REPLACE("{\"String\":\"ab\"}", ""),
     REPLACE("{\"Regex\":\"\\\\s{2,}|[\\\\n\\\\r\\\\t]\"}", " "),
     REPLACE("{\"Regex\":\" {2,}\"}", "\\u2581"),
+    REPLACE("{\"Regex\":\"a+b|a\"}", "x"),
+    REPLACE("{\"Regex\":\"(?<=b)a|(?=\\\\s)|$\"}", "-"),
+    REPLACE("{\"Regex\":\"b*\"}", ""),
     "{\"type\":\"ByteLevel\"}",
     SEQUENCE_N("{\"type\":\"Strip\",\"strip_left\":true,\"strip_right\":false}"
                "," REPLACE("{\"String\":\"  \"}", "b") ","

@@ -9,7 +9,8 @@
 #include "test.h"
 #include "text/tokenizer.h"
 
-static ilki_tokenizer *open_pattern(const char *pattern, ilk_status want, const char *says)
+/* A tokenizer that splits at the pattern or, where there is a `content`, replaces what it matches. */
+static ilki_tokenizer *open_part(const char *pattern, const char *content, ilk_status want, const char *says)
 {
     ilki_tokenizer *t = NULL;
     ilk_error err;
@@ -24,14 +25,20 @@ static ilki_tokenizer *open_pattern(const char *pattern, ilk_status want, const 
     int n = snprintf(
         json, room,
         "{\"model\":{\"type\":\"WordLevel\",\"unk_token\":\"?\",\"vocab\":{\"?\":0,\"a\":1,\"b\":2,\"aB\":3}},"
-        "\"pre_tokenizer\":{\"type\":\"Split\",\"behavior\":\"Isolated\",\"pattern\":{\"Regex\":\"%s\"}}}",
-        escaped);
+        "\"%s\":{\"type\":\"%s\",\"%s\":\"%s\",\"pattern\":{\"Regex\":\"%s\"}}}",
+        content ? "normalizer" : "pre_tokenizer", content ? "Replace" : "Split", content ? "content" : "behavior",
+        content ? content : "Isolated", escaped);
     ilki_tokenizer_files files = {.tokenizer_json = {.data = json, .n = (size_t)n}, .mode = ILKI_TOKENIZER_LITERAL};
     CHECK_STATUS(ilki_text_tokenizer_open(&t, &files, &err), want, &err);
     CHECK_THAT(!says || strstr(err.message, says) != NULL, "%s", err.message);
     free(json);
     free(escaped);
     return t;
+}
+
+static ilki_tokenizer *open_pattern(const char *pattern, ilk_status want, const char *says)
+{
+    return open_part(pattern, NULL, want, says);
 }
 
 static void refuses(void)
@@ -43,17 +50,28 @@ static void refuses(void)
         {"(a", "missing closing parenthesis", ILK_BAD_FORMAT},
         {"a{2,1}", "numbers out of order", ILK_BAD_FORMAT},
         {"\\p{Nonsense}", "unknown property", ILK_BAD_FORMAT},
-        {"\\h+", "\"\\h\" is", ILK_UNSUPPORTED},
+        {"\\h+", "\"\\h+\" is", ILK_UNSUPPORTED},
         {"a\\b", "\"\\b\" is", ILK_UNSUPPORTED},
-        {"\\Ka", "\"\\K\" is", ILK_UNSUPPORTED},
+        {"\\Ka", "\"\\Ka\" is", ILK_UNSUPPORTED},
         {"\\C", "\"\\C\" is", ILK_UNSUPPORTED},
-        {"[a-z&&[^b]]", "\"&&\" is", ILK_UNSUPPORTED},
-        {"(*LIMIT_MATCH=999999999)a", "\"(*\" is", ILK_UNSUPPORTED},
-        {"(?m).", "\"(?m\" is", ILK_UNSUPPORTED},
+        {"\\Qa\\E", "\"\\Qa\" is a letter", ILK_UNSUPPORTED},
+        {"\\pL", "\"\\pL\" is a letter", ILK_UNSUPPORTED},
+        {"[a-z&&[^b]]", "\"&&[\" is", ILK_UNSUPPORTED},
+        {"[a[bc]]", "\"[bc\" is a class", ILK_UNSUPPORTED},
+        {"[[:graph:]]", "\"[:graph:]]\" there", ILK_UNSUPPORTED},
+        {"[[:^alpha:]]", "\"[:^alpha:]\" there", ILK_UNSUPPORTED},
+        {"(*LIMIT_MATCH=999999999)a", "\"(*L\" is", ILK_UNSUPPORTED},
+        {"(?m).", "\"(?m\" is another option", ILK_UNSUPPORTED},
+        {"(?im:.)", "\"(?i\" is another option", ILK_UNSUPPORTED},
+        {"(?i-s:.)", "\"(?i\" is another option", ILK_UNSUPPORTED},
         {"(?C1)a", "\"(?C\" is", ILK_UNSUPPORTED},
         {"(?R)?a", "\"(?R\" is", ILK_UNSUPPORTED},
+        {"(?P<n>a)", "\"(?P\" is no group", ILK_UNSUPPORTED},
         {"a{2,3}+", "\"}+\" is", ILK_UNSUPPORTED},
-        {"[\\W]", "\\W inside a class", ILK_UNSUPPORTED},
+        {"a{3}?", "\"}?\" is", ILK_UNSUPPORTED},
+        {"a{,3}", "\"{,3\" is", ILK_UNSUPPORTED},
+        {"\\u12", "\"\\u12\" there", ILK_UNSUPPORTED},
+        {"[\\W]", "\"\\W]\" there", ILK_UNSUPPORTED},
         {"((((((((((((((((((((((((((((((((((((a))))))))))))))))))))))))))))))))))))", "nested", ILK_BAD_FORMAT},
         {"(?:(?:(?:a{1,99}){1,99}){1,99}){1,99}", NULL, ILK_BAD_FORMAT},
     };
@@ -64,7 +82,7 @@ static void refuses(void)
     big[5999] = '\0';
     ilki_text_tokenizer_free(open_pattern(big, ILK_LIMIT, "a pattern of 5999 bytes"));
     free(big);
-    ilki_text_tokenizer_free(open_pattern("\\p{L}++|[\\p{L}]+|\\x{61}+", ILK_OK, NULL));
+    ilki_text_tokenizer_free(open_pattern("\\p{L}++|[\\p{L}]+|\\x{61}+|a{2,3}?|[]a]|[^]b]|(?i-x:c)", ILK_OK, NULL));
 }
 
 /* Seconds for n times `unit` and then `end`; `want` of the call. */
@@ -93,6 +111,34 @@ static double run(const char *pattern, const char *unit, size_t n, const char *e
     ilki_text_scratch_free(s);
     ilki_text_tokenizer_free(t);
     return seconds;
+}
+
+/* A normalizer's pattern is no more trusted, nor what it makes of a text. */
+static void replaces_within_limits(void)
+{
+    enum { LONG = 200000 };
+    static const struct {
+        const char *pattern, *content, *says;
+    } cases[] = {{"(?:a+)+[cd]", "", "more steps"},
+                 {"a*+b|a", "b", "more steps"},
+                 {"", "0123456789012345678901234567890123456789012345678901234567890123456789", "make more than"}};
+    char *text = malloc(LONG);
+    ilki_text_scratch *s = ilki_text_scratch_new();
+    memset(text, 'a', LONG);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ilki_tokenizer *t = open_part(cases[i].pattern, cases[i].content, ILK_OK, NULL);
+        ilki_encoding e = {0};
+        ilk_error err;
+        ilk_error_init(&err);
+        CHECK_STATUS(ilki_text_encode(t, s, text, LONG, NULL, &e, &err), ILK_LIMIT, &err);
+        CHECK_THAT(strstr(err.message, cases[i].says) != NULL, "%s", err.message);
+        CHECK_OK(ilki_text_encode(t, s, "abc", 3, NULL, &e, &err), &err);
+        ilki_text_encoding_deinit(&e);
+        ilki_text_tokenizer_free(t);
+    }
+    ilki_text_tokenizer_free(open_part("\\h", "x", ILK_UNSUPPORTED, "a hexadecimal digit"));
+    ilki_text_scratch_free(s);
+    free(text);
 }
 
 static void never_hangs(void)
@@ -136,4 +182,5 @@ static void empty_matches(void)
     }
 }
 
-TEST_MAIN({"refuses", refuses}, {"never_hangs", never_hangs}, {"empty_matches", empty_matches})
+TEST_MAIN({"refuses", refuses}, {"never_hangs", never_hangs}, {"replaces_within_limits", replaces_within_limits},
+          {"empty_matches", empty_matches})
