@@ -56,10 +56,10 @@ static uint32_t be16(const unsigned char *p)
     return (uint32_t)p[0] << 8 | p[1];
 }
 
-/* Width and height from the frame's header; false: it is none of ours. */
+/* Width and height from the frame's header; false: it is none of ours, or not all of one. */
 static bool jpeg_size(const unsigned char *p, size_t n, uint32_t most, uint32_t *width, uint32_t *height)
 {
-    if (n < 4 || p[0] != 0xff || p[1] != 0xd8)
+    if (n < 4 || p[0] != 0xff || p[1] != 0xd8 || p[n - 2] != 0xff || p[n - 1] != 0xd9)
         return false;
     for (size_t at = 2; n - at >= 9 && p[at] == 0xff; at += 2 + be16(p + at + 2)) {
         if (p[at + 1] == 0xc0 || p[at + 1] == 0xc2) {

@@ -168,7 +168,7 @@ static ilk_status check_refused(check *c, ilk_error *err)
         return ILK_OK;
     ilk_status st = ilki_store_db_init(&file, c->s, err);
     ilk_status got = st ? st : ilki_store_db_open(&file, &why);
-    if (!st && got == ILK_CORRUPT)
+    if (!st && got == ILK_CORRUPT && !file.blank) /* whoever was to fill it ended before; nothing is lost by that */
         snprintf(c->wrong, sizeof c->wrong, "%.500s", why.message);
     else if (!got && file.idle)
         check_pages(c, file.idle);

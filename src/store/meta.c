@@ -240,6 +240,11 @@ static ilk_status conn_check(ilki_conn *c, ilk_error *err)
     if (st)
         return st;
     sqlite3_file_control(c->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved);
+    if (version == 0 && pragma(c, "SELECT count(*) FROM sqlite_master", &st, err) == 0) {
+        atomic_store(&c->owner->unfit, true);
+        c->owner->blank = true;
+        return ilki_base_fail(err, ILK_CORRUPT, "%s: there are no tables in it yet", c->owner->path);
+    }
     if (version != SCHEMA || reserved != ILKI_PAGE_RESERVED) {
         atomic_store(&c->owner->unfit, true);
         return ilki_base_fail(err, ILK_CORRUPT, "%s: schema %d with %d bytes reserved, expected %d with %d",
@@ -353,6 +358,7 @@ ilk_status ilki_store_db_open(ilki_db *db, ilk_error *err)
     }
     if (st)
         return st;
+    db->blank = false;
     st = conn_open(db, !db->read_only, &c, err);
     if (!st)
         st = conn_check(c, err);

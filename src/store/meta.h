@@ -75,6 +75,7 @@ typedef struct ilki_db {
     uint8_t uuid[ILKI_UUID_BYTES];
     uint64_t dev, ino; /* of the file, to notice one that took its place */
     atomic_bool unfit; /* something was found malformed: to be rebuilt */
+    bool blank;        /* of what was opened last: a file without a table, as one is left that was never filled */
     pthread_mutex_t lock;
     pthread_cond_t freed;
     ilki_conn *idle;

@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import resource
 import shutil
+import signal
 
 import harness
 from harness import Place, as_nobody, check, equal, lacks, matches, model
@@ -35,6 +37,30 @@ def test_status():
         matches(r.err, "^ilk: empty.txt: skipped: empty file$")
         equal(json.loads(p.run("doctor", "--json").out)["store_items"], doc["items"], "doctor")
         matches(p.run("status", p.dir, cwd=p.home).out, "^files\t2 indexed$")
+
+
+def test_tables_that_were_never_filled():
+    """What is left where an end comes between the making of the file and that of its tables."""
+    def small_files():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
+    with Place() as p:
+        p.write("a.txt", "a red cat")
+        equal(p.run("index", "-m", model(), preexec=small_files).status, 2, "no room")
+        path = os.path.join(p.dir, ".ilk/derived/meta.db")
+        equal(os.path.getsize(path), 4096, "a file")
+        with open(path, "rb") as f:
+            equal(f.read()[60:64], b"\0\0\0\0", "without tables")
+        r = p.run("check")
+        equal((r.status, r.out, r.err), (0, "", "ilk: sound\n"), "nothing is lost: %s" % r)
+        equal(p.run("search", "cat").status, 1, "nothing is found")
+        equal(p.run("index", "-m", model()).status, 0, "it is filled later")
+        equal(p.run("search", "-l", "cat").out, "a.txt\n", "and answers")
+        data = bytearray(open(path, "rb").read())
+        data[60:64] = b"\0\0\0\x63"
+        with open(path, "wb") as f:
+            f.write(data)
+        equal(p.run("check").status, 2, "tables of another kind are wrong")
 
 
 def test_prune():
