@@ -211,6 +211,16 @@ static ilk_status allowed_status(unsigned status)
     }
 }
 
+/* A decoder's words become part of a line: some end in a newline, and none may begin another. */
+static void make_one_line(char *s)
+{
+    size_t n = strlen(s);
+    for (size_t i = 0; i < n; i++)
+        s[i] = (unsigned char)s[i] < ' ' || s[i] == 0x7f ? ' ' : s[i];
+    while (n && s[n - 1] == ' ')
+        s[--n] = '\0';
+}
+
 ilk_status ilki_media_get_answer(ilki_media_answer *a, const void *data, size_t n, ilk_error *err)
 {
     ilki_cur c;
@@ -223,6 +233,7 @@ ilk_status ilki_media_get_answer(ilki_media_answer *a, const void *data, size_t 
         *sizes[i] = ilki_base_cur_u32(&c);
     a->n_bytes = ilki_base_cur_u64(&c);
     bool ok = ilki_media_get_str(&c, a->message, sizeof a->message);
+    make_one_line(a->message);
     a->n_fields = ilki_base_cur_u32(&c);
     if (!ok || c.bad || ilki_base_cur_left(&c) || form >= ILKI_MEDIA_FORMS)
         return ilki_base_fail(err, ILK_BAD_FORMAT, "answer: malformed within its %zu bytes", n);

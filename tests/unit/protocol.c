@@ -92,4 +92,17 @@ static void answer(void)
     ilki_base_buf_deinit(&b);
 }
 
-TEST_MAIN({"hello", hello}, {"request", request}, {"answer", answer})
+/* What a decoder says becomes part of a line. */
+static void message(void)
+{
+    static ilki_media_answer got;
+    const ilki_media_answer a = {.status = ILK_BAD_FORMAT, .message = "Invalid:\n\tno \x1b[31mbox \xc3\xa4\x7f\r\n \n"};
+    ilki_buf b;
+    ilki_base_buf_init(&b, 4096);
+    ilki_media_put_answer(&b, &a);
+    CHECK_OK(ilki_media_get_answer(&got, b.data, b.len, NULL), NULL);
+    CHECK_STR(got.message, "Invalid:  no  [31mbox \xc3\xa4");
+    ilki_base_buf_deinit(&b);
+}
+
+TEST_MAIN({"hello", hello}, {"request", request}, {"answer", answer}, {"message", message})
