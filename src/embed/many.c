@@ -44,7 +44,9 @@ static ilk_status run_batch(ilk_model *m, const char *const *strings, size_t fir
     if (st == ILK_OK)
         st = ilki_embed_batch(m, list, n, &plan, job, v, err);
     for (size_t i = 0; st == ILK_OK && i < n; i++)
-        if (v->state[i].status != ILK_OK)
+        if (v->state[i].status == ILK_NO_MEMORY) /* no fault of the input's */
+            st = ilki_base_fail(err, ILK_NO_MEMORY, "%s", reason(&v->state[i], strings[first + i]));
+        else if (v->state[i].status != ILK_OK)
             st = how->failed(how->user, first + i, reason(&v->state[i], strings[first + i]), err);
     if (st == ILK_OK)
         memcpy(rows + first * plan.dim, v->data, n * plan.dim * sizeof *rows);

@@ -12,7 +12,8 @@ typedef struct ilki_many {
     uint32_t dim;         /* the first entries; 0: all */
     const char *stage;    /* of progress */
     uint64_t done, total; /* of it, before this call and in all */
-    /* String i has no vector, its row is zeros; the message is without a picture's path. An error ends the call. */
+    /* String i has no vector, its row is zeros; the message is without a picture's path. An error ends the call. Not
+     * called where memory is short, which ends the call too. */
     ilk_status (*failed)(void *user, size_t i, const char *message, ilk_error *err);
     void *user;
 } ilki_many;

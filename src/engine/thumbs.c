@@ -188,12 +188,14 @@ static void make_one(void *arg, size_t i, unsigned slot)
 typedef struct finding {
     ilk_store *s;
     wanted *w;
+    bool short_of_memory;
 } finding;
 
 static bool take_source(void *user, const ilki_source *src)
 {
     finding *f = user;
     f->w->absolute = ilki_engine_absolute(f->s, src);
+    f->short_of_memory = !f->w->absolute;
     memcpy(f->w->hash, src->content_hash, 32);
     f->w->n_bytes = src->n_bytes;
     f->w->mtime_ns = src->mtime_ns;
@@ -204,10 +206,12 @@ static ilk_status find_sources(making *k, ilki_store *store, const char *const *
 {
     ilk_status st = ilki_store_refresh(store, err);
     for (size_t i = 0; !st && i < n; i++) {
-        finding f = {k->s, &k->wants[i]};
+        finding f = {k->s, &k->wants[i], false};
         bool top = paths[i][0] == '/';
         st = ilki_store_source_by_path(store, top ? "/" : "", paths[i] + top, take_source, &f, err);
         st = st == ILK_NOT_FOUND ? ILK_OK : st;
+        if (!st && f.short_of_memory)
+            st = ilki_base_fail_memory(err, strlen(paths[i]), "a path");
     }
     return st;
 }

@@ -3,6 +3,7 @@
 #include "tasks/correlate.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 double ilki_tasks_pearson(const double *x, const double *y, size_t n)
@@ -46,17 +47,20 @@ static void rank(const double *x, size_t n, valued *sorted, double *ranks)
     }
 }
 
-double ilki_tasks_spearman(const double *x, const double *y, size_t n)
+ilk_status ilki_tasks_spearman(double *out, const double *x, const double *y, size_t n, ilk_error *err)
 {
-    double r = (double)NAN;
-    valued *sorted = n ? malloc(n * sizeof *sorted) : NULL;
-    double *ranks = n ? malloc(2 * n * sizeof *ranks) : NULL;
-    if (sorted && ranks) {
+    *out = (double)NAN;
+    if (n < 2)
+        return ILK_OK;
+    valued *sorted = malloc(n * sizeof *sorted);
+    double *ranks = malloc(2 * n * sizeof *ranks);
+    bool good = sorted && ranks;
+    if (good) {
         rank(x, n, sorted, ranks);
         rank(y, n, sorted, ranks + n);
-        r = ilki_tasks_pearson(ranks, ranks + n, n);
+        *out = ilki_tasks_pearson(ranks, ranks + n, n);
     }
     free(sorted);
     free(ranks);
-    return r;
+    return good ? ILK_OK : ilki_base_fail_memory(err, n * (sizeof *sorted + 2 * sizeof *ranks), "ranks");
 }

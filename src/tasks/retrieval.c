@@ -518,12 +518,13 @@ static ilk_status read_judged(retrieval *r, const char *dir, ilk_error *err)
         ilki_buf name;
         ilki_base_buf_init(&name, 4096);
         ilki_base_buf_addf(&name, "%s.tsv", split);
-        path = ilki_base_path_join(folder, ilki_base_buf_view(&name));
+        st = ilki_base_buf_check(&name, "the name of a split", err);
+        path = st ? NULL : ilki_base_path_join(folder, ilki_base_buf_view(&name));
         ilki_base_buf_deinit(&name);
     }
-    if (!path)
+    if (st == ILK_OK && !path)
         st = ilki_base_fail_memory(err, strlen(dir), "a path");
-    else
+    else if (st == ILK_OK)
         st = ilki_tasks_read_judgements(&r->judged, r->vfs, path, &r->notes, err);
     if (st == ILK_NOT_FOUND) {
         (void)r->vfs->list(r->vfs, folder, add_split, &there, NULL);

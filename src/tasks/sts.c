@@ -103,7 +103,7 @@ ilk_status ilki_tasks_sts(ilk_model *m, const char *file, const ilk_eval_options
         st = ilki_base_fail(err, ILK_BAD_FORMAT, "%s: expected two pairs at least, found %zu", file, s.n);
     for (size_t k = 0; st == ILK_OK && k < N_KINDS; k++) {
         result->pearson[k] = ilki_tasks_pearson(s.score[k], s.gold, s.n);
-        result->spearman[k] = ilki_tasks_spearman(s.score[k], s.gold, s.n);
+        st = ilki_tasks_spearman(&result->spearman[k], s.score[k], s.gold, s.n, err);
     }
     result->n_pairs = s.n;
     result->n_junk = s.notes.n_junk;

@@ -32,6 +32,16 @@ static ilk_input *make_inputs(const ilki_text *texts, size_t n, const ilki_texts
     return in;
 }
 
+/* That memory was short is no fault of a single text, which would count as bad. */
+static ilk_status memory_of(const ilk_vectors *v, size_t n, ilk_error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        if (v->state[i].status == ILK_NO_MEMORY)
+            return ilki_base_fail(err, ILK_NO_MEMORY, "%s",
+                                  v->state[i].message ? v->state[i].message : "out of memory");
+    return ILK_OK;
+}
+
 ilk_status ilki_tasks_embed(ilk_model *m, const ilki_text *texts, size_t n, const ilki_texts_how *how, ilk_job *job,
                             ilk_vectors **out, ilk_error *err)
 {
@@ -58,6 +68,8 @@ ilk_status ilki_tasks_embed(ilk_model *m, const ilki_text *texts, size_t n, cons
     free(list);
     free(in);
     free(parts);
+    if (st == ILK_OK)
+        st = memory_of(v, n, err);
     if (st == ILK_OK)
         *out = v;
     else

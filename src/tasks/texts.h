@@ -22,7 +22,7 @@ typedef struct ilki_texts_how {
                            the same width stand */
 } ilki_texts_how;
 
-/* One vector a text; failures of single texts are in the result. */
+/* One vector a text; failures of single texts are in the result, but NO_MEMORY, which ends the call. */
 ilk_status ilki_tasks_embed(ilk_model *m, const ilki_text *texts, size_t n, const ilki_texts_how *how, ilk_job *job,
                             ilk_vectors **out, ilk_error *err);
 
