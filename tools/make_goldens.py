@@ -384,7 +384,7 @@ def write_goldens(out, pooling, texts):
 
 def run_real(real, program):
     if not real or not pathlib.Path(real).is_dir():
-        print("SKIPPED: no folder of a real checkpoint given (ILK_TEST_MINILM)")
+        print("SKIPPED: ILK_TEST_MINILM names no folder of all-MiniLM-L6-v2 (tools/get_minilm.sh prints one)")
         return 77
     with tempfile.TemporaryDirectory() as tmp:
         out = pathlib.Path(tmp) / "real"

@@ -1,29 +1,40 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds and runs the tests: test.sh test|soak|asan|tsan. The last lines are CTest's own summary.
+# Builds and runs the tests: test.sh test|soak|asan|tsan. Behind CTest's own summary stands what was skipped, and what it
+# wants.
 set -eu
 cd "$(dirname "$0")/.."
 jobs=$(nproc 2>/dev/null || echo 2)
 ILK_TEST_MINILM=${ILK_TEST_MINILM:-$(tools/get_minilm.sh || true)}
 export ILK_TEST_MINILM
 
+# run FOLDER [CTEST-FLAGS...]
+run() {
+    folder=$1
+    shift
+    status=0
+    ctest --test-dir "$folder" -j "$jobs" --output-on-failure --no-tests=error "$@" || status=$?
+    grep -hE '^([a-z_]+: )?SKIPPED: ' "$folder/Testing/Temporary/LastTest.log" | sort -u || true
+    return "$status"
+}
+
 case ${1:-test} in
 test)
     cmake --preset test -B build/test >/dev/null
     cmake --build build/test
-    exec ctest --test-dir build/test -j "$jobs" --output-on-failure --no-tests=error -LE soak
+    run build/test -LE soak
     ;;
 soak)
     # what takes longer: everything under the thread sanitizer, then all tests and the long ones
     "$0" tsan
     cmake --preset test -B build/test >/dev/null
     cmake --build build/test
-    exec ctest --test-dir build/test -j "$jobs" --output-on-failure --no-tests=error
+    run build/test
     ;;
 asan | tsan)
     cmake --preset "$1" -B "build/$1" >/dev/null
     cmake --build "build/$1"
-    exec ctest --test-dir "build/$1" -j "$jobs" --output-on-failure --no-tests=error -LE soak
+    run "build/$1" -LE soak
     ;;
 *)
     echo "test.sh: unknown suite '$1': test, soak, asan or tsan" >&2

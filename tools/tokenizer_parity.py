@@ -40,7 +40,7 @@ def run(command, **more):
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS, **more)
     except (OSError, subprocess.SubprocessError) as e:
         said = (getattr(e, "stderr", None) or str(e)).strip().splitlines()
-        raise Skip(f"{command[0]} {command[1]}: {said[-1] if said else e}") from e
+        raise Skip(f"{' '.join(map(str, command))}: {said[-1] if said else e}") from e
 
 
 @contextlib.contextmanager
@@ -52,8 +52,13 @@ def locked(folder):
         yield
 
 
+def version_in(python):
+    said = subprocess.run([python, "-c", "import tokenizers; print(tokenizers.__version__)"], capture_output=True, text=True)
+    return said.stdout.strip()
+
+
 def ensure_package(cache):
-    """Goes on in an interpreter that has the pinned package."""
+    """Goes on in an interpreter that has the pinned package: this one, ILK_TEST_PYTHON or one made in the cache."""
     wanted = PACKAGE.split("==")[1]
     try:
         import tokenizers
@@ -64,12 +69,19 @@ def ensure_package(cache):
         pass
     if os.environ.get("ILK_PARITY_CHILD"):
         raise Skip(f"the virtual environment has no {PACKAGE}")
+    other = os.environ.get("ILK_TEST_PYTHON")
+    if other and version_in(other) == wanted:
+        os.environ["ILK_PARITY_CHILD"] = "1"
+        os.execv(other, [other, *sys.argv])
     venv = cache / "parity-venv"
     python = venv / "bin" / "python"
     with locked(venv):
         if not (venv / wanted).exists():
             run([sys.executable, "-m", "venv", str(venv)])
-            run([str(python), "-m", "pip", "install", "--quiet", "--no-deps", PACKAGE])
+            try:
+                run([str(python), "-m", "pip", "install", "--quiet", "--no-deps", PACKAGE])
+            except Skip as e:
+                raise Skip(f"no {PACKAGE}: ILK_TEST_PYTHON names no Python that has it, and {e}") from e
             (venv / wanted).touch()
     os.environ["ILK_PARITY_CHILD"] = "1"
     os.execv(python, [str(python), *sys.argv])

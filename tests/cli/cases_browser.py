@@ -21,14 +21,14 @@ def browse(p, *args):
     """What the browser says."""
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     if not browser:
-        raise harness.Skip("no browser here: neither chromium nor google-chrome")
+        raise harness.Skip("neither chromium nor google-chrome is installed (Debian: chromium)")
     try:
         r = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
                             "--user-data-dir=" + os.path.join(p.home, "browser"), *args,
                             "file://" + os.path.join(p.dir, "sheet.html")],
-                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60, env=harness.environment(p.home))
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=harness.PATIENCE, env=harness.environment(p.home))
     except subprocess.TimeoutExpired:
-        raise harness.Skip("the browser does not start here: nothing in 60 s")
+        raise harness.Skip("the browser does not start here: nothing in %d s" % harness.PATIENCE)
     if r.returncode:
         raise harness.Skip("the browser does not start here: exit %d" % r.returncode)
     return r.stdout.decode()

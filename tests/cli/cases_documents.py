@@ -23,7 +23,7 @@ def reads():
 def need_kinds(*kinds):
     missing = [k for k in kinds if k not in reads()]
     if missing:
-        raise Skip("this build does not read %s" % ", ".join(missing))
+        raise Skip("this build does not read %s: `ilk doctor` says what it lacks" % ", ".join(missing))
 
 
 def hits(r):

@@ -533,7 +533,7 @@ def huggingface(p, verb, **env):
     r = subprocess.run([python, "-c", HUGGINGFACE, verb], capture_output=True, timeout=120, text=True,
                        env=harness.environment(p.home, HF_HUB_DISABLE_TELEMETRY="1", **env))
     if r.returncode == 77:
-        raise Skip("no huggingface_hub in %s; ILK_TEST_PYTHON names another Python" % python)
+        raise Skip("%s has no huggingface_hub; ILK_TEST_PYTHON names a Python that has it" % python)
     return r
 
 

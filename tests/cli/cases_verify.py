@@ -307,7 +307,7 @@ def decided_against_bf16(p, text):
 def test_real_minilm():
     real = os.environ.get("ILK_TEST_MINILM")
     if not real or not os.path.isdir(real):
-        raise Skip("ILK_TEST_MINILM names no folder")
+        raise Skip("ILK_TEST_MINILM names no folder of all-MiniLM-L6-v2 (tools/get_minilm.sh prints one)")
     with Place() as p:
         r = p.run("verify", real, "--known", "minilm")
         equal(r.status, 0, "the real one: " + r.out)

@@ -182,7 +182,7 @@ def model(name="bert-mean"):
 def need(tool):
     path = shutil.which(tool)
     if not path:
-        raise Skip("no %s here" % tool)
+        raise Skip("%s is not installed, or not in PATH" % tool)
     return path
 
 
@@ -204,7 +204,7 @@ def as_nobody(p):
     except OSError:
         ok = False
     if not ok:
-        raise Skip("the program cannot be run by another user from here")
+        raise Skip("another user cannot run %s: a folder above it is closed to others" % ILK)
     return become
 
 

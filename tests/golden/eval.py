@@ -66,9 +66,10 @@ def main():
     model, pairs, folder = FIXTURES / "bert-mean", FIXTURES / "eval" / "tiny", FIXTURES / "eval" / "tiny"
     if real:
         data, model = os.environ.get("ILK_TEST_DATA"), os.environ.get("ILK_TEST_MINILM")
-        for name, value in (("ILK_TEST_DATA", data), ("ILK_TEST_MINILM", model)):
+        for name, value, what in (("ILK_TEST_DATA", data, "with data/stsb and data/cranfield"),
+                                  ("ILK_TEST_MINILM", model, "of all-MiniLM-L6-v2 (tools/get_minilm.sh prints one)")):
             if not value or not os.path.isdir(value):
-                print(f"SKIPPED: {name} names no folder")
+                print(f"SKIPPED: {name} names no folder {what}")
                 sys.exit(77)
         pairs, folder = pathlib.Path(data) / "data" / "stsb", pathlib.Path(data) / "data" / "cranfield"
     for name, figures in want["sts"].items():

@@ -413,14 +413,14 @@ static void files(void)
     REQUIRE(CHECK_OK(ilki_kern_select(&ops, NULL, ilki_base_cpu_features(), NULL, 0, &err), &err));
     if (ilki_media_new(&m, ILK_TEST_MEDIA, NULL, &err) != ILK_OK || ilki_media_hello_of(m, NULL, &h, &err) != ILK_OK) {
         ilki_media_free(m);
-        TEST_SKIP("ilk-media does not run here");
+        TEST_SKIP("ilk-media does not run here: %s", err.message);
     }
     if (CHECK_OK(ilki_base_read_file(&ilki_base_vfs_posix, FILES "open_clip.txt", 1 << 20, &list, &n, &err), &err))
         n_read = check_files(m, list);
     free(list);
     ilki_media_free(m);
     if (n_read == 0)
-        TEST_SKIP("this build decodes no pictures");
+        TEST_SKIP("this build decodes no pictures: libjpeg, libpng, libwebp, libtiff, libheif or libavif is wanted");
 }
 
 static void processors(void)

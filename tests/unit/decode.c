@@ -87,7 +87,7 @@ static void as_pillow(void)
     size_t n, n_read = 0;
     ilki_media *m = media_helper();
     if (!m)
-        TEST_SKIP("ilk-media does not run here");
+        TEST_SKIP(MEDIA_NEEDED);
     char *list = load("expected.txt", &n), *next = list;
     for (char *line; list && (line = strsep(&next, "\n")) && *line;) {
         char *name = strsep(&line, " ");
@@ -99,7 +99,7 @@ static void as_pillow(void)
     free(list);
     ilki_media_free(m);
     if (n_read == 0)
-        TEST_SKIP("this build decodes no pictures");
+        TEST_SKIP("this build decodes no pictures: libjpeg, libpng, libwebp, libtiff, libheif or libavif is wanted");
 }
 
 /* Without turning; the size alone; what is no picture; operations that do not suit. */
@@ -108,10 +108,10 @@ static void requests(void)
     static const uint8_t four = 4, over[4] = {1, 255, 255, 255};
     ilki_media *m = media_helper();
     if (!m)
-        TEST_SKIP("ilk-media does not run here");
+        TEST_SKIP(MEDIA_NEEDED);
     if (ilki_media_check(m, "png", NULL, NULL) != ILK_OK) {
         ilki_media_free(m);
-        TEST_SKIP("this build has no libpng");
+        TEST_SKIP("this build has no libpng: install it and configure with ILK_MEDIA_PNG=ON");
     }
     ilki_media_picture p;
     ilki_media_result r;
@@ -158,10 +158,10 @@ static void dicom(void)
     ilki_media *m = media_helper();
     ilk_error_init(&err);
     if (!m)
-        TEST_SKIP("ilk-media does not run here");
+        TEST_SKIP(MEDIA_NEEDED);
     if (!is_built(m, "dicom-")) {
         ilki_media_free(m);
-        TEST_SKIP("dcmtk is not installed");
+        TEST_SKIP("dcmj2pnm is not installed (Debian: dcmtk)");
     }
     char *data = load("dicom-window.dcm", &n);
     CHECK(data && ilki_media_is_dicom(data, n) && !ilki_media_is_dicom(data, 131));

@@ -109,7 +109,7 @@ static void goldens(void)
     int n = 0, n_lacking = 0;
     ilki_media *m = media_helper();
     if (!m)
-        TEST_SKIP("ilk-media does not run here");
+        TEST_SKIP(MEDIA_NEEDED);
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));) {
         size_t len = strlen(e->d_name);
@@ -138,7 +138,7 @@ static void junk(void)
     int n = 0;
     ilki_media *m = media_helper();
     if (!m)
-        TEST_SKIP("ilk-media does not run here");
+        TEST_SKIP(MEDIA_NEEDED);
     snprintf(path, sizeof path, "%s/junk", folder);
     DIR *d = opendir(path);
     for (struct dirent *e; d && (e = readdir(d)); n++) {
@@ -166,7 +166,7 @@ static void cut(void)
     static const char *const names[] = {"report.docx", "soup.odt", "book.epub", "page.html"};
     ilki_media *m = media_helper();
     if (!m)
-        TEST_SKIP("ilk-media does not run here");
+        TEST_SKIP(MEDIA_NEEDED);
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         char path[4096], *data;
         size_t n;
@@ -193,7 +193,7 @@ static void deep(void)
     ilk_error_init(&err);
     ilki_media *m = media_helper();
     if (!m)
-        TEST_SKIP("ilk-media does not run here");
+        TEST_SKIP(MEDIA_NEEDED);
     ilki_buf b;
     ilki_base_buf_init(&b, 1 << 24);
     for (int i = 0; i < DEPTH; i++)
@@ -217,7 +217,7 @@ static void converter(void)
     ilki_media *m = media_helper();
     if (!m || ilki_media_check(m, "pdf", NULL, &err) != ILK_OK) {
         ilki_media_free(m);
-        TEST_SKIP("no pdftotext here");
+        TEST_SKIP("pdftotext is not installed (Debian: poppler-utils)");
     }
     CHECK_STATUS(ilki_media_convert(m, "html", "x", 1, 100, 20, NULL, &c, &err), ILK_UNSUPPORTED, &err);
     CHECK(c.out == NULL);

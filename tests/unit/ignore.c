@@ -260,7 +260,7 @@ static void as_git(void)
     uint64_t seed = 42;
     if (run_git(top, "/dev/null", "/dev/null", git_init) != 0) {
         tree_free(top);
-        TEST_SKIP("git is not installed");
+        TEST_SKIP("git is not installed, or not in PATH");
     }
     make_tree(top, 3, &seed);
     for (int round = 0; round < 150; round++) {

@@ -181,7 +181,7 @@ static void greets(void)
     ilk_error_init(&err);
     ilki_media *m = real_helper(1);
     if (!m)
-        TEST_SKIP("ilk-media does not run here");
+        TEST_SKIP("ilk-media does not run here, for the reason above");
     CHECK_OK(ilki_media_hello_of(m, NULL, &h, &err), &err);
     CHECK(h->n_rows >= 2);
     CHECK_STATUS(ilki_media_check(m, "no such", NULL, &err), ILK_UNSUPPORTED, &err);
@@ -215,7 +215,7 @@ static void heavy(void)
         top = tree_new();
     ilki_media *m = open_helper(ILK_TEST_MEDIA, 1);
     if (ilki_media_check(m, "jpeg", NULL, &err) == ILK_IO)
-        TEST_SKIP("ilk-media does not run here");
+        TEST_SKIP("ilk-media does not run here, for the reason above");
     for (int k = 0; k < 2; k++) {
         if (CHECK_OK(ilki_media_take(m, false, NULL, &p, &err), &err)) {
             CHECK(p->heavy == (k == 1) && (p->pid == light) == 0);
