@@ -344,13 +344,16 @@ def make_pnm():
     files["pnm-bomb.pbm"] = b"P4\n60000 60000\n" + noise(100)
 
 
-def tiff(w, h, bits, samples, photo, data, big=False, tile=None, extra=None):
-    """One strip, or tiles of 16 x 16 whose data stand one behind the other."""
+def tiff(w, h, bits, samples, photo, data, big=False, tile=None, extra=None, planes=False):
+    """One strip, or one a plane, or tiles of 16 x 16 whose data stand one behind the other."""
     e = ">" if big else "<"
     tags = [(256, 4, w), (257, 4, h), (258, 3, [bits] * samples), (259, 3, 1), (262, 3, photo), (277, 3, samples)]
     if tile:
         n = len(data) // tile
         tags += [(322, 4, 16), (323, 4, 16), (324, 4, [8 + n * i for i in range(tile)]), (325, 4, [n] * tile)]
+    elif planes:
+        n = len(data) // samples
+        tags += [(273, 4, [8 + n * i for i in range(samples)]), (278, 4, h), (279, 4, [n] * samples), (284, 3, 2)]
     else:
         tags += [(273, 4, 8), (278, 4, h), (279, 4, len(data))]
     if extra is not None:
@@ -399,6 +402,16 @@ def make_tiff():
     files["tiff-truncated.tif"] = whole[:-500]
     files["tiff-header-alone.tif"] = whole[:8]
     files["tiff-half-directory.tif"] = whole[:40]
+    more = random.Random(7)  # apart, so that the files before and behind stay what they are
+    noise = more.randbytes
+    files["tiff-cmyk.tif"] = saved("TIFF", Image.frombytes("CMYK", (37, 23), noise(3404)), compression="packbits")
+    files["tiff-cmyk16.tif"] = tiff(7, 5, 16, 4, 5, noise(280))
+    files["tiff-mixed.tif"] = tiff(7, 5, 8, 4, 2, noise(56) + bytes(8) + noise(76), extra=1)
+    files["tiff-mixed16.tif"] = tiff(7, 5, 16, 4, 2, noise(280), extra=1)
+    files["tiff-64bit.tif"] = saved("TIFF", Image.frombytes("RGB", (7, 5), noise(105)), compression="packbits", big_tiff=True)
+    files["tiff-planes.tif"] = tiff(7, 5, 8, 3, 2, noise(105), planes=True)
+    files["tiff-planes-rgba.tif"] = tiff(7, 5, 8, 4, 2, noise(140), extra=2, planes=True)
+    files["tiff-planes-taller.tif"] = tiff(7, 500, 8, 3, 2, noise(105), planes=True)
 
 
 def soft(w, h, c):

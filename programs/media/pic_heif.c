@@ -50,11 +50,12 @@ typedef struct decoder {
 
 static ilk_status fail(const struct heif_error *e, ilk_error *err)
 {
+    ilk_status st = ILK_BAD_FORMAT;
     if (e->code == heif_error_Memory_allocation_error)
-        return ilki_base_fail(err, ILK_LIMIT, "heif: %s", e->message);
+        st = ILK_LIMIT;
     if (e->code == heif_error_Unsupported_feature || e->code == heif_error_Unsupported_filetype)
-        return ilki_base_fail(err, ILK_UNSUPPORTED, "heif: %s", e->message);
-    return ilki_base_fail(err, ILK_BAD_FORMAT, "heif: %s", e->message);
+        st = ILK_UNSUPPORTED;
+    return ilki_base_fail(err, st, "heif: %.*s", (int)strcspn(e->message, "\n"), e->message);
 }
 
 static ilk_status open_file(decoder *d, const unsigned char *data, size_t n, ilk_error *err)

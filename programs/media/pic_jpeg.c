@@ -83,8 +83,11 @@ static void skip(j_decompress_ptr c, long n)
 
 static void truncated(decoder *d)
 {
-    d->status = ilki_base_fail(d->err, ILK_BAD_FORMAT, "jpeg: truncated: expected %u rows, found the end after %u",
-                               d->c.output_height, d->c.output_scanline);
+    if (!d->c.output_height)
+        d->status = ilki_base_fail(d->err, ILK_BAD_FORMAT, "jpeg: truncated: expected a header, found the end");
+    else
+        d->status = ilki_base_fail(d->err, ILK_BAD_FORMAT, "jpeg: truncated: expected %u rows, found the end after %u",
+                                   d->c.output_height, d->c.output_scanline);
     longjmp(d->back, 1);
 }
 
@@ -113,20 +116,14 @@ static ilk_status begin_smaller(decoder *d, media_picture *p)
     return media_picture_begin(p, "jpeg", d->c.output_width, d->c.output_height, d->err);
 }
 
-/* a * b / 255, rounded */
-static unsigned scale(unsigned a, unsigned b)
-{
-    unsigned t = a * b + 128;
-    return ((t >> 8) + t) >> 8;
-}
-
 static void from_cmyk(const unsigned char *in, unsigned char *out, size_t n)
 {
-    for (size_t x = 0; x < n; x++)
-        for (size_t i = 0; i < 3; i++) {
-            unsigned light = in[4 * x + 3], ink = 255u - in[4 * x + i];
-            out[3 * x + i] = (unsigned char)(light - scale(ink, light));
-        }
+    for (size_t x = 0; x < n; x++) {
+        unsigned char ink[4];
+        for (size_t i = 0; i < 4; i++)
+            ink[i] = (unsigned char)(255 - in[4 * x + i]);
+        media_picture_print(ink, out + 3 * x);
+    }
 }
 
 static void read_header(decoder *d, media_picture *p, const unsigned char *data, size_t n)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * TIFF by libtiff: the first picture, in strips or tiles, its samples side by side. The kinds are a table of those that
- * Pillow knows; others are refused by name. 16 bits as in PNG: the high byte, but gray alone is cut off at 255. Alpha that
- * is multiplied in is refused, as is YCbCr that no JPEG holds. As stored: indices and bits as colours that are picked, alpha,
- * gray of 16 bits. */
+ * TIFF and BigTIFF by libtiff: the first picture, in strips or tiles, its samples side by side, or of RGB each in a plane.
+ * The kinds are a table of those that Pillow knows; others are refused by name. 16 bits as in PNG: the high byte, but gray
+ * alone is cut off at 255. Alpha that is multiplied in is divided out, as Pillow does it; YCbCr that no JPEG holds is
+ * refused. As stored: indices and bits as colours that are picked, alpha, ink, gray of 16 bits. */
 #include "exif.h"
 #include "picture.h"
 
@@ -11,7 +11,11 @@
 
 static bool probe(const unsigned char *head, size_t n)
 {
-    return n >= 4 && (memcmp(head, "II*\0", 4) == 0 || memcmp(head, "MM\0*", 4) == 0);
+    static const char *const magic[] = {"II*\0", "MM\0*", "II+\0", "MM\0+"};
+    for (size_t i = 0; n >= 4 && i < sizeof magic / sizeof *magic; i++)
+        if (memcmp(head, magic[i], 4) == 0)
+            return true;
+    return false;
 }
 
 #if ILK_MEDIA_TIFF
@@ -25,7 +29,9 @@ typedef struct decoder {
     uint64_t n, at;
     TIFF *tif;
     uint16_t photo, bits, samples;
-    bool alpha; /* the last sample is that */
+    bool alpha;  /* the last sample is that, */
+    bool mixed;  /* and multiplied into the others */
+    bool planes; /* a plane for each sample */
     uint16_t *map[3];
     ilki_media_form form;
 } decoder;
@@ -92,9 +98,42 @@ static unsigned sample(const decoder *d, const unsigned char *row, size_t i)
     return row[bit / 8] >> (8 - d->bits - bit % 8) & ((1u << d->bits) - 1);
 }
 
+static unsigned char byte_of(const decoder *d, unsigned v)
+{
+    return (unsigned char)(d->bits == 16 ? v >> 8 : v);
+}
+
+static unsigned char gray_of(const decoder *d, unsigned v)
+{
+    unsigned top = (1u << d->bits) - 1;
+    if (d->bits == 16)
+        return v < 255 ? (unsigned char)v : 255;
+    return (unsigned char)((d->photo == PHOTOMETRIC_MINISWHITE ? top - v : v) * 255 / top);
+}
+
+static void take_colors(const decoder *d, const unsigned v[4], unsigned char *to)
+{
+    unsigned alpha = d->mixed ? byte_of(d, v[3]) : 255;
+    for (size_t i = 0; i < 3; i++) {
+        unsigned c = alpha ? byte_of(d, v[i]) * 255u / alpha : 0;
+        to[i] = c < 255 ? (unsigned char)c : 255;
+    }
+}
+
+static void take_ink(const decoder *d, const unsigned v[4], unsigned char *to)
+{
+    unsigned char ink[4];
+    for (size_t i = 0; i < 4; i++)
+        ink[i] = byte_of(d, v[i]);
+    if (d->form == ILKI_MEDIA_FORM_INK)
+        memcpy(to, ink, 4);
+    else
+        media_picture_print(ink, to);
+}
+
 static void widen(const decoder *d, const unsigned char *row, unsigned char *to, size_t n)
 {
-    unsigned top = (1u << d->bits) - 1, v[4];
+    unsigned v[4] = {0};
     if (d->form == ILKI_MEDIA_FORM_GRAY16) {
         memcpy(to, row, 2 * n); /* the library leaves them in the machine's order */
         return;
@@ -102,18 +141,17 @@ static void widen(const decoder *d, const unsigned char *row, unsigned char *to,
     for (size_t x = 0; x < n; x++, to += ilki_media_pixel_bytes(d->form)) {
         for (size_t i = 0; i < 4 && i < d->samples; i++)
             v[i] = sample(d, row, x * d->samples + i);
-        for (size_t i = 0; i < 3; i++) {
-            if (d->photo == PHOTOMETRIC_PALETTE)
+        if (d->photo == PHOTOMETRIC_PALETTE)
+            for (size_t i = 0; i < 3; i++)
                 to[i] = (unsigned char)(d->map[i][v[0]] >> 8);
-            else if (d->photo == PHOTOMETRIC_RGB || d->photo == PHOTOMETRIC_YCBCR)
-                to[i] = (unsigned char)(d->bits == 16 ? v[i] >> 8 : v[i]);
-            else if (d->bits == 16)
-                to[i] = v[0] < 255 ? (unsigned char)v[0] : 255;
-            else
-                to[i] = (unsigned char)((d->photo == PHOTOMETRIC_MINISWHITE ? top - v[0] : v[0]) * 255 / top);
-        }
+        else if (d->photo == PHOTOMETRIC_SEPARATED)
+            take_ink(d, v, to);
+        else if (d->photo == PHOTOMETRIC_RGB || d->photo == PHOTOMETRIC_YCBCR)
+            take_colors(d, v, to);
+        else
+            memset(to, gray_of(d, v[0]), 3);
         if (d->form == ILKI_MEDIA_FORM_ALPHA)
-            to[3] = (unsigned char)(d->bits == 16 ? v[3] >> 8 : v[d->samples - 1]);
+            to[3] = byte_of(d, v[d->samples - 1]);
     }
 }
 
@@ -129,6 +167,21 @@ static ilk_status read_strips(decoder *d, media_picture *p, unsigned char *block
             return broken(err, y);
         widen(d, block, p->pixels + (size_t)y * p->width * ilki_media_pixel_bytes(p->form), p->width);
     }
+    return ILK_OK;
+}
+
+/* One behind the other: a strip holds rows of one. What is no channel of the form is passed over. */
+static ilk_status read_planes(decoder *d, media_picture *p, unsigned char *block, ilk_error *err)
+{
+    size_t step = ilki_media_pixel_bytes(p->form);
+    for (uint16_t s = 0; s < d->samples && s < step; s++)
+        for (uint32_t y = 0; y < p->height; y++) {
+            unsigned char *to = p->pixels + (size_t)y * p->width * step + s;
+            if (TIFFReadScanline(d->tif, block, y, s) != 1)
+                return broken(err, y);
+            for (size_t x = 0; x < p->width; x++)
+                to[x * step] = byte_of(d, sample(d, block, x));
+        }
     return ILK_OK;
 }
 
@@ -151,6 +204,30 @@ static ilk_status read_tiles(decoder *d, media_picture *p, unsigned char *block,
 
 /* ------------------------------------------------------------------ the file */
 
+/* Of the kinds in the head of this file? */
+static bool is_known(decoder *d, uint16_t compression)
+{
+    bool small = d->bits == 1 || d->bits == 2 || d->bits == 4, deep = d->bits == 16, whole = d->bits == 8 || deep;
+    switch (d->photo) {
+    case PHOTOMETRIC_MINISBLACK:
+        return (d->samples == 1 && (small || whole)) || (d->samples == 2 && d->bits == 8);
+    case PHOTOMETRIC_MINISWHITE:
+        return d->samples == 1 && (small || d->bits == 8);
+    case PHOTOMETRIC_PALETTE:
+        return d->samples == 1 && (small || d->bits == 8) &&
+               TIFFGetField(d->tif, TIFFTAG_COLORMAP, &d->map[0], &d->map[1], &d->map[2]);
+    case PHOTOMETRIC_RGB:
+        return (d->samples == 3 || d->samples == 4) && whole;
+    case PHOTOMETRIC_SEPARATED:
+        return d->samples == 4 && whole;
+    case PHOTOMETRIC_YCBCR:
+        return compression == COMPRESSION_JPEG && d->samples == 3 && d->bits == 8 &&
+               TIFFSetField(d->tif, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
+    default:
+        return false;
+    }
+}
+
 static ilk_status check_kind(decoder *d, ilk_error *err)
 {
     uint16_t planar = 1, format = 1, compression = 1, n_extra = 0, *extra = NULL;
@@ -161,27 +238,19 @@ static ilk_status check_kind(decoder *d, ilk_error *err)
     TIFFGetFieldDefaulted(d->tif, TIFFTAG_SAMPLESPERPIXEL, &d->samples);
     TIFFGetFieldDefaulted(d->tif, TIFFTAG_EXTRASAMPLES, &n_extra, &extra);
     TIFFGetField(d->tif, TIFFTAG_PHOTOMETRIC, &d->photo);
-    bool small = d->bits == 1 || d->bits == 2 || d->bits == 4, ok = planar == 1 && format == 1;
-    bool deep = d->bits == 16, gray = d->samples == 1 || (d->samples == 2 && d->bits == 8);
-    if (d->photo == PHOTOMETRIC_MINISBLACK)
-        ok = ok && gray && (small || d->bits == 8 || deep);
-    else if (d->photo == PHOTOMETRIC_MINISWHITE)
-        ok = ok && d->samples == 1 && (small || d->bits == 8);
-    else if (d->photo == PHOTOMETRIC_PALETTE)
-        ok = ok && d->samples == 1 && (small || d->bits == 8) &&
-             TIFFGetField(d->tif, TIFFTAG_COLORMAP, &d->map[0], &d->map[1], &d->map[2]);
-    else if (d->photo == PHOTOMETRIC_RGB)
-        ok = ok && (d->samples == 3 || d->samples == 4) && (d->bits == 8 || deep);
-    else
-        ok = ok && d->photo == PHOTOMETRIC_YCBCR && compression == COMPRESSION_JPEG && d->samples == 3 &&
-             d->bits == 8 && TIFFSetField(d->tif, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
-    for (uint16_t i = 0; i < n_extra; i++)
-        ok = ok && extra[i] != EXTRASAMPLE_ASSOCALPHA;
-    d->alpha = (d->samples == 4 && (n_extra == 0 || extra[0] == EXTRASAMPLE_UNASSALPHA)) ||
+    bool rgb = d->photo == PHOTOMETRIC_RGB, ok = is_known(d, compression) && format == SAMPLEFORMAT_UINT;
+    d->mixed = rgb && d->samples == 4 && n_extra == 1 && extra[0] == EXTRASAMPLE_ASSOCALPHA;
+    d->alpha = d->mixed || (rgb && d->samples == 4 && (n_extra == 0 || extra[0] == EXTRASAMPLE_UNASSALPHA)) ||
                (d->samples == 2 && n_extra == 1 && extra[0] == EXTRASAMPLE_UNASSALPHA);
+    d->planes = planar == PLANARCONFIG_SEPARATE && d->samples > 1;
+    for (uint16_t i = 0; i < n_extra; i++)
+        ok = ok && (extra[i] != EXTRASAMPLE_ASSOCALPHA || d->mixed);
+    if (d->planes)
+        ok = ok && rgb && !d->mixed && !TIFFIsTiled(d->tif);
     return ok ? ILK_OK
-              : ilki_base_fail(err, ILK_UNSUPPORTED, "tiff: %u samples of %u bits, photometric %u, compression %u",
-                               d->samples, d->bits, d->photo, compression);
+              : ilki_base_fail(err, ILK_UNSUPPORTED,
+                               "tiff: %u samples of %u bits, format %u, photometric %u, compression %u%s", d->samples,
+                               d->bits, format, d->photo, compression, d->planes ? ", in planes" : "");
 }
 
 static void choose_form(const decoder *d, media_picture *p)
@@ -196,6 +265,8 @@ static void choose_form(const decoder *d, media_picture *p)
         media_picture_set_bits(p);
     } else if (gray && d->bits == 16) {
         p->form = ILKI_MEDIA_FORM_GRAY16;
+    } else if (d->photo == PHOTOMETRIC_SEPARATED) {
+        p->form = ILKI_MEDIA_FORM_INK;
     } else if (d->alpha) {
         p->form = ILKI_MEDIA_FORM_ALPHA;
     }
@@ -227,7 +298,7 @@ static ilk_status read_picture(decoder *d, media_picture *p, ilk_error *err)
     unsigned char *block = ilki_base_zalloc((size_t)n, 1);
     if (!block)
         return ilki_base_fail_memory(err, (size_t)n, "tiff");
-    st = (tiled ? read_tiles : read_strips)(d, p, block, err);
+    st = (tiled ? read_tiles : d->planes ? read_planes : read_strips)(d, p, block, err);
     free(block);
     return st;
 }

@@ -38,6 +38,20 @@ void media_picture_set_bits(media_picture *p)
     memset(p->palette[0], 0, 3);
 }
 
+/* a * b / 255, rounded */
+static unsigned scale(unsigned a, unsigned b)
+{
+    unsigned t = a * b + 128;
+    return ((t >> 8) + t) >> 8;
+}
+
+void media_picture_print(const unsigned char ink[4], unsigned char rgb[3])
+{
+    unsigned light = 255u - ink[3];
+    for (size_t i = 0; i < 3; i++)
+        rgb[i] = (unsigned char)(light - scale(ink[i], light));
+}
+
 /* ------------------------------------------------------------------ EXIF */
 
 static uint32_t number(const unsigned char *p, size_t n, bool big)

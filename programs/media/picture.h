@@ -38,6 +38,9 @@ void media_picture_end(media_picture *p);
 /* FORM_PICKED, of bits: index 0 is black, every other one white. */
 void media_picture_set_bits(media_picture *p);
 
+/* What ink, 255 of it being all, leaves of white paper, as Pillow has it. */
+void media_picture_print(const unsigned char ink[4], unsigned char rgb[3]);
+
 /* The orientation told by n bytes of EXIF, which begin with TIFF's header; 0: none, or a broken one. */
 uint32_t media_exif_orientation(const unsigned char *data, size_t n);
 

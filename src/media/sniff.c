@@ -52,6 +52,8 @@ static const row rows[] = {
     FTYP("crx ", RAW),
     {"II*\0", NULL, 4, 0, 0, 0, PICTURE("tiff")},
     {"MM\0*", NULL, 4, 0, 0, 0, PICTURE("tiff")},
+    {"II+\0", NULL, 4, 0, 0, 0, PICTURE("tiff")}, /* with offsets of 64 bits */
+    {"MM\0+", NULL, 4, 0, 0, 0, PICTURE("tiff")},
     /* pictures in the container of videos */
     FTYP("avif", PICTURE("avif")),
     FTYP("avis", PICTURE("avif")),
@@ -146,7 +148,7 @@ static bool is_svg(const char *name, const unsigned char *p, size_t n)
     if (!at(p, n, i, "<?xml", 5) && !at(p, n, i, "<!DOCTYPE svg", 13))
         return false;
     for (; i + 4 < n; i++)
-        if (memcmp(p + i, "<svg", 4) == 0 && strchr(" \t\r\n>", p[i + 4]) && p[i + 4])
+        if (memcmp(p + i, "<svg", 4) == 0 && strchr(" \t\r\n>/", p[i + 4]) && p[i + 4])
             return true;
     return false;
 }

@@ -130,6 +130,9 @@ static void sniffing(void)
         {"x.nef", "MM\0*\0\0\0\x08", 8, "a RAW photo"},
         {"x.NEF", "II*\0\x08\0\0\0", 8, "a RAW photo"},
         {"x.tif", "II*\0\x08\0\0\0", 8, "tiff"},
+        {"x.jpg", "II+\0\x08\0\0\0", 8, "tiff"},
+        {"x", "MM\0+\0\x08\0\0", 8, "tiff"},
+        {"x", "<svg/>", 6, "an SVG drawing"},
         {"x.tif", "II*\0\x10\0\0\0CR\2\0", 12, "a RAW photo"},
         {"x",
          "\0\0\0\x18"
