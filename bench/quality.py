@@ -10,9 +10,9 @@ import texts
 
 PRECISIONS = ("f32", "bf16", "int8", "int8w")
 PEERS = ("openvino int8", "onnxruntime int8")
-MODELS = ("minilm", "minilm-outliers", "e5-small", "e5-small-outliers", "bge-base", "bge-base-outliers")
+MODELS = tuple(m + copy for m in ("minilm", "e5-small", "bge-base", "bge-m3") for copy in ("", "-outliers"))
 SENTENCES = 2000
-LARGE, LARGE_SENTENCES = "bge-base", 500  # which takes as long as 2,000 of the others
+FEWER = {"bge-base": 500, "bge-m3": 150}  # which take as long as 2,000 of the others
 FIGURES = 4  # of a row of precisions.py
 
 
@@ -35,7 +35,7 @@ def peer_vectors(b, system, name, path):
 
 
 def count_of(b, name):
-    return 100 if b.a.quick else LARGE_SENTENCES if name.startswith(LARGE) else SENTENCES
+    return 100 if b.a.quick else FEWER.get(name.removesuffix("-outliers"), SENTENCES)
 
 
 def rows_of(b, name, lines):
@@ -62,8 +62,8 @@ def precisions(b, seconds):
     source = sts if real else texts.make_sentences(b, SENTENCES)
     lines = b.capture([b.python, b.script("precisions.py"), "--list", source]).splitlines()
     kind = "sentences of STS-B" if real else "made-up sentences"
-    b.say(f"Cosines to ilk's f32 of the same checkpoint over {count_of(b, ''):,} {kind}, of {LARGE}'s shape over the first "
-          f"{count_of(b, LARGE):,}; the share of each one's ten nearest that stay; Spearman's correlation on STS-B (English test "
+    b.say(f"Cosines to ilk's f32 of the same checkpoint over {count_of(b, ''):,} {kind}, of bge-base's and bge-m3's shapes over "
+          f"the first {' and '.join(f'{count_of(b, m):,}' for m in FEWER)}; the share of each one's ten nearest that stay; Spearman's correlation on STS-B (English test "
           "split) and nDCG@10 on Cranfield. An outlier copy has 0.5 % of the residual channels 20 to 60 times as large (`tools/outlier_copy.py`); it "
           "is another network than its original, its scores are to be compared among each other. Shapes have random weights: "
           "of them only the cosines say something. The peers' 8 bits are set up as for `docs/BENCHMARKS.md`. ilk's precisions "
