@@ -27,11 +27,11 @@ void ilki_dual_close(ilki_net *net)
 ilk_status ilki_dual_settle_picture(ilki_encoder *e, uint32_t n_own, ilk_error *err)
 {
     ilki_encoder_config *c = &e->c;
-    if (c->image % c->patch != 0)
+    if (c->image < c->patch)
         return ilki_base_fail(err, ILK_BAD_FORMAT,
-                              "config.json: image_size: expected a multiple of patch_size (%u), found %u", c->patch,
+                              "config.json: image_size: expected at least patch_size (%u), found %u", c->patch,
                               c->image);
-    uint32_t side = c->image / c->patch;
+    uint32_t side = c->image / c->patch; /* what is left on the right and below no patch covers: 384 by 14 */
     if (side > 1024)
         return ilki_base_fail(err, ILK_LIMIT,
                               "config.json: image_size: expected at most 1024 patches in a row, found %u", side);

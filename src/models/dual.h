@@ -19,7 +19,7 @@ ilk_status ilki_dual_forward(const ilki_net *net, unsigned t, ilki_nn *ctx, cons
                              ilki_tower_out *out);
 
 /* For settle: a tower of pictures. image_size and patch_size to c.n_positions, `n_own` rows before the patches. BAD_FORMAT
- * where the patches do not cover the picture. */
+ * where a patch is larger than the picture. */
 ilk_status ilki_dual_settle_picture(ilki_encoder *e, uint32_t n_own, ilk_error *err);
 /* projection_dim: of the whole of config.json where it has the object `section`, else a tower's own; absent: 512. */
 ilk_status ilki_dual_read_projection(ilki_encoder *e, const ilki_model_source *src, ilk_error *err);

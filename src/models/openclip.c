@@ -15,6 +15,9 @@
 
 #include <string.h>
 
+#define TEXT   "text_cfg"
+#define VISION "vision_cfg"
+
 enum { GELU = 0, GELU_TANH = 2, QUICK_GELU = 7 }; /* of ilki_encoder_act_words */
 
 /* ---- config */
@@ -42,14 +45,27 @@ static ilki_json_node model_cfg(const ilki_json *j)
 }
 
 /* What is there in a tower's config and not built. */
-static ilk_status refuse(const ilki_json *j, ilki_json_node cfg, ilk_error *err)
+static ilk_status refuse(const ilki_json *j, const char *section, ilk_error *err)
 {
     static const char *const keys[] = {"timm_model_name", "hf_model_name",    "attentional_pool", "no_ln_pre",
                                        "embed_cls",       "ls_init_value",    "qk_norm",          "scaled_cosine_attn",
                                        "scale_heads",     "scale_attn_inner", "scale_attn",       "scale_fc"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (ilki_base_json_type(j, ilki_base_json_get(j, cfg, keys[i])) > ILKI_JSON_FALSE)
-            return ilki_base_fail(err, ILK_UNSUPPORTED, "open_clip_config.json: %s: expected none, found one", keys[i]);
+    ilki_json_node cfg = ilki_base_json_get(j, model_cfg(j), section);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        ilki_json_node found = ilki_base_json_get(j, cfg, keys[i]);
+        const char *word = ilki_base_json_string(j, found, NULL);
+        if (ilki_base_json_type(j, found) > ILKI_JSON_FALSE)
+            return ilki_base_fail(err, ILK_UNSUPPORTED, "open_clip_config.json: %s: %s: expected none, found %s%.64s%s",
+                                  section, keys[i], word ? "\"" : "one", word ? word : "", word ? "\"" : "");
+    }
+    if (ilki_base_json_type(j, ilki_base_json_get(j, cfg, "layers")) == ILKI_JSON_ARRAY)
+        return ilki_base_fail(err, ILK_UNSUPPORTED,
+                              "open_clip_config.json: %s: layers: expected a number, found a list, as ResNets have it",
+                              section);
+    const char *pool = ilki_base_json_string(j, ilki_base_json_get(j, cfg, "pool_type"), NULL);
+    if (strcmp(section, VISION) == 0 && pool && strcmp(pool, "tok") != 0)
+        return ilki_base_fail(err, ILK_UNSUPPORTED,
+                              "open_clip_config.json: %s: pool_type: expected tok, found \"%.64s\"", section, pool);
     return ILK_OK;
 }
 
@@ -62,9 +78,7 @@ static ilk_status settle(ilki_encoder *e, const ilki_json *j, const char *sectio
     const char *approximate = ilki_base_json_string(j, act, NULL);
     const ilki_config_field embed = ILKI_DUAL_SIZE("embed_dim", projection, 512, 1 << 15);
     const ilki_config_field eps = ILKI_ENCODER_FLOAT("eps", eps, 1e-5, 1);
-    ilk_status s = refuse(j, cfg, err);
-    if (s == ILK_OK)
-        s = ilki_models_read_config(j, model, "open_clip_config.json: model_cfg", &embed, 1, &e->c, err);
+    ilk_status s = ilki_models_read_config(j, model, "open_clip_config.json: model_cfg", &embed, 1, &e->c, err);
     ilki_json_node norm = ilki_base_json_get(j, cfg, "norm_kwargs");
     e->c.eps = 1e-5f;
     if (s == ILK_OK && ilki_base_json_type(j, norm) > ILKI_JSON_NULL)
@@ -92,21 +106,15 @@ static ilk_status settle_text(ilki_encoder *e, const ilki_model_source *src, ilk
     e->attn[0].mask = full ? ILKI_MASK_FULL : ILKI_MASK_CAUSAL;
     if (full || e->c.own == ILKI_OWN_LAST)
         e->c.pad_to = e->c.n_positions;
-    return settle(e, j, "text_cfg", err);
+    return settle(e, j, TEXT, err);
 }
 
 static ilk_status settle_vision(ilki_encoder *e, const ilki_model_source *src, ilk_error *err)
 {
-    const ilki_json *j = src->config;
-    ilki_json_node cfg = ilki_base_json_get(j, model_cfg(j), "vision_cfg");
-    const char *pool = ilki_base_json_string(j, ilki_base_json_get(j, cfg, "pool_type"), NULL);
-    if (pool && strcmp(pool, "tok") != 0)
-        return ilki_base_fail(err, ILK_UNSUPPORTED, "open_clip_config.json: pool_type: expected tok, found \"%.64s\"",
-                              pool);
     e->c.channels = 3;
     e->c.own = ILKI_OWN_FIRST;
     e->c.own_norm = true;
-    ilk_status s = settle(e, j, "vision_cfg", err);
+    ilk_status s = settle(e, src->config, VISION, err);
     return s == ILK_OK ? ilki_dual_settle_picture(e, 1, err) : s;
 }
 
@@ -171,12 +179,13 @@ static const char *const text_prefixes[] = {
     "module.", "module.text.", NULL};
 static const char *const vision_prefixes[] = {
     "visual.", "state_dict.visual.", "state_dict.module.visual.", "module.visual.", "", NULL};
-static const char *const text_ignored[] = {"visual.*",       "state_dict.*", "module.*",   "input_resolution",
-                                           "context_length", "vocab_size",   "*attn_mask", NULL};
+static const char *const text_ignored[] = {"visual.*",    "state_dict.*",     "module.*",
+                                           "optimizer.*", "input_resolution", "context_length",
+                                           "vocab_size",  "*attn_mask",       NULL};
 static const char *const vision_ignored[] = {
-    "state_dict.*",     "module.*",       "text.*",           "token_embedding.*", "positional_embedding",
-    "transformer.*",    "ln_final.*",     "text_projection*", "logit_scale",       "logit_bias",
-    "input_resolution", "context_length", "vocab_size",       "*attn_mask",        NULL};
+    "state_dict.*",   "module.*",   "optimizer.*",      "text.*",      "token_embedding.*", "positional_embedding",
+    "transformer.*",  "ln_final.*", "text_projection*", "logit_scale", "logit_bias",        "input_resolution",
+    "context_length", "vocab_size", "*attn_mask",       NULL};
 static const ilki_weight_list text_list = {"open_clip's text tower", text_rows, sizeof text_rows / sizeof *text_rows,
                                            text_prefixes, text_ignored};
 static const ilki_weight_list linear_text_list = {"open_clip's text tower", linear_text_rows,
@@ -208,6 +217,15 @@ static ilk_status open_net(ilki_net **out, const ilki_model_source *src, ilk_err
     const ilki_json *j = src->config;
     ilki_json_node text = ilki_base_json_get(j, model_cfg(j), "text_cfg");
     bool biased = ilki_base_json_bool(j, ilki_base_json_get(j, text, "proj_bias"), false);
+    ilk_status s = refuse(j, VISION, err); /* both before anything is read */
+    *out = NULL;
+    if (s == ILK_OK)
+        s = refuse(j, TEXT, err);
+    if (s == ILK_OK && ilki_base_json_type(j, ilki_base_json_get(j, model_cfg(j), "multimodal_cfg")) > ILKI_JSON_FALSE)
+        s = ilki_base_fail(err, ILK_UNSUPPORTED,
+                           "open_clip_config.json: multimodal_cfg: expected none, found one, as CoCa has it");
+    if (s != ILK_OK)
+        return s;
     return ilki_dual_open(out, biased ? &linear : &plain, src, err);
 }
 

@@ -51,8 +51,9 @@ static void expect(const char *from, const char *to, ilk_status status, const ch
 
 static void refusals(void)
 {
-    expect("\"image_size\": 12", "\"image_size\": 13", ILK_BAD_FORMAT,
-           "image_size: expected a multiple of patch_size (4), found 13");
+    expect("\"image_size\": 12", "\"image_size\": 3", ILK_BAD_FORMAT,
+           "image_size: expected at least patch_size (4), found 3");
+    expect("\"image_size\": 12", "\"image_size\": 15", ILK_OK, "");
     expect("\"image_size\": 12", "\"image_size\": 16", ILK_BAD_FORMAT,
            "vision_model.embeddings.position_embedding.weight: expected shape [17, 18], as config.json has it, found "
            "[10, 18]");
@@ -74,7 +75,7 @@ static void other_families(void)
     const char *dir = ILK_TEST_DIR "/fixtures/siglip-bicubic";
     expect_of(dir, "\"model_type\": \"siglip\"", "\"model_type\": \"siglip2\"", ILK_UNSUPPORTED, "NaFlex");
     expect_of(dir, "\"vision_use_head\": true", "\"vision_use_head\": false", ILK_UNSUPPORTED, "vision_use_head");
-    expect_of(dir, "\"image_size\": 12", "\"image_size\": 10", ILK_BAD_FORMAT, "expected a multiple of patch_size (4)");
+    expect_of(dir, "\"image_size\": 12", "\"image_size\": 3", ILK_BAD_FORMAT, "expected at least patch_size (4)");
     expect_of(dir, "\"projection_size\": 18", "\"projection_size\": 17", ILK_BAD_FORMAT, "head.weight: expected shape");
     expect_of(ILK_TEST_DIR "/fixtures/chinese-clip", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3",
               ILK_BAD_FORMAT, "encoder.layer.2.");
@@ -88,9 +89,17 @@ static void open_clip(void)
         ilk_status status;
         const char *says;
     } rows[] = {
-        {"{\"model_cfg\":{\"vision_cfg\":{\"timm_model_name\":\"x\"},\"text_cfg\":{}}}", ILK_BAD_FORMAT,
+        {"{\"model_cfg\":{\"vision_cfg\":{},\"text_cfg\":{}}}", ILK_BAD_FORMAT,
          "token_embedding.weight: expected it behind a known prefix"},
-        {"{\"model_cfg\":{\"text_cfg\":{\"hf_model_name\":\"x\"}}}", ILK_UNSUPPORTED, "hf_model_name: expected none"},
+        {"{\"model_cfg\":{\"vision_cfg\":{\"timm_model_name\":\"x\"},\"text_cfg\":{}}}", ILK_UNSUPPORTED,
+         "vision_cfg: timm_model_name: expected none, found \"x\""},
+        {"{\"model_cfg\":{\"text_cfg\":{\"hf_model_name\":\"y\"}}}", ILK_UNSUPPORTED,
+         "text_cfg: hf_model_name: expected none, found \"y\""},
+        {"{\"model_cfg\":{\"vision_cfg\":{\"layers\":[3,4,6,3]}}}", ILK_UNSUPPORTED,
+         "found a list, as ResNets have it"},
+        {"{\"model_cfg\":{\"vision_cfg\":{\"pool_type\":\"avg\"}}}", ILK_UNSUPPORTED,
+         "pool_type: expected tok, found \"avg\""},
+        {"{\"model_cfg\":{\"multimodal_cfg\":{}}}", ILK_UNSUPPORTED, "multimodal_cfg: expected none, found one"},
         {"{\"model_cfg\":{\"text_cfg\":{\"pool_type\":\"none\"}}}", ILK_UNSUPPORTED,
          "pool_type: expected one of argmax"},
         {"{\"model_cfg\":{\"text_cfg\":{\"embed_cls\":true}}}", ILK_UNSUPPORTED, "embed_cls: expected none"},
