@@ -247,10 +247,11 @@ def siglip2_tokenizer(out, side):
     return 1 + max(file["model"]["vocab"].values())
 
 
-def write_siglip(out, seed, resample, size, pad, texts=TEXTS):
+def write_siglip(out, seed, resample, size, pad, texts=TEXTS, vision=()):
     """All positions count, pads too; every text is padded to their number."""
     full = transformers.SiglipModel(transformers.SiglipConfig(
-        text_config=TEXT | {"hidden_size": 12, "vocab_size": size, "projection_size": 18, "pad_token_id": pad}, vision_config=VISION)).eval()
+        text_config=TEXT | {"hidden_size": 12, "vocab_size": size, "projection_size": 18, "pad_token_id": pad},
+        vision_config=VISION | dict(vision))).eval()
     full.set_attn_implementation("eager")
     random_weights(full, seed)
     full.save_pretrained(out)
@@ -307,7 +308,22 @@ def tower_states(run, blocks, start):
     return states, result
 
 
-def write_openclip(out, seed, cls, text, vision, save_as, **more):
+def write_config(config, preprocess, out):
+    write_json(out / "open_clip_config.json", {"model_cfg": config, "preprocess_cfg": preprocess})
+    return {"config": "open_clip_config.json"}
+
+
+def write_params(config, preprocess, out):
+    """What its training writes of its flags beside the checkpoints; sizes and the rest are told by nothing else."""
+    flags = {"accum_freq": 1, "aug_cfg": {}, "batch_size": 64, "device": "cuda", "force_custom_text": False, "force_image_size": None,
+             "force_quick_gelu": False, "image_interpolation": None, "image_mean": None, "image_resize_mode": None, "image_std": None,
+             "logs": "./logs/", "lr": 0.0005, "model": "ViT-H-14-378-quickgelu", "name": "tiny", "precision": "amp",
+             "pretrained": "dfn5b", "train_data": "model: none.csv"}
+    (out / "params.txt").write_text("".join(f"{k}: {v}\n" for k, v in flags.items()))
+    return {"public": True}
+
+
+def write_openclip(out, seed, cls, text, vision, save_as, describe=write_config, half=False, **more):
     import open_clip
     vocab = clip_tokenizer(out)
     vision = {"image_size": SIDE, "patch_size": 4, "layers": 2, "width": 18, "head_width": 6, "mlp_ratio": 2.3} | vision
@@ -317,10 +333,12 @@ def write_openclip(out, seed, cls, text, vision, save_as, **more):
         config["custom_text"] = True
     model = getattr(open_clip.model, cls)(**{k: v for k, v in config.items() if k != "custom_text"}).eval()
     random_weights(model, seed)
+    if half:
+        model = model.half().float()
     preprocess = {"mean": CLIP_PROCESSOR["image_mean"], "std": CLIP_PROCESSOR["image_std"], "interpolation": "bicubic",
-                  "resize_mode": "squash" if cls == "CustomTextCLIP" else "shortest"}
-    write_json(out / "open_clip_config.json", {"model_cfg": config, "preprocess_cfg": preprocess})
-    save_as(model.state_dict(), out)
+                  "resize_mode": "shortest" if cls == "CLIP" and describe is write_config else "squash"}
+    described = describe(config, preprocess, out)
+    save_as({n: t.half() if half else t for n, t in model.state_dict().items()}, out)
     tokenizer = transformers.AutoTokenizer.from_pretrained(out)
     transform = open_clip.transform.image_transform_v2(open_clip.transform.PreprocessCfg(
         size=SIDE, mean=tuple(preprocess["mean"]), std=tuple(preprocess["std"]), resize_mode=preprocess["resize_mode"]),
@@ -350,7 +368,7 @@ def write_openclip(out, seed, cls, text, vision, save_as, **more):
         compare(golden, len(TEXTS), model.logit_scale.exp(), bias, "softmax")
     weights = [f.name for f in out.iterdir() if f.suffix in (".pt", ".bin") or f.name.startswith("open_clip_model")]
     save(out, golden, {"open_clip": open_clip.__version__, "texts": TEXTS, "pictures": N_PICTURES,
-                       "compare_by": "softmax", "config": "open_clip_config.json", "weights": weights[0]})
+                       "compare_by": "softmax"} | described | ({"weights": weights[0]} if weights else {}))
 
 
 def save_native(state, out):
@@ -364,6 +382,15 @@ def save_bin(state, out):
 def save_trainer(state, out):
     """What open_clip's training leaves: everything behind state_dict, each name behind module."""
     torch.save({"epoch": 3, "name": "tiny", "state_dict": {"module." + n: t for n, t in state.items()}}, out / "epoch_3.pt")
+
+
+def save_epochs(state, out):
+    """A folder of its training: the newest of several, an optimizer beside the weights."""
+    (out / "checkpoints").mkdir()
+    (out / "checkpoints" / "epoch_9.pt").write_text("older, and so not read\n")
+    optimizer = {"state": {i: {"step": torch.tensor(3.0), "exp_avg": torch.zeros(2)} for i in range(2)}, "param_groups": [{"lr": 0.0}]}
+    torch.save({"epoch": 10, "name": "tiny", "state_dict": {"module." + n: t for n, t in state.items()}, "optimizer": optimizer,
+                "scaler": {"scale": 65536.0}}, out / "checkpoints" / "epoch_10.pt")
 
 
 # ---------------------------------------------------------------- an adapter beside clip-quick
@@ -425,6 +452,9 @@ FIXTURES = {
                                                  TEXTS[:3] + ["  A_cat -- 'Dog'  ", "Don't; (na\u00efve) \u00c9t\u00e9", "!?", "1,000.5%"]),
     "siglip-left": lambda out: write_siglip(out, 14, 2, siglip2_tokenizer(out, {}), 1),
     "siglip-bilinear": lambda out: write_siglip(out, 7, 2, siglip2_tokenizer(out, {"padding_side": "right"}), 0),
+    # by its class pads are on the left; as 384 by 14: the last pixels are nobody's
+    "siglip-gemma": lambda out: write_siglip(out, 17, 2, siglip2_tokenizer(out, {"tokenizer_class": "GemmaTokenizer"}), 0,
+                                             vision={"patch_size": 5}),
     "chinese-clip": lambda out: write_chinese(out, 8),
     "openclip-quick": lambda out: write_openclip(out, 9, "CLIP", {}, {}, save_native, quick_gelu=True),
     "openclip-custom": lambda out: write_openclip(
@@ -432,6 +462,9 @@ FIXTURES = {
                                     "act_kwargs": {"approximate": "tanh"}}, {}, save_bin, init_logit_bias=-2.0),
     "clip-st": lambda out: write_st(out, 13),
     "clip-lora": lambda out: write_peft(out, 12),
+    "openclip-run": lambda out: write_openclip(
+        out, 16, "CLIP", {"width": 64, "heads": 1, "layers": 1, "mlp_ratio": 0.5}, {"width": 80, "head_width": 80, "mlp_ratio": 0.6},
+        save_epochs, write_params, True, quick_gelu=True),
     "openclip-pt": lambda out: write_openclip(out, 11, "CLIP", {}, {}, save_trainer),
 }
 

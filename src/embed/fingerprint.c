@@ -194,8 +194,7 @@ static size_t collect(const ilk_model *m, bool projected, entry *list)
                                             "merges.txt",     "sentencepiece.bpe.model", "spiece.model",
                                             "tokenizer.model"};
     size_t n = 0;
-    const char *config = m->open_clip ? "open_clip_config.json" : "config.json";
-    add(list, &n, config, m->dir, config);
+    add(list, &n, m->config_name, m->dir, m->config_name);
     for (size_t i = 0; i < sizeof tokenizer / sizeof *tokenizer; i++) {
         ilki_stat st;
         char *path = ilki_base_path_join(m->dir, tokenizer[i]);

@@ -7,14 +7,15 @@
 
 #include "embed/auto.h"
 #include "embed/state.h"
+#include "embed/training.h"
 
 #define MAX_TOKENIZER_BYTES ((size_t)256 << 20)
 #define MAX_PATH_BYTES      8192
-#define OPEN_CLIP_CONFIG    "open_clip_config.json"
+#define MAX_PARAMS_BYTES    ((size_t)1 << 20)
 
 /* ------------------------------------------------------------------ weights and network */
 
-static bool exists(const ilki_vfs *vfs, const char *dir, const char *name)
+bool ilki_embed_has_file(const ilki_vfs *vfs, const char *dir, const char *name)
 {
     ilki_stat info;
     char path[MAX_PATH_BYTES]; /* on the stack, so that short memory is not taken for a file that is not there */
@@ -23,22 +24,33 @@ static bool exists(const ilki_vfs *vfs, const char *dir, const char *name)
            info.type == ILKI_FILE_REGULAR;
 }
 
+/* Of the four that a checkpoint has its weights in, the first that is there. */
+static const char *find_weights(const ilki_vfs *vfs, const char *dir, bool open_clip)
+{
+    static const char *const names[2][4] = {
+        {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"},
+        {"open_clip_model.safetensors", "open_clip_pytorch_model.bin", "model.safetensors", "pytorch_model.bin"}};
+    for (size_t i = 0; i < 4; i++)
+        if (ilki_embed_has_file(vfs, dir, names[open_clip][i]))
+            return names[open_clip][i];
+    return NULL;
+}
+
+bool ilki_embed_has_weights(const ilki_vfs *vfs, const char *dir)
+{
+    return find_weights(vfs, dir, false) || find_weights(vfs, dir, true);
+}
+
 static ilk_status open_weights(ilk_model *m, ilk_error *err)
 {
-    static const char *const usual[] = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-                                        "pytorch_model.bin.index.json"};
-    static const char *const native[] = {"open_clip_model.safetensors", "open_clip_pytorch_model.bin",
-                                         "model.safetensors", "pytorch_model.bin"};
-    const char *const *names = m->open_clip ? native : usual;
     const ilki_vfs *vfs = m->rt->vfs;
-    const char *name = m->weights_path;
-    for (size_t i = 0; !name && i < sizeof usual / sizeof *usual; i++)
-        if (exists(vfs, m->dir, names[i]))
-            name = names[i];
+    const char *name = m->weights_path ? m->weights_path : find_weights(vfs, m->dir, m->open_clip);
+    if (m->weights)
+        return ILK_OK;
     if (!name) {
         static const char *const others[] = {"tf_model.h5", "model.onnx"};
         for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-            if (exists(vfs, m->dir, others[i]))
+            if (ilki_embed_has_file(vfs, m->dir, others[i]))
                 return ilki_base_fail(
                     err, ILK_UNSUPPORTED,
                     "%s: expected model.safetensors or pytorch_model.bin, found %s, which is not read", m->dir,
@@ -73,7 +85,7 @@ static bool exceeds_ceiling(const ilk_model *m)
     uint64_t bytes = 0;
     for (size_t i = 0; i < ilki_format_count(m->weights); i++) {
         const ilki_tensor *t = ilki_format_view(m->weights, i);
-        uint64_t n = 1;
+        uint64_t n = strncmp(t->name, "optimizer.", strlen("optimizer.")) != 0; /* which is twice the weights, unread */
         for (uint32_t d = 0; d < t->rank; d++) /* whose product was checked when it was read */
             n *= t->shape[d];
         bytes += n * sizeof(float);
@@ -212,7 +224,10 @@ static ilk_status open_tokenizer(ilk_model *m, ilk_error *err)
         st = read_file(m, models[i], &f.model, err);
     if (st == ILK_OK && !f.tokenizer_json.data && !f.vocab_txt.data && !f.vocab_json.data && !f.model.data)
         st = ilki_base_fail(err, ILK_NOT_FOUND,
-                            "expected tokenizer.json, vocab.txt, vocab.json or a model of SentencePiece, found none");
+                            "expected tokenizer.json, vocab.txt, vocab.json or a model of SentencePiece, found none%s",
+                            m->open_clip ? "; open_clip has CLIP's tokenizer in its program: put tokenizer.json, or "
+                                           "vocab.json and merges.txt, of a CLIP in the folder"
+                                         : "");
     if (st == ILK_OK)
         st = ilki_text_tokenizer_open(&m->tokenizer, &f, err);
     if (st != ILK_OK)
@@ -257,8 +272,10 @@ static ilk_status check_tokenizer(ilk_model *m, ilk_error *err)
     ilki_json_node root = j ? ilki_base_json_root(j) : 0;
     const char *side = j ? ilki_base_json_string(j, ilki_base_json_get(j, root, "padding_side"), NULL) : NULL;
     const char *class = j ? ilki_base_json_string(j, ilki_base_json_get(j, root, "tokenizer_class"), NULL) : NULL;
-    /* the reference's class for SigLIP 2 pads on the left where its file does not say */
-    m->pad_left = side ? strcmp(side, "left") == 0 : class && strcmp(class, "Siglip2Tokenizer") == 0;
+    /* the reference's classes for SigLIP 2 pad on the left where its file does not say */
+    bool left = class && (strcmp(class, "Siglip2Tokenizer") == 0 || strcmp(class, "GemmaTokenizer") == 0 ||
+                          strcmp(class, "GemmaTokenizerFast") == 0);
+    m->pad_left = side ? strcmp(side, "left") == 0 : left;
     m->pad_id = ilki_text_special_id(m->tokenizer, ILKI_SPECIAL_PAD);
     if (m->pad_id < 0 || m->open_clip) /* whose own tokenizer pads with zeros, whatever the folder's says */
         m->pad_id = t->pad_id;
@@ -266,14 +283,80 @@ static ilk_status check_tokenizer(ilk_model *m, ilk_error *err)
     return st;
 }
 
-/* config.json, or open_clip_config.json where that is all there is or the named weights are open_clip's. */
+/* Whether open_clip_config.json is to be read where config.json is there too: the named weights are open_clip's, or there are
+ * no others, or config.json has no model_type, as timm writes it. */
+static bool prefers_open_clip(const ilk_model *m)
+{
+    const ilki_vfs *vfs = m->rt->vfs;
+    const char *name = m->weights_path ? m->weights_path : find_weights(vfs, m->dir, false);
+    const char *dot = name ? strrchr(name, '.') : NULL;
+    if (!name || strncmp(name, "open_clip", strlen("open_clip")) == 0 || (dot && strcmp(dot, ".pt") == 0))
+        return true;
+    ilki_json *j = NULL;
+    bool timm = ilki_embed_read_json(&j, vfs, m->dir, "config.json", true, NULL) == ILK_OK &&
+                !ilki_base_json_get(j, ilki_base_json_root(j), "model_type") &&
+                ilki_base_json_get(j, ilki_base_json_root(j), "architecture");
+    ilki_base_json_free(j);
+    return timm;
+}
+
+/* Of what open_clip's training left. */
+static ilk_status read_training(ilk_model *m, ilk_error *err)
+{
+    ilki_trained params;
+    char *text = NULL, *path = ilki_base_path_join(m->dir, ILKI_TRAINED_PARAMS);
+    size_t n = 0;
+    if (!path)
+        return ilki_base_fail_memory(err, strlen(m->dir), "a path");
+    ilk_status st = ilki_base_read_file(m->rt->vfs, path, MAX_PARAMS_BYTES, &text, &n, err);
+    if (st == ILK_OK) {
+        st = ilki_embed_read_training(&params, text, n, err);
+        if (st != ILK_OK)
+            ilki_base_error_prefix(err, "%s", m->dir);
+    }
+    m->open_clip = true;
+    if (st == ILK_OK)
+        st = open_weights(m, err);
+    if (st == ILK_OK)
+        st = ilki_models_config_of_trained(&m->config, &params, m->weights, m->dir, err);
+    free(text);
+    free(path);
+    return st;
+}
+
+/* Weights without anything that says what they are: where open_clip made them, the error tells what would. */
+static ilk_status ask_for_config(ilk_model *m, ilk_error *err)
+{
+    ilk_error asked;
+    ilk_error_init(&asked);
+    m->open_clip = true;
+    ilk_status st = open_weights(m, &asked);
+    if (st == ILK_OK)
+        st = ilki_models_config_of_trained(&m->config, NULL, m->weights, m->dir, &asked);
+    m->open_clip = false;
+    if (st != ILK_NOT_FOUND)
+        return ILK_OK;
+    if (err)
+        ilki_base_error_copy(err, &asked);
+    return st;
+}
+
+/* config.json, or open_clip_config.json where that is all there is or prefers_open_clip, or what stands in for it. */
 static ilk_status open_config(ilk_model *m, ilk_error *err)
 {
     const ilki_vfs *vfs = m->rt->vfs;
-    const char *name = m->weights_path, *dot = name ? strrchr(name, '.') : NULL;
-    bool native = name && (strncmp(name, "open_clip", strlen("open_clip")) == 0 || (dot && strcmp(dot, ".pt") == 0));
-    m->open_clip = (native || !exists(vfs, m->dir, "config.json")) && exists(vfs, m->dir, OPEN_CLIP_CONFIG);
-    return ilki_embed_read_json(&m->config, vfs, m->dir, m->open_clip ? OPEN_CLIP_CONFIG : "config.json", true, err);
+    bool usual = ilki_embed_has_file(vfs, m->dir, "config.json"),
+         native = ilki_embed_has_file(vfs, m->dir, ILKI_OPEN_CLIP_CONFIG);
+    ilk_status st = ILK_OK;
+    if (m->config_name)
+        return read_training(m, err);
+    m->open_clip = native && (!usual || prefers_open_clip(m));
+    m->config_name = m->open_clip ? ILKI_OPEN_CLIP_CONFIG : "config.json";
+    if (!usual && !native && (m->weights_path || ilki_embed_has_weights(vfs, m->dir)))
+        st = ask_for_config(m, err);
+    if (st != ILK_OK)
+        return st;
+    return ilki_embed_read_json(&m->config, vfs, m->dir, m->config_name, true, err);
 }
 
 static ilk_status open_parts(ilk_model *m, ilk_error *err)
@@ -368,8 +451,8 @@ static ilk_status describe_pictures(ilk_model *m, ilk_error *err)
     uint32_t w = s->crop ? s->crop_width : s->width, h = s->crop ? s->crop_height : s->height;
     if ((s->crop || s->resize == ILKI_RESIZE_EXACT) && (w != t->image_size || h != t->image_size))
         return ilki_base_fail(err, ILK_MISMATCH, "%s/%s: expected pictures of %u x %u, the network's, found %u x %u",
-                              m->dir, m->processor ? m->processor : OPEN_CLIP_CONFIG, t->image_size, t->image_size, w,
-                              h);
+                              m->dir, m->processor ? m->processor : ILKI_OPEN_CLIP_CONFIG, t->image_size, t->image_size,
+                              w, h);
     ilki_media_print_processor(s, words, sizeof words);
     m->info.image_size = t->image_size;
     m->info.patch_size = t->patch_size;
@@ -450,7 +533,7 @@ static ilk_status find_base(ilk_model *m, ilk_error *err)
     m->adapter_config = ilki_base_path_join(m->dir, ILKI_ADAPTER_CONFIG);
     if (!m->adapter_config)
         return ilki_base_fail_memory(err, strlen(m->dir), "a path");
-    if (exists(vfs, m->dir, "config.json"))
+    if (ilki_embed_has_file(vfs, m->dir, "config.json"))
         return ILK_OK;
     const char *base = m->adapter->base;
     if (!base)
@@ -482,7 +565,7 @@ static ilk_status enter_module(ilk_model *m, ilk_error *err)
     m->root = ilki_base_strndup(m->dir, strlen(m->dir));
     if (!m->root)
         return ilki_base_fail_memory(err, strlen(m->dir), "a path");
-    if (exists(vfs, m->dir, "config.json") || exists(vfs, m->dir, OPEN_CLIP_CONFIG))
+    if (ilki_embed_has_file(vfs, m->dir, "config.json") || ilki_embed_has_file(vfs, m->dir, ILKI_OPEN_CLIP_CONFIG))
         return ILK_OK;
     st = ilki_embed_read_json(&j, vfs, m->dir, "modules.json", false, err);
     ilki_json_node first = j ? ilki_base_json_first(j, ilki_base_json_root(j)) : 0;
@@ -606,6 +689,8 @@ static ilk_status open_model(ilk_model **out, ilk_runtime *rt, const char *where
         st = split_file(m, err);
     if (st == ILK_OK)
         st = find_base(m, err);
+    if (st == ILK_OK)
+        st = ilki_embed_find_training(m, err);
     if (st == ILK_OK)
         st = enter_module(m, err);
     if (st == ILK_OK)

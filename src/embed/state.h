@@ -15,6 +15,8 @@
 
 struct ilki_request;
 
+#define ILKI_OPEN_CLIP_CONFIG "open_clip_config.json"
+
 struct ilk_model {
     ilk_runtime *rt;
     ilki_arena arena;         /* strings of info, prompts and space */
@@ -30,7 +32,8 @@ struct ilk_model {
     ilki_modules modules;
     ilki_projection *projection; /* the last but one of the modules; or NULL */
     ilk_model_info info;
-    bool open_clip;              /* config is open_clip_config.json, which tells the processor too */
+    const char *config_name;     /* of the file that config is from */
+    bool open_clip;              /* that is open_clip's, which tells the processor too */
     int text_tower, image_tower; /* of net; -1: none */
     bool own;                    /* vectors are the towers' own, not pooled by a module */
     int32_t pad_id;              /* of texts that are padded; they are where the tower says so */
@@ -61,6 +64,10 @@ struct ilk_model {
     struct ilki_request *first, *last; /* queue of ilk_submit */
     bool draining;
 };
+
+/* Whether there is a file of this name; and one that a checkpoint has its weights in. */
+bool ilki_embed_has_file(const ilki_vfs *vfs, const char *dir, const char *name);
+bool ilki_embed_has_weights(const ilki_vfs *vfs, const char *dir);
 
 /* ---- results */
 
