@@ -39,7 +39,7 @@ ROOMS = {
 }
 # base holds pool, vfs, JSON and hashes; media a client that trusts nobody and the pixels of two references; store holds SQLite's vfs and filters as SQL: no other room may know of either;
 # programs/ilk is a file per command, programs/media a file per format, tasks a few files per use, none of which knows another
-ROOM_LINES = {"base": 5500, "kern": 6300, "models": 6000, "engine": 7500, "store": 8000, "text": 8500, "embed": 6000, "media": 4500, "tasks": 6500, "programs/ilk": 6000,
+ROOM_LINES = {"base": 5500, "kern": 6300, "models": 6000, "engine": 7500, "store": 8000, "text": 8700, "embed": 6000, "media": 4500, "tasks": 6500, "programs/ilk": 6000,
               "programs/media": 5500}
 # A kernel's header needs the flags of the ISA in its name, as its source file gets them.
 ISA_FLAGS = {"avx2": ["-mavx2", "-mfma", "-mbmi2", "-mf16c"]}

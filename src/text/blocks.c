@@ -428,6 +428,12 @@ static size_t end_cut(const run *r, size_t low, size_t i)
     return 0;
 }
 
+size_t ilki_text_last_cut(const ilki_tokenizer *t, const char *text, size_t n)
+{
+    run r = {.t = t, .text = text, .n = n};
+    return n > 1 ? end_cut(&r, 0, n - 1) : 0;
+}
+
 /* At least the last `keep` tokens, or all. */
 static bool encode_end(run *r, bool *more)
 {

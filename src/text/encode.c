@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * From a text, or a pair of texts, to an encoding: cleaned where the tokenizer asks for it, run through the parts
- * (blocks.c) some way past the limit, shared out between the two as the reference's truncation has it, and put into the
+ * From a text, or a pair of texts, to an encoding: cleaned where open_clip does, as far as the limit asks, run through the
+ * parts (blocks.c) some way past it, shared out between the two as the reference's truncation has it, and put into the
  * template. What an encoding owns grows and is kept. */
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,10 @@
 #include "text/part.h"
 #include "text/unicode.h"
 
-enum { LOOK_AHEAD = 256 }; /* tokens encoded past the limit, to tell how many were cut */
+enum {
+    LOOK_AHEAD = 256,   /* tokens encoded past the limit, to tell how many were cut */
+    BYTES_PER_TOKEN = 8 /* more than most texts have: so much of one is cleaned first */
+};
 
 /* ------------------------------------------------------------------ truncation */
 
@@ -188,6 +191,47 @@ static bool emit(const ilki_tokenizer *t, const ilki_text_scratch *s, const ilki
     return true;
 }
 
+/* ------------------------------------------------------------------ cleaning */
+
+/* The last place at or before text[n], behind text[low], in front of ASCII white space and behind another character of
+ * ASCII: no reference to a character reaches across, at either going through. 0: there is none. */
+static size_t raw_cut(const char *text, size_t low, size_t n)
+{
+    for (size_t i = n; i > low + 1; i--)
+        if ((text[i] == ' ' || text[i] == '\n' || text[i] == '\t') && text[i - 1] > ' ' &&
+            (unsigned char)text[i - 1] < 128)
+            return i;
+    return 0;
+}
+
+/* As much of the cleaned text as has all tokens that are wanted, four times as much each time, or all of it: what is cleaned
+ * of a text's beginning is what the cleaned text begins with, and what is in front of a cut has tokens of its own. */
+static ilk_status run_cleaned(const ilki_tokenizer *t, ilki_text_scratch *s, text_view text[2], size_t room,
+                              const ilki_encode_options *o, bool more[2], ilk_error *err)
+{
+    text_view whole = text[0];
+    size_t stop = room + LOOK_AHEAD;
+    bool cuts = t->cut_end && (t->cut_space || t->cut_before || t->ascii_lane);
+    bool in_part = cuts && o->max_tokens && !o->pair && !t->truncate_left && room < whole.n;
+    for (size_t n = stop * BYTES_PER_TOKEN; in_part && n < whole.n / 2; n *= 4) {
+        size_t cut = raw_cut(whole.data, n / 2, n);
+        ilk_status status = cut ? ilki_text_clean(&s->cleaned, &s->between, t->cleaning, whole.data, cut, err) : ILK_OK;
+        if (status)
+            return status;
+        text[0].data = ilki_base_buf_view(&s->cleaned);
+        text[0].n = cut ? ilki_text_last_cut(t, text[0].data, s->cleaned.len) : 0;
+        if (text[0].n == 0)
+            continue;
+        status = run_texts(t, s, text, room, o, more, err);
+        more[0] = true; /* behind a cut inside of what was cleaned */
+        if (status || s->tokens[0].n >= stop)
+            return status;
+    }
+    ilk_status status = ilki_text_clean(&s->cleaned, &s->between, t->cleaning, whole.data, whole.n, err);
+    text[0] = (text_view){ilki_base_buf_view(&s->cleaned), s->cleaned.len};
+    return status ? status : run_texts(t, s, text, room, o, more, err);
+}
+
 /* ------------------------------------------------------------------ public */
 
 ilk_status ilki_text_encode(const ilki_tokenizer *t, ilki_text_scratch *s, const char *text, size_t n,
@@ -207,14 +251,9 @@ ilk_status ilki_text_encode(const ilki_tokenizer *t, ilki_text_scratch *s, const
         room = o->max_tokens - added;
     }
     s->tokens[1].n = s->tokens[1].n_left = 0;
-    ilk_status status = t->cleaning ? ilki_text_clean(&s->cleaned, &s->between, t->cleaning, text, n, err) : ILK_OK;
-    if (t->cleaning) {
-        text = ilki_base_buf_view(&s->cleaned);
-        n = s->cleaned.len;
-    }
     text_view texts[2] = {{text, n}, {o->pair, o->n_pair}};
-    if (status == ILK_OK)
-        status = run_texts(t, s, texts, room, o, more, err);
+    ilk_status status = t->cleaning ? run_cleaned(t, s, texts, room, o, more, err)
+                                    : run_texts(t, s, texts, room, o, more, err);
     if (status)
         return status;
     size_t n_all[2] = {s->tokens[0].n + s->tokens[0].n_left, s->tokens[1].n + s->tokens[1].n_left};

@@ -364,6 +364,10 @@ ilk_status ilki_text_read_post(ilki_tokenizer *t, const ilki_text_reader *r, ilk
 ilk_status ilki_text_run(const ilki_tokenizer *t, ilki_text_scratch *s, int which, const char *text, size_t n,
                          size_t stop, bool skip_special, bool *more, ilk_error *err);
 
+/* The last place in text[..n) where it may be cut at white space, whatever stands behind text[..n): what is before it has
+ * tokens of its own. 0: there is none. blocks.c. */
+size_t ilki_text_last_cut(const ilki_tokenizer *t, const char *text, size_t n);
+
 /* A text by the general path, as one block between added tokens, into s->tokens[0]: all of its tokens or, where it
  * `goes_on`, those that stay whatever follows. False as ilki_text_normalise gives it. For tests. */
 bool ilki_text_encode_block(const ilki_tokenizer *t, ilki_text_scratch *s, const char *text, size_t n, bool goes_on);

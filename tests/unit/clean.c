@@ -8,7 +8,9 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "net.h"
+#include "random.h"
 #include "test.h"
+#include "text/part.h"
 
 static void check_text(ilki_text_cleaning how, const char *text, const char *want)
 {
@@ -66,4 +68,124 @@ static void bytes(void)
     ilki_base_buf_deinit(&between);
 }
 
-TEST_MAIN({"as_open_clip", as_open_clip}, {"bytes", bytes})
+/* ---- a limit lets the rest of a text be */
+
+typedef struct checkpoint {
+    ilki_tokenizer *t;
+    char *data[4];
+} checkpoint;
+
+static void open_checkpoint(checkpoint *c, const char *folder)
+{
+    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"};
+    ilki_tokenizer_files files = {0};
+    ilki_text_file *to[] = {&files.tokenizer_json, &files.tokenizer_config, &files.vocab_json, &files.merges_txt};
+    ilk_error err;
+    ilk_error_init(&err);
+    *c = (checkpoint){0};
+    for (size_t i = 0; i < 4; i++) {
+        char path[1024];
+        snprintf(path, sizeof path, ILK_TEST_DIR "/fixtures/%s/%s", folder, names[i]);
+        if (ilki_base_read_file(&ilki_base_vfs_posix, path, 1 << 24, &c->data[i], &to[i]->n, NULL) == ILK_OK)
+            to[i]->data = c->data[i];
+    }
+    CHECK_OK(ilki_text_tokenizer_open(&c->t, &files, &err), &err);
+}
+
+static void close_checkpoint(checkpoint *c)
+{
+    ilki_text_tokenizer_free(c->t);
+    for (size_t i = 0; i < 4; i++)
+        free(c->data[i]);
+}
+
+static size_t make_text(char *to, size_t room, uint64_t *state)
+{
+    static const char *const parts[] = {"search ",
+                                        "a red bicycle ",
+                                        " ",
+                                        "\n",
+                                        "\t",
+                                        "  \r\n ",
+                                        "_",
+                                        "-",
+                                        ".",
+                                        "&amp;",
+                                        "&amp;amp;lt;",
+                                        "&#65;",
+                                        "&#x20;",
+                                        "&nbsp;",
+                                        "&amp",
+                                        "&",
+                                        "&no",
+                                        "&#",
+                                        "\xc3\xa9 ",
+                                        "\xe7\x8c\xab",
+                                        "\xe2\x82",
+                                        "\xff",
+                                        "\xc2\xa0",
+                                        "\xe2\x80\xa8",
+                                        "e\xcc\x81 ",
+                                        "<|endoftext|>",
+                                        "<mask> ",
+                                        "1234 ",
+                                        "It's ",
+                                        "&quot;x&quot; "};
+    size_t n = 0, n_wild = test_random(state) % 8;
+    while (n + 32 < room) {
+        bool wild = test_random(state) % 8 < n_wild;
+        const char *part = parts[wild ? test_random(state) % (sizeof parts / sizeof *parts) : test_random(state) % 2];
+        memcpy(to + n, part, strlen(part));
+        n += strlen(part);
+    }
+    return n;
+}
+
+/* A limited text has the tokens and spans that the cleaned whole has; of what is dropped the count ends somewhere past it. */
+static void limited(void)
+{
+    static const char *const folders[] = {"tok-clip", "tok-bert-uncased", "tok-xlm-r", "tok-siglip2", "tok-t5"};
+    enum { ROOM = 60000 };
+    char *text = malloc(ROOM);
+    uint64_t state = 7;
+    size_t n_less = 0;
+    for (size_t f = 0; f < sizeof folders / sizeof *folders; f++) {
+        checkpoint c;
+        open_checkpoint(&c, folders[f]);
+        ilki_text_scratch *s = ilki_text_scratch_new();
+        for (unsigned k = 0; c.t && k < 40 * test_scale(); k++) {
+            ilki_text_cleaning how = k % 2 ? ILKI_CLEAN_WHITESPACE : ILKI_CLEAN_CANONICALIZE;
+            ilki_encoding whole = {0}, part = {0};
+            ilki_encode_options o = {.max_tokens = 1 + test_random(&state) % 80};
+            ilki_buf out, between;
+            ilk_error err;
+            ilk_error_init(&err);
+            ilki_base_buf_init(&out, 1 << 20);
+            ilki_base_buf_init(&between, 1 << 20);
+            size_t n = make_text(text, ROOM, &state);
+            CHECK_OK(ilki_text_clean(&out, &between, how, text, n, &err), &err);
+            ilki_text_set_cleaning(c.t, ILKI_CLEAN_NONE);
+            CHECK_OK(ilki_text_encode(c.t, s, ilki_base_buf_view(&out), out.len, &o, &whole, &err), &err);
+            ilki_text_set_cleaning(c.t, how);
+            CHECK_OK(ilki_text_encode(c.t, s, text, n, &o, &part, &err), &err);
+            CHECK_THAT(
+                part.n == whole.n && memcmp(part.ids, whole.ids, part.n * sizeof *part.ids) == 0 &&
+                    memcmp(part.spans, whole.spans, part.n * sizeof *part.spans) == 0 &&
+                    part.n_dropped_more == whole.n_dropped_more &&
+                    (part.n_dropped_more ? part.n_dropped <= whole.n_dropped : part.n_dropped == whole.n_dropped),
+                "%s, text %u: %zu and %zu of %zu and %zu", folders[f], k, part.n, part.n_dropped, whole.n,
+                whole.n_dropped);
+            n_less += s->cleaned.len < out.len / 2;
+            ilki_base_buf_deinit(&out);
+            ilki_base_buf_deinit(&between);
+            ilki_text_encoding_deinit(&whole);
+            ilki_text_encoding_deinit(&part);
+        }
+        ilki_text_scratch_free(s);
+        close_checkpoint(&c);
+    }
+    CHECK_THAT(n_less > 100, "%zu of 200 texts were cleaned in part", n_less);
+    free(text);
+}
+
+TEST_MAIN({"as_open_clip", as_open_clip}, {"bytes", bytes}, {"limited", limited})
