@@ -126,6 +126,14 @@ def make_png():
     files["png-taller.png"] = png(2, 8, size=(W, H + 5))
     files["png-depth3.png"] = whole[:24] + b"\3" + whole[25:29] + struct.pack(">I", zlib.crc32(
         whole[12:24] + b"\3" + whole[25:29])) + whole[33:]
+    state = rng.getstate()  # so that the files behind stay what they are
+    rng.seed(8)
+    for name, kind, depth, top, key in (("bits", 0, 1, 1, b"\0\0"), ("bits-white", 0, 1, 1, b"\0\1"), ("gray2", 0, 2, 3, b"\0\0"),
+                                        ("gray8", 0, 8, 5, b"\0\3"), ("gray8-far", 0, 8, 255, b"\1\3"), ("gray16", 0, 16, 9, b"\1\0"),
+                                        ("rgb8", 2, 8, 1, b"\0\1\0\0\0\1"), ("rgb16", 2, 16, 300, b"\0\1\0\0\0\1"),
+                                        ("palette", 3, 2, 3, b"\xff\0\xff"), ("palette-two", 3, 2, 3, b"\0\0\xff")):
+        files["png-key-%s.png" % name] = png(kind, depth, top=top, before=chunk(b"tRNS", key))
+    rng.setstate(state)
 
 
 # ---------------------------------------------------------------- JPEG, by Pillow, then changed

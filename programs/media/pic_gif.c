@@ -13,8 +13,8 @@ typedef struct decoder {
     unsigned char palette[256][3];
     uint32_t screen_width, screen_height, left, top, width, height;
     uint8_t background, code_bits;
-    bool interlaced, colored; /* colored: its palette is no ramp of gray */
-    unsigned char *indices;   /* of the frame */
+    bool interlaced, transparent, colored; /* the background's index is; its palette is no ramp of gray */
+    unsigned char *indices;                /* of the frame */
     /* codes */
     uint16_t prefix[MAX_CODES], length[MAX_CODES];
     uint8_t last[MAX_CODES], first[MAX_CODES];
@@ -52,8 +52,10 @@ static void read_extension(decoder *d)
     bool control = ilki_base_cur_u8(&d->in) == 0xf9;
     for (size_t n; (n = ilki_base_cur_u8(&d->in)) > 0 && !d->in.bad; control = false) {
         const unsigned char *block = ilki_base_cur_bytes(&d->in, n);
-        if (control && block && n >= 4 && block[0] & 1)
+        if (control && block && n >= 4 && block[0] & 1) {
             d->background = block[3];
+            d->transparent = true;
+        }
     }
 }
 
@@ -189,6 +191,8 @@ static ilk_status read_frame(decoder *d, media_picture *p, ilk_error *err)
     if (!read_header(d))
         return ilki_base_fail(err, ILK_BAD_FORMAT, "gif: expected a frame, found the end");
     uint32_t right = d->left + d->width, bottom = d->top + d->height;
+    p->has_key = d->transparent;
+    memcpy(p->key, d->palette[d->background], 3);
     if (p->as_stored && d->colored) {
         p->form = ILKI_MEDIA_FORM_PICKED;
         memcpy(p->palette, d->palette, sizeof p->palette);

@@ -159,9 +159,41 @@ static void widen(const decoder *d, form f, unsigned char *row, size_t n)
     }
 }
 
+/* As Pillow has it: 16 bits are cut to the lower 8 but in gray of bytes, where they are cut off; of bits and of gray of 16
+ * bits the key is a red, which black alone can be; of a palette one entry counts, where all others are opaque. */
+static void take_key(decoder *d, media_picture *p)
+{
+    int type = png_get_color_type(d->png, d->info), depth = png_get_bit_depth(d->png, d->info), n = 0;
+    png_bytep alpha = NULL;
+    png_color_16p color = NULL;
+    if (type & PNG_COLOR_MASK_ALPHA || !png_get_tRNS(d->png, d->info, &alpha, &n, &color))
+        return;
+    if (type == PNG_COLOR_TYPE_PALETTE) {
+        int at = 0, n_clear = 0;
+        for (int i = 0; alpha && i < n; i++) {
+            n_clear += alpha[i] == 0 ? 1 : alpha[i] == 255 ? 0 : 2;
+            at = alpha[i] == 0 ? i : at;
+        }
+        p->has_key = n_clear == 1 && at < 256;
+        memcpy(p->key, d->palette[at & 255], 3);
+        return;
+    }
+    p->has_key = color != NULL;
+    if (color && type == PNG_COLOR_TYPE_RGB) {
+        const unsigned char key[3] = {(unsigned char)color->red, (unsigned char)color->green,
+                                      (unsigned char)color->blue};
+        memcpy(p->key, key, 3);
+    } else if (color && depth > 1 && depth < 16) {
+        memset(p->key, color->gray < 255 ? color->gray : 255, 3);
+    } else if (color) {
+        p->key[0] = (unsigned char)(depth == 1 ? color->gray ? 255 : 0 : color->gray);
+    }
+}
+
 static void read_rows(decoder *d, media_picture *p)
 {
     form f = set_form(d, p);
+    take_key(d, p);
     int n_passes = png_set_interlace_handling(d->png);
     size_t n_row = (size_t)p->width * ilki_media_pixel_bytes(p->form);
     png_read_update_info(d->png, d->info);

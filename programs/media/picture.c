@@ -99,6 +99,13 @@ bool media_has_brand(const unsigned char *head, size_t n, const char *brands)
     return false;
 }
 
+void media_picture_paint(media_picture *p)
+{
+    for (size_t i = 0; p->has_key && i < (size_t)p->width * p->height; i++)
+        if (memcmp(p->pixels + 3 * i, p->key, 3) == 0)
+            memset(p->pixels + 3 * i, 255, 3);
+}
+
 /* ------------------------------------------------------------------ turning */
 
 ilk_status media_picture_orient(media_picture *p, ilk_error *err)

@@ -24,6 +24,8 @@ struct media_picture {
     unsigned char *pixels;         /* [height][width] of the form: the room, or owned */
     unsigned char palette[256][3]; /* FORM_PICKED: what stands behind the pixels */
     uint32_t orientation;          /* of EXIF, 1 to 8; 0: none is told */
+    bool has_key;                  /* the file calls this colour transparent, and no other; as Pillow has it in RGB */
+    unsigned char key[3];
 };
 
 extern const media_reader media_avif, media_bmp, media_gif, media_heif, media_jpeg, media_png, media_pnm, media_tiff,
@@ -46,6 +48,9 @@ uint32_t media_exif_orientation(const unsigned char *data, size_t n);
 
 /* Is one of the brands, four characters each, told by the first box of an ISO media file? */
 bool media_has_brand(const unsigned char *head, size_t n, const char *brands);
+
+/* White where the key is: what transformers' processors make of what load_image leaves them. */
+void media_picture_paint(media_picture *p);
 
 /* Turns and mirrors so that the orientation becomes 1. */
 ilk_status media_picture_orient(media_picture *p, ilk_error *err);

@@ -92,6 +92,17 @@ static ilk_status op_orient(object *o, ilki_cur *args, ilk_error *err)
     return st == ILK_OK ? media_picture_orient(&o->picture, err) : st;
 }
 
+static ilk_status op_paint(object *o, ilki_cur *args, ilk_error *err)
+{
+    (void)args;
+    ilk_status st = need_picture(o, false, err);
+    if (st == ILK_OK && o->picture.form != ILKI_MEDIA_FORM_PIXELS)
+        st = ilki_base_fail(err, ILK_UNSUPPORTED, "paint: expected RGB, found form %d", (int)o->picture.form);
+    if (st == ILK_OK)
+        media_picture_paint(&o->picture);
+    return st;
+}
+
 /* Decoders leave alpha out. */
 static ilk_status op_composite(object *o, ilki_cur *args, ilk_error *err)
 {
@@ -199,6 +210,7 @@ static const struct {
     {ILKI_MEDIA_OPEN, op_open},     {ILKI_MEDIA_ORIENT, op_orient},       {ILKI_MEDIA_COMPOSITE, op_composite},
     {ILKI_MEDIA_TEXT, op_text},     {ILKI_MEDIA_PIXELS, op_pixels},       {ILKI_MEDIA_SIZE, op_size},
     {ILKI_MEDIA_FIELDS, op_fields}, {ILKI_MEDIA_THUMBNAIL, op_thumbnail}, {ILKI_MEDIA_STORED, op_stored},
+    {ILKI_MEDIA_PAINT, op_paint},
 };
 
 /* ------------------------------------------------------------------ the list */

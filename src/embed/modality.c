@@ -108,10 +108,13 @@ static void end_sight(sight *s)
     free(s->prepared);
 }
 
-/* Where the reference resizes what a file holds, it is decoded to that; else to RGB. */
+/* Where the reference resizes what a file holds, it is decoded to that; else to RGB, where the other reference's conversion
+ * makes white of the one colour that a file calls transparent. */
 unsigned ilki_embed_decode_how(const ilk_model *m)
 {
-    return m->image.family == ILKI_IMAGE_OPEN_CLIP ? ILKI_MEDIA_AS_STORED : 0;
+    if (m->image.family == ILKI_IMAGE_OPEN_CLIP)
+        return ILKI_MEDIA_AS_STORED;
+    return m->image.rgb ? ILKI_MEDIA_PAINTED : 0;
 }
 
 static ilk_status decode_file(sight *s, const ilk_model *m, const ilk_part *p, bool as_is, ilk_job *job, ilk_error *err)

@@ -126,6 +126,15 @@ static unsigned ask_fields(const ilki_ingest *g, const ilki_file_work *w)
     return g->no_exif ? 0 : ILKI_MEDIA_TURNED | (w->about ? 0 : ILKI_MEDIA_WITH_FIELDS);
 }
 
+/* For the models `which`, which want stored pictures, or of which none does. */
+static unsigned ask_how(const ilki_ingest *g, uint32_t which)
+{
+    unsigned how = 0;
+    for (size_t m = 0; m < g->n_models; m++)
+        how |= which >> m & 1 ? ilki_embed_decode_how(g->models[m]) : 0;
+    return how;
+}
+
 static ilk_status take(ilki_ingest *g, ilki_file_work *w, uint32_t which, ilki_media_picture *p, ilk_error *err)
 {
     w->width = p->width;
@@ -137,11 +146,10 @@ static ilk_status take(ilki_ingest *g, ilki_file_work *w, uint32_t which, ilki_m
     return w->rows ? make_rows(g, w, which, p, err) : ILK_OK;
 }
 
-static ilk_status decode(ilki_ingest *g, ilki_file_work *w, ilki_media *media, unsigned how, uint32_t which,
-                         ilk_error *err)
+static ilk_status decode(ilki_ingest *g, ilki_file_work *w, ilki_media *media, uint32_t which, ilk_error *err)
 {
     ilki_media_picture p;
-    how |= ask_fields(g, w);
+    unsigned how = ask_how(g, which) | ask_fields(g, w);
     ilk_status st = ilki_media_read_picture(media, w->data, w->n_data, how, g->job, &p, err);
     if (st)
         return st;
@@ -184,8 +192,7 @@ bool ilki_engine_is_serial(ilki_ingest *g, ilki_file_work *w)
 
 void ilki_engine_wish_picture(const ilki_ingest *g, const ilki_file_work *w, ilki_media_wish *out)
 {
-    unsigned stored = want_stored(g, w) ? ILKI_MEDIA_AS_STORED : 0;
-    *out = (ilki_media_wish){w->data, w->n_data, stored | ask_fields(g, w)};
+    *out = (ilki_media_wish){w->data, w->n_data, ask_how(g, w->passages[0].todo) | ask_fields(g, w)};
 }
 
 ilk_status ilki_engine_take_picture(ilki_ingest *g, ilki_file_work *w, ilki_media_picture *p, ilk_error *err)
@@ -199,8 +206,8 @@ ilk_status ilki_engine_read_picture(ilki_ingest *g, ilki_file_work *w, ilk_error
     uint32_t stored = want_stored(g, w), todo = w->passages[0].todo;
     ilk_status st = check(g, w, &media, err);
     if (!st && (todo & ~stored || !stored || g->ocr))
-        st = decode(g, w, media, 0, todo & ~stored, err);
+        st = decode(g, w, media, todo & ~stored, err);
     if (!st && stored)
-        st = decode(g, w, media, ILKI_MEDIA_AS_STORED, stored, err);
+        st = decode(g, w, media, stored, err);
     return st;
 }

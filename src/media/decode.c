@@ -48,6 +48,8 @@ void ilki_media_add_picture_ops(ilki_buf *ops, unsigned how)
         ilki_media_add_op(ops, ILKI_MEDIA_FIELDS, NULL, 0);
     if (how & ILKI_MEDIA_TURNED)
         ilki_media_add_op(ops, ILKI_MEDIA_ORIENT, NULL, 0);
+    if (how & ILKI_MEDIA_PAINTED && !(how & ILKI_MEDIA_AS_STORED))
+        ilki_media_add_op(ops, ILKI_MEDIA_PAINT, NULL, 0);
     if (how & ILKI_MEDIA_AS_STORED)
         ilki_media_add_op(ops, ILKI_MEDIA_STORED, NULL, 0);
     else

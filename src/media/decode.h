@@ -21,7 +21,8 @@ ilki_picture ilki_media_view_picture(const ilki_media_picture *p);
 enum {
     ILKI_MEDIA_TURNED = 1,    /* as EXIF says */
     ILKI_MEDIA_AS_STORED = 2, /* of any kind; else plain RGB, alpha dropped */
-    ILKI_MEDIA_WITH_FIELDS = 4
+    ILKI_MEDIA_WITH_FIELDS = 4,
+    ILKI_MEDIA_PAINTED = 8 /* white where the file has a colour that it calls transparent; not with AS_STORED */
 };
 
 /* n bytes of a file of any kind the helper knows. On an error out is zeroed; errors as those of ilki_media_run. The pixels

@@ -38,6 +38,7 @@
  *  12 fields     -                               what the file says about the picture comes with the answer
  *  13 thumbnail  u16 side, u8 turned             answers FORM_FILE: a JPEG whose longer side is at most `side`
  *  14 slot       u8 which                       first of all: the window and inbox of this request; without it slot 0
+ *  15 paint      -                               what the file calls transparent by naming one colour becomes white
  * An operation that a helper does not know is answered with UNSUPPORTED; new ones take new numbers, new arguments are put
  * behind the old ones, and a helper that reads fewer of them is an older one. Anything else is a new version.
  *
@@ -79,7 +80,8 @@ typedef enum ilki_media_op {
     ILKI_MEDIA_IN_INBOX,
     ILKI_MEDIA_FIELDS,
     ILKI_MEDIA_THUMBNAIL,
-    ILKI_MEDIA_SLOT
+    ILKI_MEDIA_SLOT,
+    ILKI_MEDIA_PAINT
 } ilki_media_op;
 
 /* Those behind PIXELS, but FILE, answer `stored` alone: what a resize sees that comes before the conversion to RGB. */

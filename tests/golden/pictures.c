@@ -255,7 +255,7 @@ static void check_specs(const golden *g)
     CHECK(i > 0);
 }
 
-/* ------------------------------------------------------------------ files, as open_clip resizes them */
+/* ------------------------------------------------------------------ files, as open_clip and transformers resize them */
 
 #define FILES FIXTURES "/picture-files/"
 enum { MAX_SPECS = 8 };
@@ -268,10 +268,11 @@ static void check_file(ilki_media *m, const ilki_image_spec *spec, const char *n
     size_t n, got = 0;
     char *data = NULL, text[128];
     uint8_t sum[32], *out = NULL;
+    unsigned how = spec->family == ILKI_IMAGE_OPEN_CLIP ? ILKI_MEDIA_AS_STORED : ILKI_MEDIA_PAINTED;
     ilk_error_init(&err);
     if (CHECK_OK(ilki_base_read_file(&ilki_base_vfs_posix, tree_path(FILES, "%s", name), 1 << 24, &data, &n, &err),
                  &err) &&
-        CHECK_OK(ilki_media_read_picture(m, data, n, ILKI_MEDIA_TURNED | ILKI_MEDIA_AS_STORED, NULL, &p, &err), &err)) {
+        CHECK_OK(ilki_media_read_picture(m, data, n, ILKI_MEDIA_TURNED | how, NULL, &p, &err), &err)) {
         ilki_picture in = ilki_media_view_picture(&p);
         if (CHECK_OK(ilki_media_plan(&plan, spec, &in, &err), &err))
             out = calloc((size_t)plan.width * plan.height + 1, 3);
