@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ilk: texts (later pictures, sound and video) into vectors of one space, and a durable store that finds them again.
+ * ilk: texts and pictures (later sound and video) into vectors of one space, and a durable store that finds them again.
  *
  * Reading order: simple calls, then runtime and jobs, models, stores, folders; the last section is unstable.
  *
@@ -650,7 +650,7 @@ ILK_API void ilk_filter_init_sized(void *filter, size_t size);
 typedef struct ilk_query {
     size_t size;
     ilk_vector vector; /* DENSE; NULL data: no vector, all items that pass the filter, in order of id */
-    uint32_t k;        /* 0: 10 */
+    uint32_t k;        /* 0: 10; at most 1,000,000 */
     const ilk_filter *filter;
     float min_score;     /* hits below it are dropped; NaN, the default: none */
     uint32_t candidates; /* how many the int8 pass hands to the exact one; 0: 4 k, at least 64 */
@@ -658,7 +658,9 @@ typedef struct ilk_query {
 ILK_API void ilk_query_init_sized(void *q, size_t size);
 #define ilk_query_init(q) ilk_query_init_sized((q), sizeof *(q))
 
-/* The k nearest items for each of n_q queries; ties are broken by id. */
+/* The k nearest items for each of n_q queries; ties are broken by id.
+ * Errors: BAD_ARGUMENT (a malformed filter), MISMATCH (a space that is unknown, or of another dimension), NOT_FINITE, LIMIT,
+ * UNSUPPORTED, CANCELLED, DEADLINE, IO, CORRUPT, NO_MEMORY. */
 ILK_API ilk_status ilk_store_search(ilk_store *s, const ilk_query *q, size_t n_q, ilk_job *job, ilk_hits **out,
                                     ilk_error *err);
 
@@ -708,7 +710,9 @@ ILK_API void ilk_hit_init_sized(void *hit, size_t size);
 #define ilk_hit_init(hit) ilk_hit_init_sized((hit), sizeof *(hit))
 
 ILK_API void ilk_hits_free(ilk_hits *h);
+/* Hits of a query; 0 also past the last query and for NULL. */
 ILK_API size_t ilk_hits_get_count(const ilk_hits *h, size_t query);
+/* Hit i of a query, the best first; its strings and fields live as long as h. NOT_FOUND past the last. */
 ILK_API ilk_status ilk_hits_get(const ilk_hits *h, size_t query, size_t i, ilk_hit *hit, ilk_error *err);
 
 /* The vector of hit i in `space`, as stored: rows * dim floats owned by h. UNSUPPORTED unless the hits come from
@@ -909,7 +913,8 @@ ILK_API void ilk_question_init_sized(void *question, size_t size);
  * vector.space. In a space of a model that reads texts and pictures each kind is ranked by itself, because a text is nearer
  * to any other text than to the picture it describes. Where hits come from more than one such list, the lists are merged
  * by rank: the score is the sum of 1 / (60 + rank) over them and its kind "rrf", equal ones stay in the order of spaces,
- * the question's own kind first; else hits have the score of their space. q->min_score holds for the score that a hit gets.
+ * the question's own kind first; else hits have the score of their space. q->min_score holds for the score that a hit gets. A
+ * term that is longer than a model reads is cut, and the log says so (ILK_LOG_WARN). `q` may be NULL.
  * Errors: MISMATCH where no space was made by these models, where none of them reads the terms, or for another precision;
  * BAD_ARGUMENT for terms that cancel each other out; what a term could not be embedded for; UNSUPPORTED for several terms
  * in a space that compares by distance. */
@@ -922,7 +927,9 @@ ILK_API ilk_status ilk_search(ilk_store *s, ilk_model *m, const ilk_input *in, c
 
 /* The nearest items to one that is stored: a file (relative to its root) or an item id; its own parts are left out. A
  * picture asks with its vector, a text with the mean of its passages', in the space that `q` names in vector.space, else
- * in the first that has one. */
+ * in the first that has one. No model is needed. `q` may be NULL.
+ * Errors: NOT_FOUND (neither a file nor an item of the store, or it has no vector there), MISMATCH (no such space), and those
+ * of ilk_store_search. */
 ILK_API ilk_status ilk_similar(ilk_store *s, const char *path_or_id, const ilk_query *q, ilk_job *job, ilk_hits **out,
                                ilk_error *err);
 
@@ -950,7 +957,8 @@ ILK_API void ilk_thumbnail_init_sized(void *thumbnail, size_t size);
 #define ilk_thumbnail_init(thumbnail) ilk_thumbnail_init_sized((thumbnail), sizeof *(thumbnail))
 
 /* Of n sources, named by their paths as hits have them. What is not in the cache is decoded, several at once, and put
- * there; where the cache cannot be written they are made all the same. A path without a picture has a status of its own.
+ * there; where the cache cannot be written they are made all the same. A path without a picture has a status of its own; one
+ * that is NULL or empty is a mistake of the call.
  * Errors: BAD_ARGUMENT, NO_MEMORY, UNSUPPORTED (the helper ilk-media is absent), CANCELLED, DEADLINE. */
 ILK_API ilk_status ilk_store_get_thumbnails(ilk_store *s, const char *const *paths, size_t n,
                                             const ilk_thumbnail_options *opt, ilk_job *job, ilk_thumbnails **out,

@@ -10,7 +10,7 @@
 
 #define MAX_CACHED 1024
 
-static const char advice[] = "good ones to begin with, each fetched once:\n"
+static const char advice[] = "Good ones to begin with, each fetched once:\n"
                              "  ilk pull minilm         English, 91 MB, fast\n"
                              "  ilk pull bge-small-en   English, 133 MB, better\n"
                              "  ilk pull e5-small       99 languages, 471 MB\n"
@@ -297,6 +297,14 @@ bool cli_settle_auto(cli *c, ilk_model **m)
     return true;
 }
 
+static bool has_flag(const cli *c, const char *name)
+{
+    for (size_t i = 0; i < c->n_flags; i++)
+        if (strcmp(c->flags[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
 /* The only model of the cache that can be opened. */
 static bool from_cache(cli *c, const char *stored, ilk_model **m)
 {
@@ -326,11 +334,12 @@ static bool from_cache(cli *c, const char *stored, ilk_model **m)
         ilki_buf b;
         ilki_base_buf_init(&b, 65536);
         for (size_t i = 0; i < n && i < 20; i++)
-            ilki_base_buf_addf(&b, "\n  -m %s", list[i].id);
+            ilki_base_buf_addf(&b, "\n  %s%s", has_flag(c, "model") ? "-m " : "", list[i].id);
         cli_fail(c, "which model? The cache has several:%s", ilki_base_buf_view(&b));
         ilki_base_buf_deinit(&b);
     } else {
-        cli_fail(c, "no model: give one with -m. %s%s", n ? "None in the cache can be used; " : "", advice);
+        cli_fail(c, "no model: %s. %s%s", has_flag(c, "model") ? "give one with -m" : "name one",
+                 n ? "None in the cache can be used. " : "", advice);
     }
     cli_cache_free(list, n);
     return n_fit == 1;
@@ -426,21 +435,24 @@ bool cli_choose_models(cli *c, ilk_store *store, const char *space_name, cli_mod
         n_made++;
         if (open_model(c, space.model, space.precision, &one))
             ok = add_model(m, one);
+        else
+            cli_note(
+                c,
+                "its space \"%s\" is not asked; if the model has moved, give its place with -m, which asks that space "
+                "alone, or put a link to it where it was",
+                space.name);
         ilk_error_init(&c->err);
     }
     if (m->n && ok)
         return true;
-    if (n_made)
-        cli_note(c, "the store was made with %s; if it has moved, give its place with -m",
-                 n_made > 1 ? "these models" : "this model");
-    else if (cli_choose_model(c, store, &one))
+    if (!n_made && cli_choose_model(c, store, &one))
         return add_model(m, one);
     cli_close_models(m);
     return false;
 }
 
-/* A model that is named for a store: in the precision of its space, where there is one. */
-static bool open_for_store(cli *c, ilk_store *store, const char *where, ilk_model **m)
+/* A model that is named for a store: in the precision of its space, where there is one; *own: then, or in that one anyway. */
+static bool open_for_store(cli *c, ilk_store *store, const char *where, ilk_model **m, bool *own)
 {
     const char *hex = NULL;
     ilk_model *again = NULL;
@@ -448,24 +460,28 @@ static bool open_for_store(cli *c, ilk_store *store, const char *where, ilk_mode
     ilk_space space;
     ilk_model_info_init(&info);
     ilk_space_init(&space);
+    *own = false;
     if (!open_named(c, where, NULL, m))
         return false;
-    if (!store || cli_given(c, "precision"))
+    if (!store)
         return true;
     if (ilk_model_get_fingerprint(*m, c->job, &hex, &c->err) != ILK_OK ||
         ilk_model_get_info(*m, &info, &c->err) != ILK_OK) {
         cli_fail_err(c);
         return false;
     }
-    for (size_t i = 0; ilk_store_get_space(store, i, &space, NULL) == ILK_OK; i++)
-        if (space.fingerprint && space.precision && strcmp(space.fingerprint, hex) == 0 &&
-            strcmp(space.precision, info.precision_name) != 0) {
+    for (size_t i = 0; ilk_store_get_space(store, i, &space, NULL) == ILK_OK; i++) {
+        if (!space.fingerprint || strcmp(space.fingerprint, hex) != 0)
+            continue;
+        *own = true;
+        if (space.precision && !cli_given(c, "precision") && strcmp(space.precision, info.precision_name) != 0) {
             if (!open_named(c, where, space.precision, &again))
                 return false;
             ilk_model_close(*m);
             *m = again;
-            return true;
         }
+        return true;
+    }
     return true;
 }
 
@@ -487,7 +503,8 @@ static bool open_others(cli *c, ilk_store *store, const cli_models *m, cli_model
             ok = open_model(c, space.model, space.precision, &one) && add_model(others, one);
         if (!ok)
             cli_note(c,
-                     "the store has vectors of %s in its space \"%s\"; if that model has moved, give its place with -m",
+                     "the store has vectors of %s in its space \"%s\"; if that model has moved, give its place with "
+                     "-m, or, for good, put a link to it where it was",
                      space.model, space.name);
     }
     return ok;
@@ -509,19 +526,20 @@ bool cli_choose_index_models(cli *c, ilk_store *store, cli_models *m)
     const char *names[CLI_MAX_LIST];
     cli_models others = {0};
     ilk_model *one = NULL;
-    size_t n = cli_given_list(c, "model", names, CLI_MAX_LIST);
-    bool ok = true;
+    size_t n = cli_given_list(c, "model", names, CLI_MAX_LIST), n_own = 0;
+    bool ok = true, own;
     *m = (cli_models){0};
     for (size_t i = 0; ok && i < n; i++) {
-        ok = open_for_store(c, store, names[i], &one);
+        ok = open_for_store(c, store, names[i], &one, &own);
+        n_own += own;
         if (one)
             ok = add_model(m, one) && ok;
         one = NULL;
     }
     if (ok)
         ok = open_others(c, store, m, &others);
-    /* one that adds nothing to what the store's can do is rather a mistake, which the library tells */
-    if (ok && (n == 0 || senses(m) & ~senses(&others)))
+    /* a stranger that adds nothing to what the store's can do is rather a mistake, which the library tells */
+    if (ok && (n_own == n || senses(m) & ~senses(&others)))
         for (size_t i = 0; i < others.n; i++) {
             ok = add_model(m, others.list[i]) && ok;
             others.list[i] = NULL;

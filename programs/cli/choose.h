@@ -31,8 +31,8 @@ typedef struct cli_models {
     size_t n;
 } cli_models;
 bool cli_choose_models(cli *c, ilk_store *store, const char *space, cli_models *m);
-/* Those that `index` needs: all that the command line names and, where they read or see something that the store's own
- * do not, the store's own too; without any named, the store's own; else as cli_choose_model. */
+/* Those that `index` needs: all that the command line names and, where they are among the store's own, or read or see
+ * something that those do not, the store's own too; without any named, the store's own; else as cli_choose_model. */
 bool cli_choose_index_models(cli *c, ilk_store *store, cli_models *m);
 void cli_close_models(cli_models *m);
 

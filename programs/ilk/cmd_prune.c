@@ -41,7 +41,8 @@ static int run(cli *c)
     ilk_ingest_result_init(&r);
     if (cli_store_need(c, &p, dry ? CLI_OPEN_READ : CLI_OPEN_WRITE, &s)) {
         if (ilk_prune(s, dry, on_event, c, c->job, &r, &c->err) == ILK_OK) {
-            cli_note(c, "%llu files %s", (unsigned long long)r.n_removed, dry ? "would be removed" : "removed");
+            cli_note(c, "%llu %s %s", (unsigned long long)r.n_removed, r.n_removed == 1 ? "file" : "files",
+                     dry ? "would be removed" : "removed");
             status = CLI_FOUND;
         } else {
             cli_fail_err(c);

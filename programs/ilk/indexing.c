@@ -180,7 +180,7 @@ static void tell(cli *c, const report *r, const ilk_ingest_result *res)
 {
     ilki_buf b;
     ilki_base_buf_init(&b, 65536);
-    ilki_base_buf_addf(&b, "%llu files", (unsigned long long)res->n_files);
+    ilki_base_buf_addf(&b, "%llu %s", (unsigned long long)res->n_files, res->n_files == 1 ? "file" : "files");
     add_count(&b, res->n_indexed, "indexed");
     add_count(&b, res->n_unchanged, "unchanged");
     add_count(&b, res->n_moved, "moved");
@@ -188,8 +188,8 @@ static void tell(cli *c, const report *r, const ilk_ingest_result *res)
     add_count(&b, res->n_skipped, "skipped");
     add_count(&b, res->n_failed, "failed");
     if (res->n_chunks)
-        ilki_base_buf_addf(&b, "; %llu passages, %llu tokens", (unsigned long long)res->n_chunks,
-                           (unsigned long long)res->n_tokens);
+        ilki_base_buf_addf(&b, "; %llu %s, %llu tokens", (unsigned long long)res->n_chunks,
+                           res->n_chunks == 1 ? "passage" : "passages", (unsigned long long)res->n_tokens);
     if (res->n_pictures)
         ilki_base_buf_addf(&b, "%s %llu picture%s", res->n_chunks ? "," : ";", (unsigned long long)res->n_pictures,
                            res->n_pictures == 1 ? "" : "s");

@@ -111,7 +111,7 @@ static ilk_status check_terms(const ilk_question *q, ilk_error *err)
                                   "question: term %zu: expected a part that ilk_part_init was called for", i + 1);
         if (q->weights && (!isfinite(q->weights[i]) || q->weights[i] == 0))
             return ilki_base_fail(err, ILK_BAD_ARGUMENT,
-                                  "question: term %zu: expected a weight that is not 0, found %g", i + 1,
+                                  "question: term %zu: expected a finite weight other than 0, found %g", i + 1,
                                   (double)q->weights[i]);
     }
     if ((int)q->modality < 0 || q->modality > ILK_IMU)

@@ -139,15 +139,18 @@ ilk_status ilki_engine_similar(ilk_store *s, const char *path_or_id, const ilk_q
 {
     mean m = {.space = q->vector.space};
     char *id = NULL;
+    const ilk_space *named;
     *out = NULL;
     ilk_status st = ilki_engine_check_filter(q->filter, err);
+    if (!st && m.space)
+        st = ilki_engine_space_by_name(s, m.space, &named, err);
     if (!st)
         st = resolve(s, path_or_id, &id, err);
     if (!st)
         st = add_family(&m, s, id, job, err);
     if (!st && m.n == 0)
-        st = ilki_base_fail(err, ILK_NOT_FOUND, "%s: it has no dense vector%s%s", path_or_id,
-                            m.space ? " in space " : "", m.space ? m.space : "");
+        st = ilki_base_fail(err, ILK_NOT_FOUND, "%s: it has no dense vector%s%s%s", path_or_id,
+                            m.space ? " in space \"" : "", m.space ? m.space : "", m.space ? "\"" : "");
     if (!st) {
         for (uint32_t k = 0; k < m.dim; k++)
             m.vector[k] = (float)(m.sum[k] / (double)m.n);

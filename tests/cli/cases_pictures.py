@@ -59,7 +59,7 @@ def test_a_folder_with_junk():
         equal(r.status, 0, "the rest goes on: %s" % r)
         matches(r.err, r"ilk: half\.jpg: [^\n]*truncated")
         matches(r.err, r"ilk: bomb\.png: [^\n]*expected at most 89478485 pixels")
-        matches(r.err, r"10 files, 4 indexed, 4 skipped, 2 failed; 1 passages, \d+ tokens, 3 pictures; ")
+        matches(r.err, r"10 files, 4 indexed, 4 skipped, 2 failed; 1 passage, \d+ tokens, 3 pictures; ")
         matches(r.err, r"\n  2 RAW photos \(IMG_2\.CR2, \.\.\.\), 1 video \(clip\.mp4\), 1 SVG drawing \(logo\.svg\): not supported yet\n")
         r = p.run("index", "-m", model("clip-quick"))
         matches(r.err, r"10 files, 4 unchanged, 4 skipped, 2 failed;")
@@ -107,7 +107,7 @@ def test_a_model_of_texts_alone():
         matches(r.err, r"\n  3 skipped: a picture: no model here sees \([^)]*, \.\.\.\)\n  for the pictures, add a model that sees: ilk index -m ")
         # one that sees comes in beside it, by its name alone
         r = p.run("index", "-m", model("clip-quick"))
-        matches(r.err, r"4 files, 4 indexed; 1 passages, \d+ tokens, 3 pictures;")
+        matches(r.err, r"4 files, 4 indexed; 1 passage, \d+ tokens, 3 pictures;")
         spaces = {s["name"]: s for s in json.loads(p.run("status", "--json").out)["spaces"]}
         equal(sorted(spaces), ["image", "text"], "a space of each")
         matches(p.run("index").err, r"4 files, 4 unchanged;")
@@ -129,7 +129,7 @@ def test_several_models_at_once():
         album(p)
         r = p.run("index", "-m", model(), "-m", model("clip-quick"))
         equal(r.status, 0, "index: %s" % r)
-        matches(r.err, r"4 files, 4 indexed; 1 passages, \d+ tokens, 3 pictures;")
+        matches(r.err, r"4 files, 4 indexed; 1 passage, \d+ tokens, 3 pictures;")
         equal(json.loads(p.run("status", "--json").out)["vectors"], 5, "three pictures, a text twice")
         r = p.run("index", "-m", model("clip-quick"), "-m", model("clip-quick"))
         equal(r.status, 2, "one model twice")

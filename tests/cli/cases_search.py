@@ -219,9 +219,22 @@ def test_several_models_in_one_store():
         shutil.rmtree(moved)
         r = p.run("search", "--jsonl", "--store", "sub/.ilk", "a red bicycle")
         equal((r.status, [os.path.basename(h["model"]) for h in hits(r)]), (0, ["bert-mean"]), "the other answers: %s" % r)
-        matches(r.err, "clip")
+        matches(r.err, r'clip: no such file or directory.*\nilk: its space "[^"]*" is not asked; if the model has moved, give its place with -m')
         r = p.run("search", "--store", "sub/.ilk", "--image", "png-rgb8.png")
         equal(r.status, 2, "and says what it cannot")
+        # what the messages advise: its new place alone is enough, and a link at the old one is for good
+        p.write("sub/b.txt", "the dogs at the river")
+        r = p.run("index", "sub", "--store", "sub/.ilk")
+        equal(r.status, 2, "a model is missing")
+        matches(r.err, "if that model has moved, give its place with -m, or, for good, put a link to it where it was")
+        r = p.run("index", "sub", "--store", "sub/.ilk", "-m", model("clip-quick"))
+        equal(r.status, 0, "the other comes by itself: %s" % r)
+        equal(json.loads(p.run("status", "--store", "sub/.ilk", "--json").out)["vectors"], 4, "both gave their vectors")
+        got = hits(p.run("search", "--jsonl", "--store", "sub/.ilk", "-m", model("clip-quick"), "dogs"))
+        equal({os.path.basename(h["model"]) for h in got}, {"clip"}, "that space alone")
+        os.symlink(model("clip-quick"), moved)
+        r = p.run("search", "--jsonl", "--store", "sub/.ilk", "dogs")
+        equal((r.status, r.err, {h["score_kind"] for h in hits(r)}), (0, "", {"rrf"}), "all of them again")
 
 
 def test_similar():
@@ -255,6 +268,9 @@ def test_similar_to_a_file_that_is_not_stored():
         r = p.run("similar", odd)
         equal(r.status, 2, "neither")
         matches(r.err, "odd.bin: .*a binary file")
+        r = p.run("similar", "--space", "nope", "a.txt")
+        equal(r.status, 2, "no such space")
+        matches(r.err, 'has no space "nope"; it has "image"$')
         r = p.run("similar", "no-such-thing")
         equal(r.status, 2, "neither file nor id")
         matches(r.err, "neither an indexed file nor an item")
