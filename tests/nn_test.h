@@ -8,6 +8,7 @@
 #ifndef ILK_NN_TEST_H
 #define ILK_NN_TEST_H
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "alloc_count.h"
@@ -16,6 +17,30 @@
 #include "test.h"
 
 typedef void (*nn_fn)(ilki_nn *ctx, void *arg);
+
+/* An activation by its definition. */
+static inline double act_of(double x, ilki_act act)
+{
+    switch (act) {
+    case ILKI_ACT_GELU:
+        return x / 2 * erfc(-x / sqrt(2));
+    case ILKI_ACT_GELU_TANH:
+        return x / 2 * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    case ILKI_ACT_GELU_QUICK:
+        return x / (1 + exp(-1.702 * x));
+    case ILKI_ACT_SILU:
+        return x / (1 + exp(-x));
+    case ILKI_ACT_RELU:
+        return x > 0 ? x : 0;
+    case ILKI_ACT_TANH:
+        return tanh(x);
+    case ILKI_ACT_SIGMOID:
+        return 1 / (1 + exp(-x));
+    case ILKI_ACT_NONE:
+        break;
+    }
+    return x;
+}
 
 /* fn takes what it needs from ctx->ws; while measuring it gets NULL there. */
 static inline ilk_status nn_pass(const ilki_nn *with, nn_fn fn, void *arg, ilk_error *err)

@@ -263,22 +263,22 @@ static ilk_status posix_lock_range(ilki_file *f, uint64_t at, uint64_t n, ilki_l
     return set_lock(f, at, n, how, err);
 }
 
-static ilk_status check_map(ilki_file *f, uint64_t at, size_t n, ilk_error *err)
+/* *size: of the file */
+static ilk_status check_map(ilki_file *f, uint64_t at, size_t n, uint64_t *size, ilk_error *err)
 {
     if (n == 0 || at % MAP_ALIGN != 0)
         return ilki_base_fail(err, ILK_BAD_ARGUMENT,
                               "map %s: %zu bytes at %llu: expected some, at a multiple of 64 KiB", path_of(f), n,
                               (unsigned long long)at);
-    return check_span(f, "map", at, n, err);
+    ilk_status st = check_span(f, "map", at, n, err);
+    return st == ILK_OK ? posix_size(f, size, err) : st;
 }
 
 static ilk_status posix_map(ilki_file *f, uint64_t at, size_t n, const void **out, ilk_error *err)
 {
     *out = NULL;
     uint64_t size = 0;
-    ilk_status st = check_map(f, at, n, err);
-    if (st == ILK_OK)
-        st = posix_size(f, &size, err);
+    ilk_status st = check_map(f, at, n, &size, err);
     if (st != ILK_OK)
         return st;
     if (at + n > size) /* touching what is not there would be SIGBUS */
@@ -312,9 +312,7 @@ static ilk_status posix_map_shared(ilki_file *f, uint64_t at, size_t n, void **o
 {
     *out = NULL;
     uint64_t size = 0;
-    ilk_status st = check_map(f, at, n, err);
-    if (st == ILK_OK)
-        st = posix_size(f, &size, err);
+    ilk_status st = check_map(f, at, n, &size, err);
     if (st != ILK_OK)
         return st;
     if (size < at + n) {

@@ -646,24 +646,26 @@ bool ilki_store_get_source(const unsigned char *body, size_t n, ilki_source *s)
     return true;
 }
 
-void ilki_store_get_u32(uint32_t *to, const unsigned char *from, size_t n)
+/* n words of four bytes, whatever they hold */
+static void get_words(void *to, const unsigned char *from, size_t n)
 {
     memcpy(to, from, 4 * n);
     if (host_is_little())
         return;
     ilki_cur c;
     ilki_base_cur_init(&c, from, 4 * n);
-    for (size_t i = 0; i < n; i++)
-        to[i] = ilki_base_cur_u32(&c);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t word = ilki_base_cur_u32(&c);
+        memcpy((unsigned char *)to + 4 * i, &word, 4);
+    }
+}
+
+void ilki_store_get_u32(uint32_t *to, const unsigned char *from, size_t n)
+{
+    get_words(to, from, n);
 }
 
 void ilki_store_get_f32(float *to, const unsigned char *from, size_t n)
 {
-    memcpy(to, from, 4 * n);
-    if (host_is_little())
-        return;
-    ilki_cur c;
-    ilki_base_cur_init(&c, from, 4 * n);
-    for (size_t i = 0; i < n; i++)
-        to[i] = ilki_base_cur_f32(&c);
+    get_words(to, from, n);
 }

@@ -92,6 +92,29 @@ static ilk_status read_record(record *r, const char *s, size_t n, const char **w
     return ILK_OK;
 }
 
+/* The next line that is one, *n bytes of it, 0 at the end; what is none is told. rec->json is the caller's. */
+static ilk_status next_record(retrieval *r, ilki_lines *l, record *rec, size_t *n, ilk_error *err)
+{
+    const char *text, *what;
+    ilk_status st;
+    while ((st = ilki_tasks_lines_next(l, &text, n, err)) == ILK_OK && text) {
+        if (*n == 0 && !l->too_long)
+            continue;
+        *rec = (record){0};
+        what = "a line of more than 32 MiB";
+        st = l->too_long ? ILK_OK : read_record(rec, text, *n, &what, err);
+        if (st == ILK_OK && !what)
+            return ILK_OK;
+        ilki_base_json_free(rec->json);
+        if (st == ILK_OK)
+            st = ilki_tasks_junk(&r->notes, l->path, l->line, err, "%s", what);
+        if (st != ILK_OK)
+            return st;
+    }
+    *n = 0;
+    return st;
+}
+
 /* Title and text with a blank between, white space around them gone: as BEIR's loader hands them to a model. */
 static void add_text(ilki_buf *b, const record *r)
 {
@@ -135,23 +158,14 @@ static ilk_status add_query(retrieval *r, const ilki_lines *l, const record *rec
 static ilk_status read_queries(retrieval *r, ilk_error *err)
 {
     ilki_lines l;
-    const char *text, *what;
+    record rec;
     size_t n;
     r->query_at = ilki_base_zalloc(r->judged.queries.n + 1, sizeof *r->query_at);
     if (!r->query_at)
         return ilki_base_fail_memory(err, r->judged.queries.n * sizeof *r->query_at, "queries");
     ilk_status st = ilki_tasks_lines_open(&l, r->vfs, r->queries_path, err);
-    while (st == ILK_OK && (st = ilki_tasks_lines_next(&l, &text, &n, err)) == ILK_OK && text) {
-        record rec = {0};
-        if (l.too_long) {
-            st = ilki_tasks_junk(&r->notes, l.path, l.line, err, "a line of more than 32 MiB");
-            continue;
-        }
-        if (n == 0)
-            continue;
-        st = read_record(&rec, text, n, &what, err);
-        if (st == ILK_OK)
-            st = what ? ilki_tasks_junk(&r->notes, l.path, l.line, err, "%s", what) : add_query(r, &l, &rec, err);
+    while (st == ILK_OK && (st = next_record(r, &l, &rec, &n, err)) == ILK_OK && n) {
+        st = add_query(r, &l, &rec, err);
         ilki_base_json_free(rec.json);
     }
     ilki_tasks_lines_close(&l);
@@ -319,21 +333,11 @@ static ilk_status add_document(retrieval *r, batch *b, const ilki_lines *l, cons
 static ilk_status read_corpus(retrieval *r, batch *b, float *scores, ilk_error *err)
 {
     ilki_lines l;
-    const char *text, *what;
+    record rec;
     size_t n;
     ilk_status st = ilki_tasks_lines_open(&l, r->vfs, r->corpus_path, err);
-    while (st == ILK_OK && (st = ilki_tasks_lines_next(&l, &text, &n, err)) == ILK_OK && text) {
-        record rec = {0};
-        if (l.too_long) {
-            st = ilki_tasks_junk(&r->notes, l.path, l.line, err, "a line of more than 32 MiB");
-            continue;
-        }
-        if (n == 0)
-            continue;
-        st = read_record(&rec, text, n, &what, err);
-        if (st == ILK_OK)
-            st = what ? ilki_tasks_junk(&r->notes, l.path, l.line, err, "%s", what)
-                      : add_document(r, b, &l, &rec, n, err);
+    while (st == ILK_OK && (st = next_record(r, &l, &rec, &n, err)) == ILK_OK && n) {
+        st = add_document(r, b, &l, &rec, n, err);
         ilki_base_json_free(rec.json);
         if (st == ILK_OK && (b->n == BATCH_DOCS || b->text.len >= BATCH_BYTES)) {
             st = run_batch(r, b, scores, err);

@@ -205,7 +205,5 @@ def test_cancel():
             for i in range(400000):
                 f.write(json.dumps({"_id": str(i), "text": "the red planet is mars and venus " * 8}) + "\n")
         running = p.start("eval", "retrieval", "-m", model(), "tiny", "--run", "a.run")
-        status, out, waited, worked = harness.interrupt(running)
-        equal((status, out), (130, b""), "interrupted")
-        check(min(waited, worked) < 5, "soon: %.1f s of work" % worked)
+        harness.interrupted(running)
         check(not os.path.exists(os.path.join(p.dir, "a.run")), "no run")

@@ -167,6 +167,4 @@ def test_cancel():
         for i in range(20000):
             os.link(source, os.path.join(folder, "classes", "sand", "x%d.png" % i))
         running = p.start("eval", "zeroshot", "data/classes", "-m", model(CLIP))
-        status, out, waited, worked = harness.interrupt(running)
-        equal((status, out), (130, b""), "interrupted")
-        check(min(waited, worked) < 5, "soon: %.1f s of work" % worked)
+        harness.interrupted(running)

@@ -151,7 +151,5 @@ def test_cancel():
                 os.link(source, os.path.join(p.dir, "photos", name))
                 f.write(json.dumps({"image": name, "caption": "%s %d" % (lines[i % 125]["caption"], i)}) + "\n")
         running = p.start("train", "projection", "photos", "--from", model(CLIP), "--into", model(BERT), "-o", "p")
-        status, out, waited, worked = harness.interrupt(running)
-        equal((status, out), (130, b""), "interrupted")
-        check(min(waited, worked) < 5, "soon: %.1f s of work" % worked)
+        harness.interrupted(running)
         check(not os.path.exists(os.path.join(p.dir, "p")), "no folder")

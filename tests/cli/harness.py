@@ -175,6 +175,13 @@ def interrupt(child, after=0.7):
     return child.returncode, out, time.monotonic() - start, worked
 
 
+def interrupted(child):
+    """The same of one that has printed nothing, ends as Ctrl-C ends a program, and soon."""
+    status, out, waited, worked = interrupt(child)
+    equal((status, out), (130, b""), "interrupted")
+    check(min(waited, worked) < 5, "soon: %.1f s of work" % worked)
+
+
 def model(name="bert-mean"):
     return os.path.join(FIXTURES, name)
 

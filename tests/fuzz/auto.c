@@ -8,14 +8,7 @@
 #include "base/cpu.h"
 #include "embed/auto.h"
 #include "kern/ops.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(cond)                                                                                                     \
-    do {                                                                                                               \
-        if (!(cond))                                                                                                   \
-            abort();                                                                                                   \
-    } while (0)
+#include "must.h"
 
 /* By kernels with one form of attention or with two. */
 static void read_one(const ilki_kern_ops *ops, const uint8_t *data, size_t n)

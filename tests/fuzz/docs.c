@@ -6,14 +6,7 @@
 #include <stdlib.h>
 
 #include "base/utf8.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(cond)                                                                                                     \
-    do {                                                                                                               \
-        if (!(cond))                                                                                                   \
-            abort();                                                                                                   \
-    } while (0)
+#include "must.h"
 
 static const char *name_of(uint8_t c)
 {

@@ -5,19 +5,12 @@
 #include <stdio.h>
 
 #include "memory_vfs.h"
+#include "must.h"
 #include "tasks/captions.h"
 #include "tasks/pairs.h"
 #include "tasks/prompts.h"
 #include "tasks/trec.h"
 #include "tasks/vectors.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(cond)                                                                                                     \
-    do {                                                                                                               \
-        if (!(cond))                                                                                                   \
-            abort();                                                                                                   \
-    } while (0)
 
 static void check_run(const ilki_vfs *vfs, const char *path, ilki_notes *notes)
 {

@@ -8,16 +8,9 @@
 #include <string.h>
 
 #include "base/utf8.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+#include "must.h"
 
 enum { DEPTH = 60 };
-
-#define MUST(cond)                                                                                                     \
-    do {                                                                                                               \
-        if (!(cond))                                                                                                   \
-            abort();                                                                                                   \
-    } while (0)
 
 static void write_scalar(const ilki_json *j, ilki_json_node i, ilki_jsonw *w)
 {

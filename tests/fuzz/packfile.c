@@ -6,15 +6,8 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "must.h"
 #include "tensor/packfile.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(cond)                                                                                                     \
-    do {                                                                                                               \
-        if (!(cond))                                                                                                   \
-            abort();                                                                                                   \
-    } while (0)
 
 enum { HEAD = 64, ROW = 80 };
 

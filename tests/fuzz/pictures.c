@@ -5,15 +5,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "must.h"
 #include "picture.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(cond)                                                                                                     \
-    do {                                                                                                               \
-        if (!(cond))                                                                                                   \
-            abort();                                                                                                   \
-    } while (0)
 
 enum { MAX_PIXELS = 1 << 18 }; /* more take long and find nothing else */
 

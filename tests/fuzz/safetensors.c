@@ -5,14 +5,7 @@
 #include <string.h>
 
 #include "format/format.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(cond)                                                                                                     \
-    do {                                                                                                               \
-        if (!(cond))                                                                                                   \
-            abort();                                                                                                   \
-    } while (0)
+#include "must.h"
 
 typedef struct memory {
     const uint8_t *data;

@@ -6,15 +6,8 @@
 
 #include "format/format.h"
 #include "memory_vfs.h"
+#include "must.h"
 #include "zip_build.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
-
-#define MUST(cond)                                                                                                     \
-    do {                                                                                                               \
-        if (!(cond))                                                                                                   \
-            abort();                                                                                                   \
-    } while (0)
 
 static void check_set(const ilki_weights *w)
 {

@@ -8,39 +8,12 @@
 #include "base/vfs.h"
 #include "beginnings.h"
 #include "test.h"
-#include "text/tokenizer.h"
+#include "tokenizer_files.h"
 
 typedef struct text {
     char *data;
     size_t n;
 } text;
-
-static char *read_file(const char *dir, const char *name, ilki_text_file *f)
-{
-    char path[4096], *data = NULL;
-    size_t n;
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    if (ilki_base_read_file(&ilki_base_vfs_posix, path, 1U << 26, &data, &n, NULL) == ILK_OK)
-        *f = (ilki_text_file){.data = data, .n = n};
-    return data;
-}
-
-static ilk_status open_folder(ilki_tokenizer **t, const char *dir, ilki_tokenizer_mode mode, ilk_error *err)
-{
-    ilki_tokenizer_files files = {.mode = mode};
-    char *data[] = {read_file(dir, "tokenizer.json", &files.tokenizer_json),
-                    read_file(dir, "tokenizer_config.json", &files.tokenizer_config),
-                    read_file(dir, "special_tokens_map.json", &files.special_tokens_map),
-                    read_file(dir, "vocab.txt", &files.vocab_txt),
-                    read_file(dir, "added_tokens.json", &files.added_tokens),
-                    read_file(dir, "vocab.json", &files.vocab_json),
-                    read_file(dir, "merges.txt", &files.merges_txt),
-                    read_file(dir, "tokenizer.model", &files.model)};
-    ilk_status status = ilki_text_tokenizer_open(t, &files, err);
-    for (size_t i = 0; i < sizeof data / sizeof *data; i++)
-        free(data[i]);
-    return status;
-}
 
 static text from_hex(const ilki_json *j, ilki_json_node node)
 {
@@ -128,13 +101,14 @@ static void run_folder(const char *dir)
     ilki_tokenizer *t = NULL;
     ilki_text_file f = {0};
     size_t n = 0;
-    char *data = read_file(dir, "cases.json", &f);
+    char *data = test_read_optional(dir, "cases.json", &f);
     ilki_text_scratch *s = ilki_text_scratch_new();
     if (CHECK(data && s) && CHECK_OK(ilki_base_json_parse(&j, f.data, f.n, "cases.json", NULL, &err), &err)) {
         ilki_json_node root = ilki_base_json_root(j);
         const char *mode = ilki_base_json_string(j, ilki_base_json_get(j, root, "mode"), NULL);
         bool literal = mode && strcmp(mode, "literal") == 0;
-        ilk_status status = open_folder(&t, dir, literal ? ILKI_TOKENIZER_LITERAL : ILKI_TOKENIZER_DEFAULT, &err);
+        ilk_status status = test_open_tokenizer(&t, dir, literal ? ILKI_TOKENIZER_LITERAL : ILKI_TOKENIZER_DEFAULT,
+                                                &err);
         ilki_json_node list = ilki_base_json_get(j, root, "cases");
         if (CHECK_OK(status, &err))
             for (ilki_json_node c = ilki_base_json_first(j, list); c; c = ilki_base_json_next(j, c))

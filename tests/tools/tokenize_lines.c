@@ -7,35 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/vfs.h"
-#include "text/tokenizer.h"
-
-static char *read_optional(const char *dir, const char *name, ilki_text_file *f)
-{
-    char *path = ilki_base_path_join(dir, name), *data = NULL;
-    size_t n;
-    if (path && ilki_base_read_file(&ilki_base_vfs_posix, path, 1U << 28, &data, &n, NULL) == ILK_OK)
-        *f = (ilki_text_file){.data = data, .n = n};
-    free(path);
-    return data;
-}
-
-static ilk_status open_folder(ilki_tokenizer **t, const char *dir, bool literal, ilk_error *err)
-{
-    ilki_tokenizer_files files = {.mode = literal ? ILKI_TOKENIZER_LITERAL : ILKI_TOKENIZER_DEFAULT};
-    char *data[] = {read_optional(dir, "tokenizer.json", &files.tokenizer_json),
-                    read_optional(dir, "tokenizer_config.json", &files.tokenizer_config),
-                    read_optional(dir, "special_tokens_map.json", &files.special_tokens_map),
-                    read_optional(dir, "vocab.txt", &files.vocab_txt),
-                    read_optional(dir, "added_tokens.json", &files.added_tokens),
-                    read_optional(dir, "vocab.json", &files.vocab_json),
-                    read_optional(dir, "merges.txt", &files.merges_txt),
-                    read_optional(dir, "tokenizer.model", &files.model)};
-    ilk_status status = ilki_text_tokenizer_open(t, &files, err);
-    for (size_t i = 0; i < sizeof data / sizeof *data; i++)
-        free(data[i]);
-    return status;
-}
+#include "../tokenizer_files.h"
 
 int main(int argc, char **argv)
 {
@@ -58,7 +30,8 @@ int main(int argc, char **argv)
             opt.max_tokens = strtoul(argv[++i], NULL, 10);
     }
     ilki_text_scratch *s = ilki_text_scratch_new();
-    if (argc < 2 || !s || open_folder(&t, argv[1], literal, &err) != ILK_OK) {
+    if (argc < 2 || !s ||
+        test_open_tokenizer(&t, argv[1], literal ? ILKI_TOKENIZER_LITERAL : ILKI_TOKENIZER_DEFAULT, &err) != ILK_OK) {
         fprintf(stderr, "tokenize_lines: %s\n", argc < 2 ? "no folder" : err.message);
         return 2;
     }

@@ -11,6 +11,7 @@
 #include "random.h"
 #include "test.h"
 #include "text/part.h"
+#include "tokenizer_files.h"
 
 static void check_text(ilki_text_cleaning how, const char *text, const char *want)
 {
@@ -70,35 +71,6 @@ static void bytes(void)
 
 /* ---- a limit lets the rest of a text be */
 
-typedef struct checkpoint {
-    ilki_tokenizer *t;
-    char *data[4];
-} checkpoint;
-
-static void open_checkpoint(checkpoint *c, const char *folder)
-{
-    static const char *const names[] = {"tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"};
-    ilki_tokenizer_files files = {0};
-    ilki_text_file *to[] = {&files.tokenizer_json, &files.tokenizer_config, &files.vocab_json, &files.merges_txt};
-    ilk_error err;
-    ilk_error_init(&err);
-    *c = (checkpoint){0};
-    for (size_t i = 0; i < 4; i++) {
-        char path[1024];
-        snprintf(path, sizeof path, ILK_TEST_DIR "/fixtures/%s/%s", folder, names[i]);
-        if (ilki_base_read_file(&ilki_base_vfs_posix, path, 1 << 24, &c->data[i], &to[i]->n, NULL) == ILK_OK)
-            to[i]->data = c->data[i];
-    }
-    CHECK_OK(ilki_text_tokenizer_open(&c->t, &files, &err), &err);
-}
-
-static void close_checkpoint(checkpoint *c)
-{
-    ilki_text_tokenizer_free(c->t);
-    for (size_t i = 0; i < 4; i++)
-        free(c->data[i]);
-}
-
 static size_t make_text(char *to, size_t room, uint64_t *state)
 {
     static const char *const parts[] = {"search ",
@@ -150,10 +122,14 @@ static void limited(void)
     uint64_t state = 7;
     size_t n_less = 0;
     for (size_t f = 0; f < sizeof folders / sizeof *folders; f++) {
-        checkpoint c;
-        open_checkpoint(&c, folders[f]);
+        char dir[1024];
+        ilki_tokenizer *t = NULL;
+        ilk_error opened;
+        ilk_error_init(&opened);
+        snprintf(dir, sizeof dir, ILK_TEST_DIR "/fixtures/%s", folders[f]);
+        CHECK_OK(test_open_tokenizer(&t, dir, ILKI_TOKENIZER_DEFAULT, &opened), &opened);
         ilki_text_scratch *s = ilki_text_scratch_new();
-        for (unsigned k = 0; c.t && k < 40 * test_scale(); k++) {
+        for (unsigned k = 0; t && k < 40 * test_scale(); k++) {
             ilki_text_cleaning how = k % 2 ? ILKI_CLEAN_WHITESPACE : ILKI_CLEAN_CANONICALIZE;
             ilki_encoding whole = {0}, part = {0};
             ilki_encode_options o = {.max_tokens = 1 + test_random(&state) % 80};
@@ -164,10 +140,10 @@ static void limited(void)
             ilki_base_buf_init(&between, 1 << 20);
             size_t n = make_text(text, ROOM, &state);
             CHECK_OK(ilki_text_clean(&out, &between, how, text, n, &err), &err);
-            ilki_text_set_cleaning(c.t, ILKI_CLEAN_NONE);
-            CHECK_OK(ilki_text_encode(c.t, s, ilki_base_buf_view(&out), out.len, &o, &whole, &err), &err);
-            ilki_text_set_cleaning(c.t, how);
-            CHECK_OK(ilki_text_encode(c.t, s, text, n, &o, &part, &err), &err);
+            ilki_text_set_cleaning(t, ILKI_CLEAN_NONE);
+            CHECK_OK(ilki_text_encode(t, s, ilki_base_buf_view(&out), out.len, &o, &whole, &err), &err);
+            ilki_text_set_cleaning(t, how);
+            CHECK_OK(ilki_text_encode(t, s, text, n, &o, &part, &err), &err);
             CHECK_THAT(
                 part.n == whole.n && memcmp(part.ids, whole.ids, part.n * sizeof *part.ids) == 0 &&
                     memcmp(part.spans, whole.spans, part.n * sizeof *part.spans) == 0 &&
@@ -182,7 +158,7 @@ static void limited(void)
             ilki_text_encoding_deinit(&part);
         }
         ilki_text_scratch_free(s);
-        close_checkpoint(&c);
+        ilki_text_tokenizer_free(t);
     }
     CHECK_THAT(n_less > 100, "%zu of 200 texts were cleaned in part", n_less);
     free(text);

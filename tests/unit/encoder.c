@@ -5,10 +5,12 @@
 
 #include "alloc_count.h"
 #include "net.h"
+#define N_SEQS 12
+#include "sequences.h"
 
 #define DIR(name) ILK_TEST_DIR "/fixtures/" name
 
-enum { N_SEQS = 12, MAX_LEN = 24, MAX_DIM = 32, MAX_LABELS = 4 };
+enum { MAX_DIM = 32, MAX_LABELS = 4 };
 
 static const char *const fixtures[] = {DIR("bert-rerank"),      DIR("roberta-mean"),      DIR("xlmr-rerank"),
                                        DIR("camembert-labels"), DIR("distilbert-labels"), DIR("mpnet-mean"),
@@ -16,32 +18,6 @@ static const char *const fixtures[] = {DIR("bert-rerank"),      DIR("roberta-mea
                                        DIR("nomic-mean"),       DIR("nomic-labels"),      DIR("gte-rerank"),
                                        DIR("gte-native")};
 #define N_FIXTURES (sizeof fixtures / sizeof *fixtures)
-
-typedef struct batch {
-    uint32_t offsets[N_SEQS + 1];
-    int32_t ids[N_SEQS * MAX_LEN];
-    size_t n;
-} batch;
-
-static void add(batch *b, const int32_t *ids, size_t n)
-{
-    memcpy(b->ids + b->offsets[b->n], ids, n * sizeof *ids);
-    b->offsets[b->n + 1] = b->offsets[b->n] + (uint32_t)n;
-    b->n++;
-}
-
-static batch random_batch(uint64_t seed)
-{
-    batch b = {0};
-    for (size_t i = 0; i < N_SEQS; i++) {
-        int32_t ids[MAX_LEN];
-        size_t n = i == 0 ? MAX_LEN : 1 + test_random(&seed) % MAX_LEN;
-        for (size_t k = 0; k < n; k++)
-            ids[k] = (int32_t)(test_random(&seed) % 140);
-        add(&b, ids, n);
-    }
-    return b;
-}
 
 typedef struct result {
     float pooled[N_SEQS * MAX_DIM], logits[N_SEQS * MAX_LABELS], tokens[N_SEQS * MAX_LEN * MAX_DIM];
@@ -51,7 +27,7 @@ typedef struct result {
 static bool run(const test_net *t, ilki_pool *pool, const batch *b, bool head_only, result *r)
 {
     size_t n_labels = t->net->tower[0].n_labels;
-    ilki_tower_in in = {.n_seqs = b->n, .n_tokens = b->offsets[b->n], .offsets = b->offsets, .ids = b->ids};
+    ilki_tower_in in = input_of(b);
     ilki_logits head = {.head = "classifier", .out = r->logits, .n_classes = n_labels};
     ilki_tower_out out = {.logits = &head, .n_logits = n_labels ? 1 : 0};
     if (!head_only) {

@@ -67,29 +67,6 @@ static void run_linear(ilki_nn *ctx, void *arg)
     ilki_nn_linear(ctx, &c->l, &a);
 }
 
-static double act_of(double x, ilki_act act)
-{
-    switch (act) {
-    case ILKI_ACT_GELU:
-        return x / 2 * erfc(-x / sqrt(2));
-    case ILKI_ACT_GELU_TANH:
-        return x / 2 * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    case ILKI_ACT_GELU_QUICK:
-        return x / (1 + exp(-1.702 * x));
-    case ILKI_ACT_SILU:
-        return x / (1 + exp(-x));
-    case ILKI_ACT_RELU:
-        return x > 0 ? x : 0;
-    case ILKI_ACT_TANH:
-        return tanh(x);
-    case ILKI_ACT_SIGMOID:
-        return 1 / (1 + exp(-x));
-    case ILKI_ACT_NONE:
-        break;
-    }
-    return x;
-}
-
 static double want_one(const call *c, size_t i, size_t j)
 {
     const float *x = c->x + i * c->ldx;
