@@ -21,6 +21,7 @@
 #include "base/vfs.h"
 #include "cancel.h"
 #include "children.h"
+#include "media/decode.h"
 #include "media/process.h"
 #include "test.h"
 #include "tree.h"
@@ -107,6 +108,27 @@ static void lies(void)
         ilki_media_free(m);
         CHECK_INT(signal_children(0), 0);
     }
+}
+
+/* An answer of a form that was not asked for is no picture. */
+static void another_form(void)
+{
+    ilk_error err;
+    ilki_media_picture p;
+    ilki_media_small small;
+    ilk_error_init(&err);
+    if (!top)
+        top = tree_new();
+    ilki_media *m = open_helper(liar("good"), 1);
+    static const unsigned ways[] = {0, ILKI_MEDIA_TURNED, ILKI_MEDIA_AS_STORED, ILKI_MEDIA_WITH_FIELDS};
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        CHECK_STATUS(ilki_media_read_picture(m, "x", 1, ways[i], NULL, &p, &err), ILK_BAD_FORMAT, &err);
+        CHECK_THAT(strstr(err.message, "expected one picture, found form 1") != NULL, "%s", err.message);
+        CHECK(p.pixels == NULL && p.fields == NULL);
+    }
+    CHECK_STATUS(ilki_media_make_small(m, "x", 1, 64, true, NULL, &small, &err), ILK_BAD_FORMAT, &err);
+    CHECK_THAT(strstr(err.message, "expected a small JPEG, found form 1") != NULL, "%s", err.message);
+    ilki_media_free(m);
 }
 
 /* What dies of old age costs nobody: the file goes to a fresh one. */
@@ -410,6 +432,6 @@ static void end(void)
         tree_free(top);
 }
 
-TEST_MAIN({"lies", lies}, {"tired", tired}, {"absent", absent}, {"cancel", cancel}, {"greets", greets},
-          {"heavy", heavy}, {"without_library", without_library}, {"threads", threads}, {"forked", forked},
-          {"sandbox", sandbox}, {"refused_sandbox", refused_sandbox}, {"end", end})
+TEST_MAIN({"lies", lies}, {"another_form", another_form}, {"tired", tired}, {"absent", absent}, {"cancel", cancel},
+          {"greets", greets}, {"heavy", heavy}, {"without_library", without_library}, {"threads", threads},
+          {"forked", forked}, {"sandbox", sandbox}, {"refused_sandbox", refused_sandbox}, {"end", end})

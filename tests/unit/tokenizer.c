@@ -197,6 +197,33 @@ static void refusals(void)
 }
 
 /* Replacements of replacements end in an error, not in all of the memory. */
+/* Each kind of part has a limit, which a file cannot pass by writing a sequence. */
+static void many_parts(void)
+{
+    enum { MOST = 64, ROOM = 8192 };
+    for (int kind = 0; kind < 2; kind++)
+        for (int n = MOST; n <= MOST + 1; n++) {
+            char *parts = malloc(ROOM), *json = malloc(ROOM * 2), *at = parts;
+            REQUIRE(CHECK(parts && json));
+            at += sprintf(at, "{\"type\":\"Sequence\",\"%s\":[", kind ? "pretokenizers" : "normalizers");
+            for (int i = 0; i < n; i++)
+                at += sprintf(at, "%s{\"type\":\"%s\"}", i ? "," : "", kind ? "WhitespaceSplit" : "Lowercase");
+            sprintf(at, "]}");
+            snprintf(json, ROOM * 2, FILE_OF("", "%s", "%s", "null", MODEL), kind ? "null" : parts,
+                     kind ? parts : "null");
+            ilki_tokenizer *t = NULL;
+            ilk_error err;
+            ilk_error_init(&err);
+            ilk_status st = open_files(&t, json, NULL, NULL, ILKI_TOKENIZER_LITERAL, &err);
+            CHECK_STATUS(st, n > MOST ? ILK_LIMIT : ILK_OK, &err);
+            CHECK(st == ILK_OK || strstr(err.message, kind ? "more than 64 parts of kind pre-tokenizer"
+                                                           : "more than 64 parts of kind normalizer"));
+            ilki_text_tokenizer_free(t);
+            free(parts);
+            free(json);
+        }
+}
+
 static void growth(void)
 {
     char json[16384];
@@ -537,6 +564,6 @@ static void threads(void)
     ilki_text_tokenizer_free(t);
 }
 
-TEST_MAIN({"getters", getters}, {"refusals", refusals}, {"growth", growth}, {"long_added_token", long_added_token},
-          {"options", options}, {"blocks", blocks}, {"limits", limits}, {"linear", linear}, {"steady", steady},
-          {"threads", threads})
+TEST_MAIN({"getters", getters}, {"refusals", refusals}, {"many_parts", many_parts}, {"growth", growth},
+          {"long_added_token", long_added_token}, {"options", options}, {"blocks", blocks}, {"limits", limits},
+          {"linear", linear}, {"steady", steady}, {"threads", threads})
