@@ -110,6 +110,13 @@ static void source(void)
               "1-1 |package p\n3-5 Read|func (r *Reader) Read(b []byte) int {~\treturn 1~}\n");
     check_doc("a.sh", "#!/bin/sh\nset -e\n# helps\nusage() {\n  echo\n}\nrun() {\n  :\n}\n", "source",
               "1-2 |#!/bin/sh~set -e\n3-6 usage|# helps~usage() {~  echo~}\n7-9 run|run() {~  :~}\n");
+    /* a script without a suffix, by its first line; one of a language that is not known is a text */
+    check_doc("tool", "#!/usr/bin/env python3\nimport os\n\ndef f():\n    return 1\n", "source",
+              "1-2 |#!/usr/bin/env python3~import os\n4-5 f|def f():~    return 1\n");
+    check_doc("run", "#!/bin/bash -e\nset -u\nf() {\n  :\n}\n", "source",
+              "1-2 |#!/bin/bash -e~set -u\n3-5 f|f() {~  :~}\n");
+    check_doc("table", "#!/usr/bin/awk -f\n{ print }\n", "text", "1-2 |#!/usr/bin/awk -f~{ print }\n");
+    check_doc("tool.txt", "#!/bin/sh\necho\n", "text", "1-2 |#!/bin/sh~echo\n");
     check_doc("a.java", "class A {\n  int x;\n  // doc\n  int f() {\n    return 1;\n  }\n}\n", "source",
               "1-2 A|class A {~  int x;\n3-6 A.f|  // doc~  int f() {~    return 1;~  }\n7-7 A|}\n");
 }
