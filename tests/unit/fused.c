@@ -10,11 +10,11 @@
 
 /* ---- sets of kernels */
 
-/* Threads take the same way through every set, and ThreadSanitizer takes forty times as long: the first and the last. */
+/* Threads take the same way through every set, and ThreadSanitizer takes forty times as long: all that this CPU has. */
 #if defined(__SANITIZE_THREAD__)
-enum { SETS = 6, SETS_STEP = 5 };
+enum { SETS = 6, FIRST_SET = 5, LEAST_SETS = 1 };
 #else
-enum { SETS = 6, SETS_STEP = 1 };
+enum { SETS = 6, FIRST_SET = 0, LEAST_SETS = 2 };
 #endif
 
 static size_t sets(ilki_kern_ops ops[SETS])
@@ -22,9 +22,9 @@ static size_t sets(ilki_kern_ops ops[SETS])
     static const char *const masks[SETS] = {
         "ref", "avx2", "avx2,avxvnni", "avx2,avx512,avx512vnni", "avx2,avx512,avx512vnni,amx", NULL};
     size_t n = 0;
-    for (size_t i = 0; i < SETS; i += SETS_STEP)
+    for (size_t i = FIRST_SET; i < SETS; i++)
         n += ilki_kern_select(&ops[n], masks[i], ilki_base_cpu_features(), NULL, 0, NULL) == ILK_OK;
-    CHECK(n >= 2);
+    CHECK(n >= LEAST_SETS);
     return n;
 }
 
