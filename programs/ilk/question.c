@@ -50,26 +50,32 @@ static bool take_words(cli *c, cli_term *t, const char *s, size_t n)
     return t->data != NULL;
 }
 
-/* What --image names: a file that is something else is told at once, and what to ask with instead; one that cannot be read,
- * or that seems to be nothing, is told when it is decoded. */
-static bool check_picture(cli *c, const char *file)
+/* What --image names is something else: that is told at once, and what to ask with instead. What seems to be nothing at
+ * all, or broken, is told when it is decoded. */
+static bool check_picture(cli *c, const char *name, const void *head, size_t n)
+{
+    ilk_file_info info;
+    bool is_input = strcmp(name, "-") == 0;
+    ilk_file_info_init(&info);
+    if (n == 0 || ilk_file_probe(is_input ? "text" : name, head, n, &info, NULL) != ILK_OK ||
+        info.modality == ILK_IMAGE)
+        return true;
+    cli_fail(c, "--image %s: expected a picture, found text (%s); --plus @%s asks with what it says", name, info.kind,
+             name);
+    return false;
+}
+
+static bool check_picture_file(cli *c, const char *file)
 {
     char head[4096];
     ilki_file *f = NULL;
-    ilk_file_info info;
     size_t n = 0;
     const ilki_vfs *vfs = &ilki_base_vfs_posix;
-    ilk_file_info_init(&info);
     if (vfs->open(vfs, &f, file, ILKI_OPEN_READ, NULL) != ILK_OK)
-        return true;
-    bool known = vfs->read(f, 0, head, sizeof head, &n, NULL) == ILK_OK && n > 0 &&
-                 ilk_file_probe(file, head, n, &info, NULL) == ILK_OK;
+        return true; /* why, is told when it is decoded */
+    bool ok = vfs->read(f, 0, head, sizeof head, &n, NULL) != ILK_OK || check_picture(c, file, head, n);
     vfs->close(f);
-    if (!known || info.modality == ILK_IMAGE)
-        return true;
-    cli_fail(c, "--image %s: expected a picture, found text (%s); --plus @%s asks with what it says", file, info.kind,
-             file);
-    return false;
+    return ok;
 }
 
 /* A file of words, or a picture. Standard input can be read once. */
@@ -82,8 +88,10 @@ static bool take_file(cli *c, cli_term *t, const char *file, bool *stdin_read)
         return false;
     }
     *stdin_read |= is_input;
+    if (t->picture && is_input)
+        return cli_file_read(c, file, &t->data, &t->n_data) && check_picture(c, file, t->data, t->n_data);
     if (t->picture)
-        return is_input ? cli_file_read(c, file, &t->data, &t->n_data) : check_picture(c, file);
+        return check_picture_file(c, file);
     return cli_file_take(c, file, &t->picture, &t->data, &t->n_data);
 }
 
