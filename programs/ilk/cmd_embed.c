@@ -51,7 +51,11 @@ static void name_failure(cli *c, const cli_record *rec, ilk_status st, const cha
 {
     char name[8192];
     cli_record_name(rec, name, sizeof name);
-    cli_warn(c, "%s: %s", name, message ? message : ilk_status_string(st));
+    size_t n = strlen(name);
+    if (message && strncmp(message, name, n) == 0 && message[n] == ':') /* of a picture it names the file itself */
+        cli_warn(c, "%s", message);
+    else
+        cli_warn(c, "%s: %s", name, message ? message : ilk_status_string(st));
 }
 
 /* One record's vector. A record without one leaves a row of zeros where rows are counted, and no JSON record. */

@@ -51,6 +51,14 @@ def hits(r):
     return [json.loads(s) for s in r.out.split("\n") if s]
 
 
+def test_a_picture_that_fails_is_named_once():
+    with Place() as p:
+        put(p, "jpeg-truncated.jpg", "half.jpg")
+        put(p, "png-rgb8.png", "whole.png")
+        r = p.run("embed", "-m", model("clip-quick"), "half.jpg", "whole.png")
+        matches(r.err, r"ilk: half\.jpg: jpeg: truncated[^\n]*\nilk: 1 of 2 inputs")
+
+
 def test_a_folder_with_junk():
     with Place() as p:
         album(p)
