@@ -97,7 +97,7 @@ static void look_at_folder(ilk_model *m)
 {
     m->glance_name = m->weights_path ? m->weights_path : "";
     ilki_embed_glance(m->rt->vfs, m->root, m->glance_name, m->glance);
-    if (m->adapter && strcmp(m->adapter->dir, m->root) != 0) /* a glance at one folder does not tell of two */
+    if (m->apart) /* a glance at one folder does not tell of two */
         m->glance[0] = 0;
 }
 
@@ -551,7 +551,11 @@ static ilk_status find_base(ilk_model *m, ilk_error *err)
         ilki_base_error_prefix(err, "%s: the base model", m->adapter_config);
         return st;
     }
-    free(m->dir);
+    m->apart = true;
+    if (ilki_embed_has_file(vfs, m->dir, "modules.json")) /* as sentence-transformers saves a model with an adapter */
+        m->root = m->dir;
+    else
+        free(m->dir);
     m->dir = dir;
     return ILK_OK;
 }
@@ -562,7 +566,8 @@ static ilk_status enter_module(ilk_model *m, ilk_error *err)
     const ilki_vfs *vfs = m->rt->vfs;
     ilki_json *j = NULL;
     ilk_status st = ILK_OK;
-    m->root = ilki_base_strndup(m->dir, strlen(m->dir));
+    if (!m->root)
+        m->root = ilki_base_strndup(m->dir, strlen(m->dir));
     if (!m->root)
         return ilki_base_fail_memory(err, strlen(m->dir), "a path");
     if (ilki_embed_has_file(vfs, m->dir, "config.json") || ilki_embed_has_file(vfs, m->dir, ILKI_OPEN_CLIP_CONFIG))

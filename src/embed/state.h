@@ -21,10 +21,11 @@ struct ilk_model {
     ilk_runtime *rt;
     ilki_arena arena;         /* strings of info, prompts and space */
     char *dir;                /* of config.json, weights and tokenizer */
-    char *root;               /* of modules.json: dir, or the folder around it */
+    char *root;               /* of modules.json: dir, the folder around it, or the adapter's */
     const char *weights_path; /* one file, or the index of shards; NULL: the first that open.c finds */
     ilki_adapter *adapter;    /* merged into the weights; or NULL */
     char *adapter_config;     /* path of its file */
+    bool apart;               /* its folder is not the checkpoint's */
     ilki_json *config;
     ilki_weights *weights;
     ilki_net *net;

@@ -174,4 +174,33 @@ static void opened(void)
     ilk_runtime_close(rt);
 }
 
-TEST_MAIN({"configs", configs}, {"merging", merging}, {"a_half", a_half}, {"opened", opened})
+/* As sentence-transformers saves a model with an adapter: the modules beside it count, not the base's. */
+static void modules(void)
+{
+    place p;
+    char modules[112];
+    ilk_runtime *rt = NULL;
+    ilk_model *m = NULL;
+    ilk_model_info info;
+    ilk_error err;
+    ilk_error_init(&err);
+    ilk_model_info_init(&info);
+    REQUIRE(CHECK_OK(ilk_runtime_open(&rt, NULL, &err), &err));
+    REQUIRE(make_place(&p, "{\"peft_type\": \"LORA\", \"base_model_name_or_path\": \"" BASE "\"}"));
+    snprintf(modules, sizeof modules, "%s/modules.json", p.dir);
+    for (int k = 0; k < 2; k++) {
+        if (CHECK_OK(ilk_model_open(&m, rt, p.dir, NULL, &err), &err)) {
+            CHECK_OK(ilk_model_get_info(m, &info, &err), &err);
+            CHECK_INT(info.normalized, k == 0);
+            CHECK_STR(info.path, k == 0 ? BASE : p.dir);
+        }
+        ilk_model_close(m);
+        if (k == 0)
+            write_text(modules, "[{\"idx\": 0, \"path\": \"\", \"type\": \"sentence_transformers.models.CLIPModel\"}]");
+    }
+    unlink(modules);
+    end_place(&p);
+    ilk_runtime_close(rt);
+}
+
+TEST_MAIN({"configs", configs}, {"merging", merging}, {"a_half", a_half}, {"opened", opened}, {"modules", modules})

@@ -159,4 +159,35 @@ static void a_config(void)
     end_place(&p);
 }
 
-TEST_MAIN({"lines", lines}, {"spellings", spellings}, {"what_is_missing", what_is_missing}, {"a_config", a_config})
+/* open_clip's config and weights beside those of others: timm's config.json has no model_type, transformers' counts only
+ * where its weights are there too. */
+static void beside_others(void)
+{
+    static const struct {
+        const char *config, *weights;
+        ilk_status status;
+        const char *says;
+    } rows[] = {
+        {"{\"architecture\": \"vit_base_patch32_clip_224\"}", "not read", ILK_OK, "open_clip_model.safetensors"},
+        {"{\"model_type\": \"clip\"}", NULL, ILK_OK, "open_clip_model.safetensors"},
+        {"{\"model_type\": \"clip\"}", "not weights", ILK_LIMIT, "run/model.safetensors"},
+        {"{\"architecture\": \"x\", \"model_type\": \"clip\"}", "not weights", ILK_LIMIT, "run/model.safetensors"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        place p;
+        REQUIRE(make_place(&p, NULL));
+        for (size_t k = 0; k < 2; k++) {
+            const char *name = k ? "open_clip_model.safetensors" : "open_clip_config.json";
+            char *to = strdup(tree_path(p.top, "run/%s", name));
+            TREE_NEED(to && symlink(tree_path(ILK_TEST_DIR, "fixtures/openclip-quick/%s", name), to) == 0);
+            free(to);
+        }
+        put(p.top, "run/config.json", rows[i].config);
+        if (rows[i].weights)
+            put(p.top, "run/model.safetensors", rows[i].weights);
+        expect(&p, "run", rows[i].status, rows[i].says);
+        end_place(&p);
+    }
+}
+
+TEST_MAIN({"lines", lines}, {"spellings", spellings}, {"what_is_missing", what_is_missing}, {"a_config", a_config},
+          {"beside_others", beside_others})
