@@ -20,6 +20,7 @@ import sys
 os.environ["HF_HUB_OFFLINE"] = "1"
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import make_tokenizer_fixture as tok  # noqa: E402
+from make_goldens import random_weights  # noqa: E402
 import sentence_transformers  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
@@ -133,16 +134,6 @@ FAMILIES = {
                       lambda o: modern_bpe(o, model_max_length=48),
                       {"cross": {"sentence_transformers": {"activation_fn": SIGMOID}}, "gain": 0.8}),
 }
-
-
-def random_weights(model, seed, gain):
-    g = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for name, p in model.named_parameters():
-            scale = 1.0 if "embeddings" in name else gain / p.shape[-1] ** 0.5 if p.dim() == 2 else 0.2
-            p.copy_(torch.randn(p.shape, generator=g) * scale)
-            if p.dim() == 1 and "norm" in name.lower() and name.endswith("weight"):
-                p.add_(1)
 
 
 def write_modules(out, dim, opt):

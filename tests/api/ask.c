@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "folder.h"
+#include "text_part.h"
 
 enum { DIM = 20 };
 
@@ -30,16 +31,6 @@ static void close_room(room *r)
 {
     ilk_model_close(r->other);
     folder_close(&r->f);
-}
-
-static ilk_part text(const char *s)
-{
-    ilk_part p;
-    ilk_part_init(&p);
-    p.kind = ILK_PART_TEXT;
-    p.data = s;
-    p.n_bytes = strlen(s);
-    return p;
 }
 
 static ilk_part picture(const room *r)
@@ -107,7 +98,7 @@ static void fill(room *r)
     static const char *const ids[] = {"t0", "t1", "t2"};
     put_space(r, "clip", r->hex, DIM, ILK_COSINE);
     for (size_t i = 0; i < 3; i++) {
-        ilk_part p = text(texts[i]);
+        ilk_part p = test_text_part(texts[i]);
         put_item(r, ids[i], i ? "text" : NULL, "clip", r->f.m, &p);
     }
     ilk_part p = picture(r);
@@ -151,7 +142,7 @@ static void kinds_in_turn(void)
     room r;
     REQUIRE(open_room(&r));
     fill(&r);
-    ilk_part t = text("a red bicycle");
+    ilk_part t = test_text_part("a red bicycle");
     ilk_hits *h = ask(&r, &r.f.m, 1, &t, NULL, 1, 0, NULL, ILK_OK);
     CHECK_INT(ilk_hits_get_count(h, 0), 5);
     CHECK_STR(folder_hit(h, 0).id, "t0"); /* texts and pictures take turns, the text first where ranks are equal */
@@ -200,7 +191,7 @@ static void pictures_ask(void)
     room r;
     REQUIRE(open_room(&r));
     fill(&r);
-    ilk_part parts[2] = {picture(&r), text("a red bicycle")};
+    ilk_part parts[2] = {picture(&r), test_text_part("a red bicycle")};
     ilk_hits *h = ask(&r, &r.f.m, 1, parts, NULL, 1, ILK_IMAGE, NULL, ILK_OK);
     check_ids(h, "p1 p0");
     CHECK_NEAR((double)folder_hit(h, 0).score, 1, 1e-5);
@@ -231,7 +222,8 @@ static void several_spaces(void)
     REQUIRE(open_room(&r));
     fill(&r);
     put_space(&r, "words", r.other_hex, 32, ILK_COSINE);
-    ilk_part cat = text("a cat"), dogs = text("the dogs at the river"), ask_cat = text("a cat");
+    ilk_part cat = test_text_part("a cat"), dogs = test_text_part("the dogs at the river"),
+             ask_cat = test_text_part("a cat");
     put_item(&r, "w1", "text", "words", r.other, &cat);
     put_item(&r, "p2", "image", "words", r.other, &dogs); /* the text in a picture, say */
     ilk_model *models[] = {r.f.m, r.other};
@@ -272,7 +264,7 @@ static void one_item_in_two_spaces(void)
     REQUIRE(open_room(&r));
     put_space(&r, "a", r.hex, DIM, ILK_COSINE);
     put_space(&r, "b", r.hex, DIM, ILK_COSINE);
-    ilk_part cat = text("a cat"), other = text("the dogs at the river");
+    ilk_part cat = test_text_part("a cat"), other = test_text_part("the dogs at the river");
     float va[3][DIM], vb[3][DIM];
     static const char *const ids[] = {"x", "y", "z"};
     for (size_t i = 0; i < 3; i++) {
@@ -324,7 +316,7 @@ static void refusals(void)
     ilk_question question;
     REQUIRE(open_room(&r));
     fill(&r);
-    ilk_part parts[2] = {text("a cat"), text("a cat")};
+    ilk_part parts[2] = {test_text_part("a cat"), test_text_part("a cat")};
     float weights[2] = {1, -1};
     ask(&r, &r.f.m, 1, parts, weights, 2, 0, NULL, ILK_BAD_ARGUMENT);
     CHECK_THAT(strstr(r.f.err.message, "2 terms cancel each other out"), "%s", r.f.err.message);
@@ -345,7 +337,7 @@ static void refusals(void)
     ilk_query q;
     ilk_query_init(&q);
     q.vector.space = "far";
-    parts[1] = text("a dog");
+    parts[1] = test_text_part("a dog");
     ask(&r, &r.f.m, 1, parts, NULL, 2, 0, &q, ILK_UNSUPPORTED);
     ilk_hits_free(ask(&r, &r.f.m, 1, parts, NULL, 1, 0, &q, ILK_OK));
     ilk_question_init(&question);

@@ -6,6 +6,7 @@
 
 #include "ilk.h"
 #include "test.h"
+#include "text_part.h"
 
 #define FIXTURES ILK_TEST_DIR "/fixtures/"
 
@@ -72,16 +73,6 @@ static ilk_part picture(const room *r)
     p.n_bytes = sizeof r->pixels;
     p.shape[0] = p.shape[1] = SIDE;
     p.shape[2] = 3;
-    return p;
-}
-
-static ilk_part text(const char *s)
-{
-    ilk_part p;
-    ilk_part_init(&p);
-    p.kind = ILK_PART_TEXT;
-    p.data = s;
-    p.n_bytes = strlen(s);
     return p;
 }
 
@@ -157,7 +148,7 @@ static void one_tower(void)
     ilk_error err;
     ilk_error_init(&err);
     REQUIRE(open_room(&r, FIXTURES "clip-vision"));
-    ilk_part p = picture(&r), t = text("a cat");
+    ilk_part p = picture(&r), t = test_text_part("a cat");
     expect(&r, &p, 1, ILK_OK, NULL);
     expect(&r, &t, 1, ILK_UNSUPPORTED, "this model reads pictures, found text");
     CHECK_STATUS(ilk_tokenize(r.m, "a cat", 5, &tokens, &err), ILK_UNSUPPORTED, &err);
@@ -236,7 +227,7 @@ static void company(void)
     REQUIRE(open_room(&r, FIXTURES "clip-quick"));
     for (size_t i = 0; i < N; i++) {
         parts[i][0] = parts[i][2] = picture(&r);
-        parts[i][1] = text(i % 3 ? "a red cat" : "the dogs at the river");
+        parts[i][1] = test_text_part(i % 3 ? "a red cat" : "the dogs at the river");
         in[i] = i % 4 == 0   ? input(&parts[i][1], 1)
                 : i % 4 == 1 ? input(&parts[i][0], 1)
                 : i % 4 == 2 ? input(&parts[i][0], 3)
@@ -339,7 +330,7 @@ static void cleaned(void)
         check_ids(r.m, texts[0], texts[1]);
         check_ids(r.m, texts[2], texts[1]);
         for (size_t i = 0; i < 3; i++) {
-            parts[i] = text(texts[i]);
+            parts[i] = test_text_part(texts[i]);
             ilk_input_init(&in[i]);
             in[i].parts = &parts[i];
             in[i].n_parts = 1;

@@ -5,17 +5,10 @@
 #include "tasks/files.h"
 #include "tasks/prompts.h"
 #include "test.h"
+#include "told.h"
 #include "tree.h"
 
 static const ilki_vfs *const vfs = &ilki_base_vfs_posix;
-static char told[8192];
-
-static void tell(void *user, const char *message)
-{
-    size_t n = strlen(told);
-    (void)user;
-    snprintf(told + n, sizeof told - n, "%s\n", message);
-}
 
 static ilk_status read_place(ilki_captions *c, const char *path, ilki_said said, bool strict, ilk_error *err)
 {

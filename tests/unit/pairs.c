@@ -5,17 +5,10 @@
 #include <stdio.h>
 
 #include "test.h"
+#include "told.h"
 #include "tree.h"
 
 static const ilki_vfs *const vfs = &ilki_base_vfs_posix;
-static char told[8192];
-
-static void tell(void *user, const char *message)
-{
-    size_t n = strlen(told);
-    (void)user;
-    snprintf(told + n, sizeof told - n, "%s\n", message);
-}
 
 static ilk_status read_text(ilki_pairs *p, const char *name, const char *text, size_t n, bool strict, ilk_error *err)
 {
