@@ -139,7 +139,7 @@ def end_to_end_state(runs):
 
 
 def tower_type(folder):
-    if (folder / "open_clip_config.json").exists():
+    if (folder / "open_clip_config.json").exists() or (folder / "params.txt").exists():  # or a folder of its training
         return "open_clip_config.json"
     adapter, inner = folder / "adapter_config.json", folder / "0_CLIPModel"  # sentence-transformers' first module
     if adapter.exists():
