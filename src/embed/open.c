@@ -354,6 +354,8 @@ static ilk_status open_config(ilk_model *m, ilk_error *err)
     m->config_name = m->open_clip ? ILKI_OPEN_CLIP_CONFIG : "config.json";
     if (!usual && !native && (m->weights_path || ilki_embed_has_weights(vfs, m->dir)))
         st = ask_for_config(m, err);
+    if (st == ILK_OK && !usual && !native)
+        st = ilki_embed_fail_no_config(m, err);
     if (st != ILK_OK)
         return st;
     return ilki_embed_read_json(&m->config, vfs, m->dir, m->config_name, true, err);

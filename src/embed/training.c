@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * See training.h. params.txt has a line "name: value" for each of the training's flags, as Python prints it, None where it
+ * See training.h. open_clip's params.txt has a line "name: value" for each of the training's flags, as Python prints it, None where it
  * was not given; open_clip 3.3 src/open_clip_train/{params,main}.py. Of several checkpoints epoch_latest.pt is the newest,
  * which is written after every epoch where it is written at all, else the one of the highest epoch. */
 #include "embed/training.h"
@@ -163,23 +163,32 @@ typedef struct newest {
     uint64_t epoch;
 } newest;
 
+/* PREFIX, a number, SUFFIX. */
+static bool is_numbered(const char *name, const char *prefix, const char *suffix, uint64_t *number)
+{
+    size_t n = strlen(prefix), digits = strncmp(name, prefix, n) == 0 ? strspn(name + n, "0123456789") : 0;
+    *number = 0;
+    for (size_t i = 0; i < digits && digits <= 18; i++)
+        *number = *number * 10 + (uint64_t)(name[n + i] - '0');
+    return digits > 0 && digits <= 18 && strcmp(name + n + digits, suffix) == 0;
+}
+
+static void keep_newest(newest *best, const char *name, uint64_t epoch)
+{
+    if (best->name[0] && epoch <= best->epoch)
+        return;
+    best->epoch = epoch;
+    snprintf(best->name, sizeof best->name, "%s", name);
+}
+
 static bool look_at_checkpoint(void *user, const char *name, ilki_file_type type)
 {
-    newest *best = user;
-    uint64_t epoch = 0;
-    size_t n = strlen("epoch_"), digits = strncmp(name, "epoch_", n) == 0 ? strspn(name + n, "0123456789") : 0;
+    uint64_t epoch;
     (void)type; /* links to files too; what is no file fails when it is opened */
-    for (size_t i = 0; i < digits && digits <= 18; i++)
-        epoch = epoch * 10 + (uint64_t)(name[n + i] - '0');
-    bool numbered = digits > 0 && digits <= 18 && strcmp(name + n + digits, ".pt") == 0;
     if (strcmp(name, LATEST) == 0)
-        epoch = UINT64_MAX;
-    else if (!numbered)
-        return true;
-    if (!best->name[0] || epoch > best->epoch) {
-        best->epoch = epoch;
-        snprintf(best->name, sizeof best->name, "%s", name);
-    }
+        keep_newest(user, name, UINT64_MAX);
+    else if (is_numbered(name, "epoch_", ".pt", &epoch))
+        keep_newest(user, name, epoch);
     return true;
 }
 
@@ -256,4 +265,27 @@ ilk_status ilki_embed_find_training(ilk_model *m, ilk_error *err)
     if (!own)
         m->config_name = ILKI_TRAINED_PARAMS;
     return m->weights_path || ilki_embed_has_weights(vfs, m->dir) ? ILK_OK : find_newest(m, err);
+}
+
+/* ------------------------------------------------------------------ of transformers' training */
+
+static bool look_at_folder(void *user, const char *name, ilki_file_type type)
+{
+    uint64_t step;
+    (void)type;
+    if (is_numbered(name, "checkpoint-", "", &step))
+        keep_newest(user, name, step);
+    return true;
+}
+
+ilk_status ilki_embed_fail_no_config(const ilk_model *m, ilk_error *err)
+{
+    newest best = {.name = ""};
+    (void)m->rt->vfs->list(m->rt->vfs, m->dir, look_at_folder, &best, NULL);
+    if (best.name[0])
+        return ilki_base_fail(
+            err, ILK_NOT_FOUND,
+            "%s: expected a model's config.json, found only checkpoints of its training: name one, as %s/%s", m->dir,
+            m->dir, best.name);
+    return ilki_base_fail(err, ILK_NOT_FOUND, "%s: expected a model's config.json, found none", m->dir);
 }

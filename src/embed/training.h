@@ -14,4 +14,7 @@ ilk_status ilki_embed_read_training(ilki_trained *to, const char *text, size_t n
  * "checkpoints/FILE", the newest where none is named, and config_name params.txt where no config is there. */
 ilk_status ilki_embed_find_training(struct ilk_model *m, ilk_error *err);
 
+/* NOT_FOUND of a folder that has no config; names the newest of a Trainer's checkpoints where there are any. */
+ilk_status ilki_embed_fail_no_config(const struct ilk_model *m, ilk_error *err);
+
 #endif

@@ -40,10 +40,18 @@ static const char *const read_names[] = {
     "vocab.txt",
 };
 
+enum { N_WEIGHTS = 6 };
+
 /* The first that is there. */
-static const char *const weight_names[] = {
+static const char *const weight_names[N_WEIGHTS] = {
     "model.safetensors", "model.safetensors.index.json", "open_clip_model.safetensors",
     "pytorch_model.bin", "pytorch_model.bin.index.json", "open_clip_pytorch_model.bin",
+};
+
+/* Where the others are timm's, one tower beside open_clip's two: transformers' would have a preprocessor's config. */
+static const char *const weight_names_timm[N_WEIGHTS] = {
+    "open_clip_model.safetensors",  "open_clip_pytorch_model.bin", "model.safetensors",
+    "model.safetensors.index.json", "pytorch_model.bin",           "pytorch_model.bin.index.json",
 };
 
 static ilki_hub_file *find_in(const ilki_hub_model *m, const char *dir, const char *name)
@@ -62,10 +70,12 @@ void ilki_net_hub_choose(ilki_hub_model *m, const char *dir, const char **index)
         if ((f = find_in(m, dir, read_names[i])) != NULL)
             f->wanted = true;
     f = NULL;
-    for (size_t i = 0; i < sizeof weight_names / sizeof *weight_names && f == NULL; i++)
-        if ((f = find_in(m, dir, weight_names[i])) != NULL) {
+    bool timm = find_in(m, dir, "open_clip_config.json") && !find_in(m, dir, "preprocessor_config.json");
+    const char *const *names = timm ? weight_names_timm : weight_names;
+    for (size_t i = 0; i < N_WEIGHTS && f == NULL; i++)
+        if ((f = find_in(m, dir, names[i])) != NULL) {
             f->wanted = true;
-            if (index && strstr(weight_names[i], ".index.json"))
+            if (index && strstr(names[i], ".index.json"))
                 *index = f->path;
         }
 }

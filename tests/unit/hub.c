@@ -60,6 +60,10 @@ static void choice(void)
     check_choice("pytorch_model.bin.index.json", "pytorch_model.bin.index.json");
     check_choice("m/config.json m/model.safetensors m/x/config.json n/config.json",
                  "m/config.json m/model.safetensors");
+    check_choice("model.safetensors config.json open_clip_config.json open_clip_model.safetensors",
+                 "config.json open_clip_config.json open_clip_model.safetensors");
+    check_choice("model.safetensors open_clip_config.json open_clip_model.safetensors preprocessor_config.json",
+                 "model.safetensors open_clip_config.json preprocessor_config.json");
     check_choice("spiece.model merges.txt vocab.json sparse_linear.pt optimizer.pt",
                  "merges.txt sparse_linear.pt spiece.model vocab.json");
 }

@@ -143,6 +143,21 @@ static void what_is_missing(void)
     end_place(&p);
 }
 
+/* The folder that transformers' Trainer wrote its checkpoints to. */
+static void of_a_trainer(void)
+{
+    place p;
+    REQUIRE(make_place(&p, NULL));
+    expect(&p, "run/checkpoints", ILK_NOT_FOUND, "run/checkpoints: expected");
+    TREE_NEED(mkdir(tree_path(p.top, "out"), 0700) == 0);
+    expect(&p, "out", ILK_NOT_FOUND, "out: expected a model's config.json, found none");
+    TREE_NEED(mkdir(tree_path(p.top, "out/checkpoint-500"), 0700) == 0);
+    TREE_NEED(mkdir(tree_path(p.top, "out/checkpoint-1500"), 0700) == 0);
+    TREE_NEED(mkdir(tree_path(p.top, "out/checkpoint-9x"), 0700) == 0);
+    expect(&p, "out", ILK_NOT_FOUND, "/out/checkpoint-1500");
+    end_place(&p);
+}
+
 /* A config beside the checkpoints is asked, not params.txt. */
 static void a_config(void)
 {
@@ -189,5 +204,5 @@ static void beside_others(void)
     }
 }
 
-TEST_MAIN({"lines", lines}, {"spellings", spellings}, {"what_is_missing", what_is_missing}, {"a_config", a_config},
-          {"beside_others", beside_others})
+TEST_MAIN({"lines", lines}, {"spellings", spellings}, {"what_is_missing", what_is_missing},
+          {"of_a_trainer", of_a_trainer}, {"a_config", a_config}, {"beside_others", beside_others})
