@@ -497,7 +497,8 @@ static void the_real_one(void)
     ro.memory_ceiling_bytes = 45000000;
     setenv("XDG_CACHE_HOME", top, 1);
     CHECK_OK(ilk_runtime_open(&rt, &ro, &err), &err);
-    if (CHECK_OK(ilk_model_calibrate(rt, dir, NULL, NULL, &c, &err), &err)) {
+    ilk_status st = ilk_model_calibrate(rt, dir, NULL, NULL, &c, &err);
+    if (st != ILK_BUSY && CHECK_OK(st, &err)) {
         for (int p = ILK_PRECISION_F32; ilk_precision_name((ilk_precision)p); p++)
             printf("%s: %.0f tokens/s, cosine %.5f, at worst %.5f\n", ilk_precision_name((ilk_precision)p),
                    c.tokens_per_second[p], c.cosine_mean[p], c.cosine_least[p]);
@@ -508,10 +509,13 @@ static void the_real_one(void)
             CHECK(c.tokens_per_second[p] == 0 || c.cosine_mean[p] > 0.999);
     }
     CHECK_OK(ilk_model_open(&m, rt, dir, NULL, &err), &err);
-    CHECK_INT(ilki_embed_info(m)->precision, c.chosen);
+    if (st != ILK_BUSY)
+        CHECK_INT(ilki_embed_info(m)->precision, c.chosen);
     ilk_model_close(m);
     ilk_runtime_close(rt);
     tree_free(top);
+    if (st == ILK_BUSY)
+        TEST_SKIP("a machine with less to do is wanted: %s", err.message);
 }
 
 /* A pass without a stream says what it lacks. */
