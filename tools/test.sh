@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds and runs the tests: test.sh test|soak|asan|tsan. Behind CTest's own summary stands what was skipped, and what it
-# wants.
+# Builds and runs the tests: test.sh test|soak|asan|tsan. The last lines are CTest's own summary; before it stands what was
+# skipped, and what it wants.
 set -eu
 cd "$(dirname "$0")/.."
 jobs=$(nproc 2>/dev/null || echo 2)
@@ -12,10 +12,23 @@ export ILK_TEST_MINILM
 run() {
     folder=$1
     shift
-    status=0
-    ctest --test-dir "$folder" -j "$jobs" --output-on-failure --no-tests=error "$@" || status=$?
-    grep -hE '^([a-z_]+: )?SKIPPED: ' "$folder/Testing/Temporary/LastTest.log" | sort -u || true
-    return "$status"
+    {
+        status=0
+        ctest --test-dir "$folder" -j "$jobs" --output-on-failure --no-tests=error "$@" || status=$?
+        echo "status $status"
+    } | awk -v log_file="$folder/Testing/Temporary/LastTest.log" '
+        BEGIN { status = 1 }
+        /^status [0-9]+$/ { status = $2; next }
+        /^[0-9]+% tests passed/ { summary = "\n" }
+        summary { summary = summary $0 "\n"; next }
+        { print; fflush() }
+        END {
+            while ((getline line < log_file) > 0)
+                if (line ~ /^([a-z_]+: )?SKIPPED: / && !seen[line]++)
+                    print line
+            printf "%s", summary
+            exit status
+        }'
 }
 
 case ${1:-test} in
