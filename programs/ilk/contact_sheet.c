@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "base/vfs.h"
 #include "cli/sink.h"
 #include "show_hits.h"
@@ -86,9 +87,7 @@ static size_t cut_at(const char *s, size_t n, size_t most)
         return n;
     for (n = most; n > most - NEAR && s[n] != ' ';)
         n--;
-    while (n && ((unsigned char)s[n] & 0xC0) == 0x80)
-        n--;
-    return n;
+    return ilki_base_utf8_floor(s, n);
 }
 
 /* Every byte but those that mean nothing in an address. */

@@ -93,9 +93,10 @@ static float *new_rows(ilki_ingest *g, size_t m)
 void ilki_engine_drop_rows(ilki_ingest *g, ilki_file_work *w, size_t m)
 {
     void *rows = w->rows[m];
+    size_t n = rows_bytes(g, m);
     w->rows[m] = NULL;
-    w->rows_bytes -= rows_bytes(g, m);
-    g->rows_bytes -= rows_bytes(g, m);
+    w->rows_bytes -= n;
+    g->rows_bytes -= n;
     pthread_mutex_lock(&g->spare_lock);
     memcpy(rows, &g->spare[m], sizeof rows);
     g->spare[m] = rows;

@@ -73,13 +73,20 @@ static ilk_status replace_read(ilki_normalizer *p, const ilki_text_reader *r, il
     return status;
 }
 
+/* The end of the run of white space, or of spaces, that begins at i. */
+static size_t run_end(const ilki_normalizer *p, const ilki_text_str *s, size_t i)
+{
+    while (i < s->n && (p->find ? s->c[i].cp == p->find[0] : (ilki_text_flags(s->c[i].cp) & ILKI_UNI_SPACE) != 0))
+        i++;
+    return i;
+}
+
 /* Whether what stands behind s->c[..n) may make more of what is at i: a run goes on, or `find` has only begun. */
 static bool is_cut(const ilki_normalizer *p, const ilki_text_str *s, size_t i)
 {
     size_t k = i;
     if (p->least)
-        while (k < s->n && (p->find ? s->c[k].cp == p->find[0] : (ilki_text_flags(s->c[k].cp) & ILKI_UNI_SPACE) != 0))
-            k++;
+        k = run_end(p, s, i);
     else if (s->n - i < p->n_find)
         while (k < s->n && s->c[k].cp == p->find[k - i])
             k++;
@@ -90,10 +97,7 @@ static bool is_cut(const ilki_normalizer *p, const ilki_text_str *s, size_t i)
 static size_t found_at(const ilki_normalizer *p, const ilki_text_str *s, size_t i)
 {
     if (p->least) {
-        size_t end = i;
-        while (end < s->n &&
-               (p->find ? s->c[end].cp == p->find[0] : (ilki_text_flags(s->c[end].cp) & ILKI_UNI_SPACE) != 0))
-            end++;
+        size_t end = run_end(p, s, i);
         uint32_t cp = s->c[i].cp;
         bool alone = p->lines && (cp == '\n' || cp == '\r' || cp == '\t');
         return end - i >= p->least || alone ? end : i;
